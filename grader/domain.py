@@ -1,0 +1,265 @@
+"""Every record that crosses a stage: frozen, validated, documented where it is declared.
+
+All datetimes are aware. All sizes are bytes, all times seconds, unless a name says otherwise.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+from grader.errors import Cause
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+ReceivedFrom = Literal["argument", "lms", "nbgrader", "receipt", "file-time"]
+Isolation = Literal["docker", "jail", "none"]
+Visibility = Literal["visible", "hidden", "after_due"]
+
+
+class Record(BaseModel):
+    """Base of all records: frozen, no unknown keys, no silent coercion of NaN to JSON null."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, ser_json_inf_nan="constants"
+    )
+
+
+# --- intake -------------------------------------------------------------------------------
+
+
+class SubmittedFile(Record):
+    """One file of the tree that the intake rewrote."""
+
+    path: str
+    """Relative POSIX path inside the submission, already checked and normalised."""
+    size_bytes: int = Field(ge=0)
+    sha256: Sha256
+
+    @property
+    def name(self) -> str:
+        """The last component of the path."""
+        return PurePosixPath(self.path).name
+
+
+class Submission(Record):
+    """What a student handed in, after intake: a clean tree on disk and what is known of it."""
+
+    student_id: str
+    """From the file name, an LMS export or an argument; never trusted as a path or markup."""
+    source: str
+    """The name the submission came under, for display: last path component only."""
+    sha256: Sha256
+    """Of the archive's bytes, or for a folder of its files' paths and contents in order."""
+    root: str
+    """Absolute path of the rewritten tree."""
+    files: tuple[SubmittedFile, ...]
+    weights: str | None = None
+    """Relative path of the one weights file, if any."""
+    recipe: str | None = None
+    """Relative path of recipe.toml, if any."""
+    received_at: AwareDatetime | None = None
+    """When it was received; None when nothing tells."""
+    received_from: ReceivedFrom | None = None
+    remarks: tuple[str, ...] = ()
+    """What intake ignored, repaired or noticed (clutter, magics in a notebook)."""
+
+
+# --- sandbox ------------------------------------------------------------------------------
+
+
+class Limits(Record):
+    """What one stage in the sandbox may use. Each limit has its own cause when it is reached."""
+
+    wall_time_s: float = Field(default=120.0, gt=0)
+    """Clock on our side; reached: STUDENT_TIMEOUT."""
+    cpu_time_s: float = Field(default=240.0, gt=0)
+    """CPU seconds of the process; reached: STUDENT_CPU_LIMIT."""
+    memory_bytes: int = Field(default=6 * 2**30, gt=0)
+    """Address space or container memory; reached: STUDENT_OUT_OF_MEMORY."""
+    output_bytes: int = Field(default=256 * 2**20, gt=0)
+    """All frames together; reached: STUDENT_OUTPUT_LIMIT."""
+    log_bytes: int = Field(default=64 * 2**10, gt=0)
+    """Kept tail of what the program prints; the rest is dropped, never an error."""
+    file_bytes: int = Field(default=64 * 2**20, gt=0)
+    """Largest file it may write in its private folder; reached: STUDENT_DISK_LIMIT."""
+    processes: int = Field(default=256, gt=0)
+    """Processes and threads at once; reached: STUDENT_PROCESS_LIMIT."""
+
+
+class RunStatus(StrEnum):
+    """How a stage in the sandbox ended."""
+
+    DONE = "done"
+    FAILED = "failed"
+
+
+class Run(Record):
+    """What came out of one stage in the sandbox."""
+
+    status: RunStatus
+    cause: Cause | None = None
+    """None when done."""
+    message: str = ""
+    """For a person: what happened, without paths of this machine."""
+    isolation: Isolation
+    wall_time_s: float
+    cpu_time_s: float | None = None
+    peak_memory_bytes: int | None = None
+    log_tail: str = ""
+    """The end of what the program printed; hostile text."""
+
+
+# --- findings and checks ------------------------------------------------------------------
+
+
+class Finding(Record):
+    """One place where a submission differs from what was asked."""
+
+    where: str
+    """In the paper's words: "block 2, layer 5", "transition 1", "stem", "dense_block, layer 3"."""
+    message: str
+    """"what: expected X, received Y"."""
+    expected: str = ""
+    received: str = ""
+    source: str = ""
+    """Section or equation of the paper, e.g. "Huang et al. 2017, eq. 2"."""
+    help: str = ""
+    """One sentence: what to try."""
+    severity: Literal["deviation", "remark"] = "deviation"
+
+
+class Outcome(StrEnum):
+    """How a check ended."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    ERROR = "error"
+
+
+class CheckResult(Record):
+    """What one check says of one submission."""
+
+    name: str
+    group: str
+    """shape, parameters, architecture, accuracy, deadline, or a course topic."""
+    title: str
+    """The line a student reads: the first line of the check's docstring."""
+    visibility: Visibility = "visible"
+    outcome: Outcome
+    score: float = 0.0
+    max_score: float = 0.0
+    rationale: str | None = None
+    """Why it did not pass, one or two sentences."""
+    help: str | None = None
+    findings: tuple[Finding, ...] = ()
+
+
+# --- evaluation ---------------------------------------------------------------------------
+
+
+class Dataset(Record):
+    """Which images the accuracy was measured on."""
+
+    name: str
+    sha256: Sha256
+    """Of the test images and labels as arrays (uint8, N×32×32×3 then N)."""
+    official: bool
+    """Whether they are the official archive's."""
+
+
+class Evaluation(Record):
+    """The measured accuracy, timed by our clock."""
+
+    mode: Literal["weights", "retrain"]
+    accuracy: float = Field(ge=0, le=1)
+    interval_95: tuple[float, float]
+    """Wilson score interval."""
+    images: int = Field(gt=0)
+    correct: int = Field(ge=0)
+    threshold: float
+    met: bool
+    """accuracy strictly above the threshold, and within the time budget."""
+    wall_time_s: float
+    time_budget_s: float
+    device: str
+    dataset: Dataset
+    details: dict[str, Any] = {}
+    """Further measurements: split of the time, epochs, curve, seeds."""
+
+
+# --- deadline and grade -------------------------------------------------------------------
+
+
+class DeadlineResult(Record):
+    """The deadline applied to one submission."""
+
+    due: AwareDatetime
+    received_at: AwareDatetime | None
+    received_from: ReceivedFrom | None
+    weak: bool = False
+    """True when the receipt time is only a file's time."""
+    extension: str | None = None
+    """Says so when a per-student extension moved the due date."""
+    seconds_late: float
+    rule: str
+    """The late policy in words."""
+    penalty: float
+    """Points taken off, >= 0."""
+    rejected: bool = False
+
+
+class Provenance(Record):
+    """What this grade was made with, so that it can be made again."""
+
+    grader: str
+    assignment_sha256: str
+    tensorflow: str | None = None
+    keras: str | None = None
+    probe_seed_id: str | None = None
+    """Names the course key without showing it."""
+    backend: str | None = None
+
+
+class GradeStatus(StrEnum):
+    """What became of a submission."""
+
+    GRADED = "graded"
+    REVIEW = "review"
+    REJECTED = "rejected"
+    WITHHELD = "withheld"
+
+
+class SubmissionRef(Record):
+    """The submission as the grade names it."""
+
+    source: str
+    sha256: str | None = None
+    received_at: AwareDatetime | None = None
+    received_from: ReceivedFrom | None = None
+
+
+class Grade(Record):
+    """The verdict on one submission; grade.schema.md is this record as JSON."""
+
+    student_id: str
+    submission: SubmissionRef
+    status: GradeStatus
+    cause: Cause | None = None
+    message: str | None = None
+    """Why it was rejected, withheld or sent to review."""
+    help: str | None = None
+    score: float
+    max_score: float
+    checks: tuple[CheckResult, ...] = ()
+    evaluation: Evaluation | None = None
+    evaluation_note: str | None = None
+    """Why no evaluation was made; None where one was."""
+    deadline: DeadlineResult | None = None
+    isolation: Isolation | None = None
+    remarks: tuple[str, ...] = ()
+    """What intake noticed."""
+    provenance: Provenance
