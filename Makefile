@@ -1,0 +1,55 @@
+# make demo   set all up, grade the reference solution, leave demo/grade.json
+# make test   set all up, run the tests
+# make check  format, lint, types
+# make fix    format and mend what ruff can mend
+# make lock   resolve the dependencies anew and write locks/
+#
+# A machine needs Python 3.11, 3.12 or 3.13, make, and a package index that pip can reach.
+# PYTHON=python3.12 make demo   takes another interpreter.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test check fix lock
+.DELETE_ON_ERROR:
+
+demo: $(READY)
+	@mkdir -p demo
+	$(BIN)/grade pack reference_solution --output demo/submission.zip
+	$(BIN)/grade demo/submission.zip --json demo/grade.json --results demo/results
+
+test: $(READY)
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+fix: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# uv itself comes from the lock file, by hash, through pip; uv then installs the rest by hash.
+$(READY): locks/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v < (3, 14) \
+	  else "Python: expected 3.11 to 3.13, found %d.%d. Name one: make PYTHON=python3.11" % v)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@sed -n '/^uv==/,/[^\\]$$/p' locks/dev.txt > $(VENV)/uv.txt
+	@echo "Setting up $(VENV) (about 1.5 GB, once)" >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/uv.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r locks/dev.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# uv resolves for every platform and for the extras that exclude each other. The lock is kept as
+# requirements with hashes: pip, uv and a Dockerfile read it alike, and it names no download host.
+EXPORT := uv export --quiet --frozen --no-header --no-emit-project --no-annotate --extra server
+lock:
+	PATH="$(CURDIR)/$(BIN):$$PATH"; export PATH; \
+	  uv lock --upgrade --quiet && mkdir -p locks && \
+	  $(EXPORT) --extra cpu -o locks/cpu.txt && \
+	  $(EXPORT) --extra gpu -o locks/gpu.txt && \
+	  $(EXPORT) --extra cpu --extra nbgrader --extra dev -o locks/dev.txt
