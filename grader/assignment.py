@@ -1,0 +1,539 @@
+"""assignment.toml as one frozen record: due date, late policy, rubric, probes, limits, data.
+
+A mistake in the file is an `AssignmentError` that names the file, the key, the value and what to
+do. Nothing is guessed: unknown keys, times without a zone and local times that a change of the
+clocks makes impossible or ambiguous are refused.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import re
+import tomllib
+from collections.abc import Collection, Mapping
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, get_args
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from grader.domain import Limits, Record, Sha256, Visibility
+from grader.errors import AssignmentError
+from grader.paper import layers_per_block
+
+FILE_NAME = "assignment.toml"
+FULL_TIME = "2027-09-30T23:00:00"
+"""The example that messages show for a full local date and time."""
+
+_TIME = re.compile(
+    r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})?", re.ASCII
+)
+
+_NEEDS_ZONE = "needs_zone"
+"""Type of the error that only follows from a wrong zone; it is not reported beside its cause."""
+
+Points = Annotated[float, Field(ge=0, le=10_000)]
+Seconds = Annotated[float, Field(gt=0)]
+NonEmpty = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+
+
+class Table(Record):
+    """Base of all tables of the file: no coercion ("4" is not 4), no NaN, no unknown keys."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+
+# --- times --------------------------------------------------------------------------------
+
+
+def zone_named(name: str) -> ZoneInfo:
+    """The time zone of an IANA name.
+
+    Raises:
+        ValueError: The zone database has no such name; the message offers near ones.
+    """
+    try:
+        if name in available_timezones():
+            return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # a broken database on this machine
+        pass
+    near = difflib.get_close_matches(name, available_timezones(), n=3)
+    advice = f"Did you mean {', '.join(near)}?" if near else 'Write it as "Asia/Kolkata".'
+    raise ValueError(f"expected the name of a time zone. Received: {name!r}. {advice}")
+
+
+def aware_time(written: str | datetime, zone: ZoneInfo) -> datetime:
+    """A written time as an instant, shown in `zone`.
+
+    A time without offset is taken in `zone`. One that the clocks of the zone skip or show twice
+    is refused rather than guessed; with an offset it is unambiguous and accepted.
+
+    Args:
+        written: "2027-09-30T23:00:00", with or without offset, or a TOML date-time.
+        zone: Where a time without offset was meant.
+
+    Returns:
+        The aware instant, in `zone`.
+
+    Raises:
+        ValueError: Not a full date and time, or skipped or ambiguous in the zone.
+    """
+    if isinstance(written, datetime):
+        moment = written
+    else:
+        if not _TIME.fullmatch(written.strip()):
+            raise ValueError(
+                f'expected a full date with its year and a time, such as "{FULL_TIME}". '
+                f"Received: {written!r}"
+            )
+        try:
+            moment = datetime.fromisoformat(written.strip())
+        except ValueError as error:
+            raise ValueError(
+                f"expected a date and time that exist ({error}). Received: {written!r}"
+            ) from error
+    if moment.tzinfo is not None:
+        return moment.astimezone(zone)
+    return _in_zone(moment, zone)
+
+
+def _in_zone(naive: datetime, zone: ZoneInfo) -> datetime:
+    """Attach the zone to a local time, unless the zone's clocks skip it or show it twice."""
+    first, second = (naive.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
+    if first.utcoffset() == second.utcoffset():
+        return first
+    if first.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != naive:
+        raise ValueError(
+            f"expected a local time that exists in {zone.key}: the clocks skip {naive} there. "
+            "Choose a time an hour earlier or later."
+        )
+    either = " or ".join(f'"{moment.isoformat()}"' for moment in (first, second))
+    raise ValueError(
+        f"expected an unambiguous local time: the clocks of {zone.key} show {naive} twice. "
+        f"Write the offset too: {either}."
+    )
+
+
+# --- tables -------------------------------------------------------------------------------
+
+
+class LatePolicy(Table):
+    """What a late submission costs."""
+
+    policy: Literal["reject", "per_hour", "per_day"]
+    """reject: not graded. per_hour, per_day: a deduction for each started hour or day."""
+    grace_minutes: float = Field(default=0.0, ge=0)
+    """Minutes after the due time that cost nothing; past them lateness counts from the due time."""
+    deduction: float | None = Field(default=None, gt=0)
+    """Taken off for each started hour or day; not for reject."""
+    unit: Literal["points", "percent"] = "points"
+    """What `deduction` and `cap` count: points, or percent of the assignment's maximum score."""
+    cap: float | None = Field(default=None, gt=0)
+    """The most that lateness can cost, in `unit`; without it, all points."""
+
+    @model_validator(mode="after")
+    def _deduction_belongs_to_the_policy(self) -> Self:
+        if self.policy == "reject":
+            if self.deduction is not None or self.cap is not None:
+                raise _mistake(
+                    'expected no deduction and no cap with policy = "reject"',
+                    "Remove them, or choose per_hour or per_day.",
+                )
+        elif self.deduction is None:
+            raise _mistake(
+                f'expected a deduction with policy = "{self.policy}"',
+                'Add deduction = 10 and unit = "percent", or choose reject.',
+            )
+        if self.unit == "percent" and max(self.deduction or 0, self.cap or 0) > 100:
+            raise _mistake("expected at most 100 percent", "Lower deduction or cap.")
+        return self
+
+
+class Deadline(Table):
+    """Until when submissions count, and what happens after."""
+
+    zone: str
+    """IANA time zone of the course, such as "Asia/Kolkata"; a due date without it is refused."""
+    due: AwareDatetime
+    """Last second that is in time, local to `zone`, such as "2027-09-30T23:00:00"."""
+    extensions: NonEmpty | None = None
+    """CSV file beside assignment.toml with the columns student_id,due; None without extensions."""
+    late: LatePolicy
+    """What a late submission costs."""
+
+    @field_validator("zone")
+    @classmethod
+    def _zone_exists(cls, name: str) -> str:
+        try:
+            return zone_named(name).key
+        except ValueError as error:
+            raise _mistake(str(error)) from error
+
+    @field_validator("due", mode="before")
+    @classmethod
+    def _due_is_an_instant(cls, written: Any, info: ValidationInfo) -> datetime:
+        if isinstance(written, date) and not isinstance(written, datetime):
+            written = written.isoformat()  # TOML knows dates without a time
+        if not isinstance(written, str | datetime):
+            written = str(written)
+        if "zone" not in info.data:
+            raise PydanticCustomError(_NEEDS_ZONE, "cannot be read without its time zone")
+        try:
+            moment = aware_time(written, zone_named(info.data["zone"]))
+        except ValueError as error:
+            raise _mistake(str(error)) from error
+        if moment.microsecond:
+            raise _mistake("expected a whole second", "Leave the fraction out.")
+        return moment
+
+    @property
+    def zone_info(self) -> ZoneInfo:
+        """The zone itself."""
+        return ZoneInfo(self.zone)
+
+
+class RubricLine(Table):
+    """What one check is worth and who sees it."""
+
+    points: Points
+    """Points for passing the check; 0 shows it without counting it."""
+    visibility: Visibility = "visible"
+    """visible, hidden (never shown to students), or after_due (shown once the date has passed)."""
+
+
+class Evaluation(Table):
+    """How accuracy is measured and judged."""
+
+    mode: Literal["weights", "retrain"]
+    """weights: the student's trained weights. retrain: our engine trains by the recipe."""
+    threshold: float = Field(gt=0, lt=1)
+    """Accuracy that must be exceeded (strictly), as a fraction: 0.85 for 85%."""
+    retrain_s: Seconds | None = None
+    """Training time in seconds in retrain mode, by our clock."""
+
+    @model_validator(mode="after")
+    def _retrain_has_a_budget(self) -> Self:
+        if self.mode == "retrain" and self.retrain_s is None:
+            raise _mistake(
+                'expected retrain_s with mode = "retrain"',
+                "Add the training time in seconds, such as retrain_s = 900.",
+            )
+        return self
+
+
+class TimeBudgets(Table):
+    """Wall-clock budgets by our clock, in seconds."""
+
+    trace_s: Seconds
+    """For the student's program to describe itself in the sandbox; becomes limits.wall_time_s."""
+    evaluation_s: Seconds
+    """For the evaluation on the test set; past it the accuracy does not count."""
+
+
+class BlockProbe(Table):
+    """Arguments for one call of `dense_block`."""
+
+    channels: int = Field(gt=0, le=4096)
+    """Feature maps that enter the block."""
+    num_layers: int = Field(gt=0, le=64)
+    """Dense layers."""
+    growth_rate: int = Field(gt=0, le=512)
+    """k, maps that each layer adds."""
+    bottleneck: bool = True
+    """Whether layers have the 1×1 convolution to 4k maps."""
+    size: int = Field(default=8, gt=1, le=256)
+    """Height and width of the input, in pixels."""
+
+
+class TransitionProbe(Table):
+    """Arguments for one call of `transition`."""
+
+    channels: int = Field(gt=0, le=4096)
+    """Feature maps that enter the transition layer."""
+    compression: float = Field(gt=0, le=1)
+    """θ, the share of the maps that is kept."""
+    size: int = Field(default=8, gt=1, le=256)
+    """Height and width of the input, in pixels."""
+
+
+class NetworkProbe(Table):
+    """Arguments for one call of `build_densenet`."""
+
+    depth: int = Field(gt=0, le=400)
+    """L; 6n + 4 with bottlenecks, else 3n + 4."""
+    growth_rate: int = Field(gt=0, le=512)
+    """k."""
+    compression: float = Field(default=0.5, gt=0, le=1)
+    """θ."""
+    bottleneck: bool = True
+    """Whether layers are bottleneck layers."""
+    num_classes: int = Field(default=10, gt=1, le=10_000)
+    """Classes of the softmax."""
+    size: int = Field(default=32, gt=7, le=256)
+    """Height and width of the images, in pixels; they have three colours."""
+
+    @model_validator(mode="after")
+    def _depth_is_possible(self) -> Self:
+        try:
+            layers_per_block(self.depth, self.bottleneck)
+        except ValueError as error:
+            raise _mistake(str(error)) from error
+        return self
+
+
+class HiddenProbes(Table):
+    """How many probes are drawn from the course key and the submission's hash."""
+
+    blocks: int = Field(ge=0, le=20)
+    """Calls of `dense_block`."""
+    transitions: int = Field(ge=0, le=20)
+    """Calls of `transition`."""
+    networks: int = Field(ge=0, le=10)
+    """Calls of `build_densenet`."""
+
+
+class Probes(Table):
+    """The configurations that the student's functions are called with."""
+
+    hidden: HiddenProbes
+    """How many nobody knows beforehand."""
+    blocks: Annotated[tuple[BlockProbe, ...], Field(strict=False, min_length=1)]
+    """Public probes of `dense_block`."""
+    transitions: Annotated[tuple[TransitionProbe, ...], Field(strict=False, min_length=1)]
+    """Public probes of `transition`."""
+    networks: Annotated[tuple[NetworkProbe, ...], Field(strict=False, min_length=1)]
+    """Public probes of `build_densenet`."""
+
+
+class DataSource(Table):
+    """The data set, and the hashes by which the official one is recognised."""
+
+    name: Literal["cifar10"]
+    """Which data set."""
+    archive_md5: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+    """MD5 of the official archive, as its authors publish it."""
+    archive_sha256: Sha256
+    """SHA-256 of the official archive."""
+    test_sha256: Sha256 | None = None
+    """SHA-256 of the official test images and labels as arrays (uint8, N×32×32×3 then N)."""
+
+
+class Contents(Table):
+    """What stands in assignment.toml."""
+
+    title: NonEmpty
+    """The assignment's name, for reports."""
+    deadline: Deadline
+    """Due date and late policy."""
+    evaluation: Evaluation
+    """How accuracy is measured and judged."""
+    time_budgets: TimeBudgets
+    """Wall-clock budgets."""
+    limits: Limits = Limits()
+    """What student code may use in the sandbox; its wall time is time_budgets.trace_s."""
+    probes: Probes
+    """Configurations the student's functions are called with."""
+    data: DataSource
+    """Where the images come from."""
+    rubric: dict[str, RubricLine] = Field(min_length=1)
+    """Check name → points and visibility; names exactly the checks that exist."""
+
+    @field_validator("limits", mode="before")
+    @classmethod
+    def _wall_time_is_written_once(cls, written: Any) -> Any:
+        if isinstance(written, Mapping) and "wall_time_s" in written:
+            raise _mistake(
+                "expected no wall_time_s here",
+                "The wall time of the sandbox is time_budgets.trace_s.",
+            )
+        return written
+
+    @model_validator(mode="after")
+    def _rubric_gives_points(self) -> Self:
+        if not sum(line.points for line in self.rubric.values()) > 0:
+            raise _mistake("rubric: expected more than 0 points in all", "Give checks points.")
+        return self
+
+
+class Assignment(Contents):
+    """assignment.toml, validated, with the hash of the bytes it was read from."""
+
+    sha256: Sha256
+    """Of the file's bytes."""
+    file: Path
+    """Where it was read from."""
+
+    @property
+    def max_score(self) -> float:
+        """Points of all checks together."""
+        return sum(line.points for line in self.rubric.values())
+
+    @property
+    def extensions_file(self) -> Path | None:
+        """The CSV of per-student due dates, beside the assignment's file."""
+        name = self.deadline.extensions
+        return None if name is None else self.file.parent / name
+
+
+# --- loading ------------------------------------------------------------------------------
+
+
+def load_assignment(path: Path | str, known_checks: Collection[str] | None = None) -> Assignment:
+    """Read and validate an assignment.
+
+    Args:
+        path: The file, or the folder that holds assignment.toml.
+        known_checks: Names of the checks that exist; the rubric must name exactly these. None
+            leaves that to a later caller.
+
+    Returns:
+        The assignment, with its sandbox limits' wall time set from time_budgets.trace_s.
+
+    Raises:
+        AssignmentError: Anything wrong with it: file, key, value and what to do.
+    """
+    path = Path(path)
+    file = path / FILE_NAME if path.is_dir() else path
+    content = _read(file)
+    table = _parse(content, file)
+    try:
+        contents = Contents.model_validate(table)
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+        mistakes = [_explain(detail) for detail in details if detail["type"] != _NEEDS_ZONE]
+        raise _refusal(file, mistakes) from error
+    if known_checks is not None:
+        mistakes = list(_rubric_mistakes(contents.rubric, known_checks))
+        if mistakes:
+            raise _refusal(file, mistakes)
+    fields = {name: getattr(contents, name) for name in Contents.model_fields}
+    wall_time = {"wall_time_s": contents.time_budgets.trace_s}
+    fields["limits"] = contents.limits.model_copy(update=wall_time)
+    return Assignment(**fields, sha256=hashlib.sha256(content).hexdigest(), file=file)
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except FileNotFoundError as error:
+        raise AssignmentError(
+            f"{file}: no such file. Give the folder of the assignment with --assignment."
+        ) from error
+    except OSError as error:
+        raise AssignmentError(f"{file}: cannot be read ({error.strerror}).") from error
+
+
+def _parse(content: bytes, file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(content.decode("utf-8-sig"))  # Notepad writes a byte order mark
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise AssignmentError(
+            f"{file}, line {line}: not UTF-8 text. Save the file as UTF-8."
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise AssignmentError(f"{file}: not valid TOML: {error}. Correct that line.") from error
+    except RecursionError as error:
+        raise AssignmentError(f"{file}: tables are nested too deeply.") from error
+
+
+def _rubric_mistakes(rubric: Collection[str], known: Collection[str]) -> Collection[str]:
+    """One line for each check the rubric names but nobody wrote, or that it forgets."""
+    unknown = [
+        f"rubric.{name}: expected the name of a check. Received: {name!r}.{_near(name, known)}"
+        for name in rubric
+        if name not in known
+    ]
+    forgotten = [
+        f"rubric.{name}: missing; every check needs its points. "
+        f'Add {name} = {{ points = 0, visibility = "visible" }}.'
+        for name in known
+        if name not in rubric
+    ]
+    return unknown + forgotten
+
+
+def _mistake(message: str, advice: str = "") -> PydanticCustomError:
+    """A validation error whose text is already for a person."""
+    return PydanticCustomError("mistake", "{message}", {"message": message, "advice": advice})
+
+
+def _explain(detail: ErrorDetails) -> str:
+    """One mistake in a line: key, what was expected, what was received, what to do."""
+    location = tuple(part for part in detail["loc"] if part != "[key]")
+    key = ".".join(str(part) for part in location) or "file"
+    if detail["type"] == "mistake":
+        context = detail.get("ctx", {})
+        return f"{key}: {'. '.join(filter(None, (context['message'], context['advice'])))}"
+    help_text = _field_help(location)
+    if detail["type"] == "missing":
+        return f"{key}: missing. Add it. {help_text}".rstrip()
+    if detail["type"] == "extra_forbidden":
+        known = _known_keys(location[:-1])
+        near = _near(str(location[-1]), known) or f" Known here: {', '.join(known)}."
+        return f"{key}: unknown key.{near}"
+    expected = detail["msg"].replace("Input should be", "expected", 1)
+    expected = re.sub("^expected (greater|less)", r"expected a number \1", expected)
+    return f"{key}: {expected}. Received: {_short(detail['input'])}. {help_text}".rstrip()
+
+
+def _refusal(file: Path, mistakes: Collection[str]) -> AssignmentError:
+    lines = "".join(f"\n  {mistake}" for mistake in mistakes)
+    count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+    return AssignmentError(f"{file}: {count}{lines}")
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _near(name: str, known: Collection[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f" Did you mean {near[0]}?" if near else ""
+
+
+def _model_at(location: tuple[int | str, ...]) -> type[BaseModel] | None:
+    """The record that stands at a place of the file, None where there is none."""
+    model: type[BaseModel] | None = Contents
+    for part in location:
+        if model is None or isinstance(part, int):
+            continue
+        field = model.model_fields.get(part)
+        if field is None:  # a name inside the rubric
+            continue
+        model = _record_in(field.annotation)
+    return model
+
+
+def _record_in(annotation: Any) -> type[BaseModel] | None:
+    """The record inside `Record`, `tuple[Record, ...]` or `dict[str, Record]`."""
+    for candidate in (annotation, *get_args(annotation)):
+        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+            return candidate
+    return None
+
+
+def _known_keys(location: tuple[int | str, ...]) -> list[str]:
+    model = _model_at(location)
+    return [] if model is None else list(model.model_fields)
+
+
+def _field_help(location: tuple[int | str, ...]) -> str:
+    """The docstring of the field at a place, which says what belongs there."""
+    model = _model_at(location[:-1])
+    field = None if model is None else model.model_fields.get(str(location[-1]))
+    return "" if field is None or field.description is None else " ".join(field.description.split())

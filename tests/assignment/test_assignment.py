@@ -1,0 +1,342 @@
+"""assignment.toml: what stands in it is read exactly, and every mistake is named with its key."""
+
+import hashlib
+import importlib
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from pydantic import ValidationError
+
+from grader.assignment import Assignment, aware_time, load_assignment, zone_named
+from grader.errors import EXIT_USAGE, AssignmentError
+
+SHIPPED = Path(__file__).parents[2] / "assignment"
+TEXT = (SHIPPED / "assignment.toml").read_text(encoding="utf-8")
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+def changed(folder: Path, *changes: tuple[str, str]) -> Path:
+    """The shipped file with each `old` replaced once by `new`."""
+    text = TEXT
+    for old, new in changes:
+        assert old in text, f"the shipped file no longer holds {old!r}"
+        text = text.replace(old, new, 1)
+    file = folder / "assignment.toml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def refusal(folder: Path, *changes: tuple[str, str]) -> str:
+    file = changed(folder, *changes)
+    with pytest.raises(AssignmentError) as error:
+        load_assignment(file)
+    assert str(file) in str(error.value)
+    return str(error.value)
+
+
+def test_the_shipped_assignment_is_due_on_september_30_at_23_00_in_kolkata():
+    assignment = load_assignment(SHIPPED)
+
+    assert assignment.deadline.due == datetime(2027, 9, 30, 17, 30, tzinfo=UTC)
+    assert assignment.deadline.due.isoformat() == "2027-09-30T23:00:00+05:30"
+
+
+def test_the_shipped_rubric_sums_to_100_points():
+    assert load_assignment(SHIPPED).max_score == 100
+
+
+def test_the_shipped_threshold_is_85_percent():
+    assert load_assignment(SHIPPED).evaluation.threshold == 0.85
+
+
+def test_the_folder_and_the_file_give_the_same_assignment():
+    assert load_assignment(SHIPPED) == load_assignment(SHIPPED / "assignment.toml")
+
+
+def test_the_hash_is_that_of_the_files_bytes():
+    content = (SHIPPED / "assignment.toml").read_bytes()
+
+    assert load_assignment(SHIPPED).sha256 == hashlib.sha256(content).hexdigest()
+
+
+def test_the_sandbox_gets_the_trace_budget_as_its_wall_time(tmp_path):
+    file = changed(tmp_path, ("trace_s = 120", "trace_s = 33"))
+
+    assert load_assignment(file).limits.wall_time_s == 33
+
+
+def test_an_assignment_cannot_be_changed():
+    assignment = load_assignment(SHIPPED)
+
+    with pytest.raises(ValidationError):
+        assignment.title = "easier"
+
+
+def test_every_field_of_every_table_is_documented():
+    seen, todo = set(), [Assignment]
+    while todo:
+        model = todo.pop()
+        seen.add(model)
+        for name, field in model.model_fields.items():
+            assert field.description, f"{model.__name__}.{name}"
+            for inner in (field.annotation, *getattr(field.annotation, "__args__", ())):
+                if hasattr(inner, "model_fields") and inner not in seen:
+                    todo.append(inner)
+
+    assert len(seen) > 10
+
+
+def test_a_byte_order_mark_from_notepad_does_no_harm(tmp_path):
+    file = tmp_path / "assignment.toml"
+    file.write_bytes(b"\xef\xbb\xbf" + TEXT.encode())
+
+    assert load_assignment(file).title == "DenseNet on CIFAR-10"
+
+
+# --- due date -----------------------------------------------------------------------------
+
+
+def test_a_due_date_without_a_zone_is_refused(tmp_path):
+    message = refusal(tmp_path, ('zone = "Asia/Kolkata"\n', ""))
+
+    assert "deadline.zone: missing" in message
+    assert "1 mistake\n" in message
+
+
+def test_an_unknown_zone_is_refused_and_near_ones_are_offered(tmp_path):
+    message = refusal(tmp_path, ("Asia/Kolkata", "Asia/Kolkatta"))
+
+    assert "deadline.zone" in message
+    assert "'Asia/Kolkatta'" in message
+    assert "Did you mean Asia/Kolkata" in message
+
+
+@pytest.mark.parametrize("name", ["", "America", "../../etc/passwd", "/etc/localtime", "a\0b"])
+def test_a_zone_name_is_never_used_as_a_path(name):
+    with pytest.raises(ValueError, match="expected the name of a time zone"):
+        zone_named(name)
+
+
+@pytest.mark.parametrize(
+    "due",
+    ['"09-30T23:00:00"', '"Sep 30, 23:00"', '"2027-09-30"', "2027-09-30", "23:00:00", "20270930"],
+)
+def test_a_due_date_that_is_not_a_full_date_and_time_is_refused(tmp_path, due):
+    message = refusal(tmp_path, ('"2027-09-30T23:00:00"', due))
+
+    assert "deadline.due: expected a full date with its year" in message
+    assert due.strip('"') in message
+
+
+@pytest.mark.parametrize("due", ["2027-09-31T23:00:00", "2027-13-01T23:00:00", "2027-09-30T24:01"])
+def test_a_due_date_that_is_not_in_the_calendar_is_refused(tmp_path, due):
+    message = refusal(tmp_path, ("2027-09-30T23:00:00", due))
+
+    assert "expected a date and time that exist" in message
+
+
+def test_a_due_date_with_a_fraction_of_a_second_is_refused(tmp_path):
+    message = refusal(tmp_path, ("23:00:00", "23:00:00.5"))
+
+    assert "deadline.due: expected a whole second" in message
+
+
+def test_tomls_own_date_time_is_taken_in_the_zone(tmp_path):
+    file = changed(tmp_path, ('"2027-09-30T23:00:00"', "2027-09-30T23:00:00"))
+
+    assert load_assignment(file).deadline.due == load_assignment(SHIPPED).deadline.due
+
+
+def test_a_local_time_that_the_clocks_skip_is_refused(tmp_path):
+    message = refusal(
+        tmp_path, ("Asia/Kolkata", "Europe/Berlin"), ("2027-09-30T23:00", "2027-03-28T02:30")
+    )
+
+    assert "the clocks skip 2027-03-28 02:30:00" in message
+
+
+def test_a_local_time_that_the_clocks_show_twice_is_refused_with_both_offsets(tmp_path):
+    message = refusal(
+        tmp_path, ("Asia/Kolkata", "Europe/Berlin"), ("2027-09-30T23:00", "2027-10-31T02:30")
+    )
+
+    assert '"2027-10-31T02:30:00+02:00" or "2027-10-31T02:30:00+01:00"' in message
+
+
+def test_an_offset_settles_which_of_two_local_times_is_meant():
+    first = aware_time("2027-10-31T02:30:00+02:00", BERLIN)
+    second = aware_time("2027-10-31T02:30:00+01:00", BERLIN)
+
+    assert second.astimezone(UTC) - first.astimezone(UTC) == timedelta(hours=1)
+    assert first.isoformat() == "2027-10-31T02:30:00+02:00"
+
+
+def test_the_edges_of_the_skipped_hour_exist():
+    before = aware_time("2027-03-28T01:59:59", BERLIN)
+    after = aware_time("2027-03-28T03:00:00", BERLIN)
+
+    assert (after.astimezone(UTC) - before.astimezone(UTC)).total_seconds() == 1
+
+
+# --- late policy --------------------------------------------------------------------------
+
+
+def test_an_unknown_late_policy_is_refused_with_the_known_ones(tmp_path):
+    message = refusal(tmp_path, ('"per_day"', '"per_week"'))
+
+    assert "deadline.late.policy: expected 'reject', 'per_hour' or 'per_day'" in message
+    assert "'per_week'" in message
+
+
+def test_a_policy_that_deducts_must_say_how_much(tmp_path):
+    message = refusal(tmp_path, ("deduction = 10\n", ""))
+
+    assert "deadline.late: expected a deduction" in message
+
+
+def test_rejecting_and_deducting_exclude_each_other(tmp_path):
+    message = refusal(tmp_path, ('"per_day"', '"reject"'))
+
+    assert "deadline.late: expected no deduction and no cap" in message
+
+
+def test_more_than_100_percent_is_refused(tmp_path):
+    message = refusal(tmp_path, ("cap = 50", "cap = 101"))
+
+    assert "deadline.late: expected at most 100 percent" in message
+
+
+# --- keys and values ----------------------------------------------------------------------
+
+
+def test_an_unknown_key_is_refused_and_the_near_one_offered(tmp_path):
+    message = refusal(tmp_path, ("threshold = 0.85", "treshold = 0.85"))
+
+    assert "evaluation.treshold: unknown key. Did you mean threshold?" in message
+    assert "evaluation.threshold: missing" in message
+
+
+@pytest.mark.parametrize("key", ["sha256", "file", "max_score"])
+def test_what_the_loader_adds_cannot_be_written(tmp_path, key):
+    message = refusal(tmp_path, ("title =", f'{key} = "x"\ntitle ='))
+
+    assert f"{key}: unknown key" in message
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("threshold = 0.85", "threshold = 85", "evaluation.threshold: expected a number less"),
+        ("threshold = 0.85", "threshold = nan", "evaluation.threshold: expected a finite number"),
+        ("threshold = 0.85", 'threshold = "85%"', "evaluation.threshold: expected a valid number"),
+        ("points = 18", "points = -1", "rubric.accuracy.points: expected a number greater"),
+        ("points = 18", "points = true", "rubric.accuracy.points: expected a valid number"),
+        ("points = 18", "points = inf", "rubric.accuracy.points: expected"),
+        ("processes = 256", "processes = 2.5", "limits.processes: expected a valid integer"),
+        ("depth = 22", "depth = 23", "probes.networks.0: depth: expected 6n + 4"),
+        ("archive_md5 = ", 'archive_md5 = "" #', "data.archive_md5: "),
+        ("trace_s = 120", "trace_s = 0", "time_budgets.trace_s: expected a number greater"),
+        ("[limits]", "[limits]\nwall_time_s = 9", "limits: expected no wall_time_s here"),
+        ('mode = "weights"', 'mode = "trust"', "evaluation.mode: expected"),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_key(tmp_path, old, new, expected):
+    assert expected in refusal(tmp_path, (old, new))
+
+
+def test_retrain_mode_needs_a_training_time(tmp_path):
+    message = refusal(tmp_path, ('mode = "weights"', 'mode = "retrain"'), ("retrain_s = 900", ""))
+
+    assert "evaluation: expected retrain_s" in message
+
+
+def test_all_mistakes_are_reported_at_once(tmp_path):
+    message = refusal(tmp_path, ("threshold = 0.85", "threshold = 2"), ('"per_day"', '"never"'))
+
+    assert ": 2 mistakes\n" in message
+    assert "evaluation.threshold" in message
+    assert "deadline.late.policy" in message
+
+
+def test_a_rubric_without_points_is_refused(tmp_path):
+    rubric = TEXT.index("[rubric]")
+
+    message = refusal(tmp_path, (TEXT[rubric:], "[rubric]\nstem = { points = 0 }\n"))
+
+    assert "expected more than 0 points" in message
+
+
+# --- rubric and checks --------------------------------------------------------------------
+
+
+def test_a_rubric_that_names_exactly_the_known_checks_is_accepted():
+    names = set(load_assignment(SHIPPED).rubric)
+
+    assert set(load_assignment(SHIPPED, known_checks=names).rubric) == names
+
+
+def test_a_rubric_that_names_an_unknown_check_is_refused():
+    known = set(load_assignment(SHIPPED).rubric) - {"stem"}
+
+    with pytest.raises(AssignmentError, match=r"rubric\.stem: expected the name of a check"):
+        load_assignment(SHIPPED, known_checks=known)
+
+
+def test_a_rubric_that_forgets_a_check_is_refused_with_the_line_to_add():
+    known = set(load_assignment(SHIPPED).rubric) | {"stride"}
+
+    with pytest.raises(AssignmentError, match=r"rubric\.stride: missing.*Add stride = \{ points"):
+        load_assignment(SHIPPED, known_checks=known)
+
+
+def test_the_shipped_rubric_and_checks_name_the_same_set():
+    checks = importlib.import_module("grader.checks")
+    if not hasattr(checks, "CHECKS"):
+        pytest.skip("grader.checks has no CHECKS yet")
+    known = {check.name for check in checks.CHECKS}
+
+    assert set(load_assignment(SHIPPED).rubric) == known | {"accuracy"}
+
+
+# --- the file itself ----------------------------------------------------------------------
+
+
+def test_a_missing_file_is_refused_with_the_option_that_sets_it(tmp_path):
+    with pytest.raises(AssignmentError, match=r"no such file.*--assignment"):
+        load_assignment(tmp_path / "nowhere")
+
+
+def test_broken_toml_is_refused_with_its_line(tmp_path):
+    message = refusal(tmp_path, ("title = ", "title "))
+
+    assert "not valid TOML" in message
+    assert "at line 4" in message
+
+
+def test_a_key_written_twice_is_refused(tmp_path):
+    assert "not valid TOML" in refusal(tmp_path, ("cap = 50", "cap = 50\ncap = 60"))
+
+
+def test_bytes_that_are_not_utf_8_are_refused_with_their_line(tmp_path):
+    file = tmp_path / "assignment.toml"
+    file.write_bytes(b'# one\ntitle = "\xff"\n')
+
+    with pytest.raises(AssignmentError, match=r"line 2: not UTF-8"):
+        load_assignment(file)
+
+
+def test_absurd_nesting_is_refused_and_not_a_crash(tmp_path):
+    file = tmp_path / "assignment.toml"
+    file.write_text("a = " + "[" * 100_000, encoding="utf-8")
+
+    with pytest.raises(AssignmentError):
+        load_assignment(file)
+
+
+def test_a_mistake_ends_with_the_exit_status_for_usage(tmp_path):
+    with pytest.raises(AssignmentError) as error:
+        load_assignment(tmp_path)
+
+    assert error.value.exit_status == EXIT_USAGE
