@@ -87,5 +87,5 @@ class Sandbox(ABC):
         """None when this provider can run here, else one sentence saying what is missing and
         how to get it."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most providers keep nothing warm
         """End whatever the provider keeps warm. Safe to call twice."""
