@@ -3,9 +3,4 @@
 `import grader` stays cheap: no room imports tensorflow, keras, cv2 or docker at module level.
 """
 
-from importlib.metadata import PackageNotFoundError, version
-
-try:
-    __version__ = version("densenet-grader")
-except PackageNotFoundError:  # a checkout that was not installed
-    __version__ = "0+unknown"
+__version__ = "0.1.0"
