@@ -1,0 +1,438 @@
+"""The command line: words to calls, errors to exit statuses, and nothing else.
+
+Results go to standard output, progress and errors to standard error. No room that needs
+TensorFlow, Keras, OpenCV or Docker is imported before a command asks for it.
+
+    0    graded, whatever the score
+    1    a submission was rejected: there was nothing to grade
+    2    the command line or assignment.toml is wrong
+    3    the grader or its machine failed; nothing was turned into points
+    130  interrupted
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import App, CycloptsError, Group, Parameter
+from rich.console import Console
+
+from grader import __version__
+from grader.errors import (
+    EXIT_GRADED,
+    EXIT_INFRASTRUCTURE,
+    EXIT_REJECTED,
+    EXIT_USAGE,
+    GraderError,
+    UsageError,
+)
+
+if TYPE_CHECKING:
+    from grader.domain import Grade
+    from grader.pipeline import GradeOptions
+
+EXIT_INTERRUPTED = 130
+DEBUG = "--debug"
+RESULTS = Path("results")
+
+GRADING = Group("Grade", sort_key=1)
+STUDENT = Group("For students", sort_key=2)
+TOOLS = Group("For instructors and operators", sort_key=3)
+GENERAL = Group("Help", sort_key=4)
+
+app = App(
+    name="grade",
+    version=f"densenet-grader {__version__}",
+    help="Grade Keras implementations of DenseNet.\n\n"
+    "'grade submission.zip' grades one submission; every word below is a command. "
+    "A file or folder that is named like a command is given as ./check.",
+    help_epilogue="Exit status: 0 graded, 1 rejected, 2 usage, 3 the grader or its machine failed. "
+    "--debug after any command shows the traceback of an unexpected error.",
+    help_format="plaintext",
+    result_action="return_value",
+    group_commands=GENERAL,
+)
+
+# --- words that several commands share --------------------------------------------------------
+
+SandboxKind = Literal["auto", "docker", "jail", "process"]
+
+Assignment = Annotated[
+    Path | None,
+    Parameter(
+        name="--assignment",
+        help="Folder with assignment.toml. Default: the DenseNet assignment that ships.",
+    ),
+]
+Results = Annotated[
+    Path, Parameter(name="--results", help="Folder that keeps run directories and grades.")
+]
+JsonFile = Annotated[
+    Path | None, Parameter(name="--json", help="Write the grades to this file as JSON.")
+]
+SandboxOption = Annotated[
+    SandboxKind,
+    Parameter(
+        name="--sandbox",
+        help="Where student code runs. auto takes the strongest this machine has; process is no "
+        "protection and is stamped on the grade.",
+    ),
+]
+Data = Annotated[
+    Path | None,
+    Parameter(
+        name="--data",
+        help="Folder with CIFAR-10. Default: GRADER_DATA, then Keras's cache, then its download.",
+    ),
+]
+SubmittedAt = Annotated[
+    str | None,
+    Parameter(
+        name="--submitted-at",
+        help="When it was received, e.g. 2027-09-30T22:58:41+05:30. Without an offset it is taken "
+        "in the assignment's time zone. Default: the file's time, marked as weak.",
+    ),
+]
+Quiet = Annotated[
+    bool, Parameter(name="--quiet", negative="", help="One line for each submission.")
+]
+NoEvaluation = Annotated[
+    bool,
+    Parameter(name="--no-evaluation", negative="", help="Leave the accuracy unmeasured."),
+]
+Retrain = Annotated[
+    bool,
+    Parameter(
+        name="--retrain",
+        negative="",
+        help="Train the network here by its recipe.toml instead of taking its weights.",
+    ),
+]
+Folder = Annotated[Path, Parameter(help="The submission's folder.")]
+
+
+# --- grading ----------------------------------------------------------------------------------
+
+
+@app.default
+def grade(
+    *paths: Annotated[
+        Path,
+        Parameter(help="A zip, a folder with densenet.py, or a folder of either."),
+    ],
+    assignment: Assignment = None,
+    results: Results = RESULTS,
+    json: JsonFile = None,
+    submitted_at: SubmittedAt = None,
+    student_id: Annotated[
+        str | None,
+        Parameter(name="--student-id", help="Whose it is. Default: from the file's name."),
+    ] = None,
+    no_evaluation: NoEvaluation = False,
+    retrain: Retrain = False,
+    sandbox: SandboxOption = "auto",
+    jobs: Annotated[
+        int, Parameter(name="--jobs", help="Submissions that are read at the same time.")
+    ] = 1,
+    data: Data = None,
+    quiet: Quiet = False,
+) -> int:
+    """Grade submissions."""
+    from grader.pipeline import grade_paths
+
+    if not paths:
+        raise UsageError("grade: expected a submission, such as submission.zip. See grade --help.")
+    if student_id is not None and len(paths) > 1:
+        raise UsageError("--student-id: expected one PATH with it. Grade one submission at a time.")
+    if jobs < 1:
+        raise UsageError(f"--jobs: expected 1 or more. Received: {jobs}")
+    options = _options(
+        assignment=assignment,
+        results=results,
+        submitted_at=submitted_at,
+        student_id=student_id,
+        evaluate=not no_evaluation,
+        retrain=retrain,
+        sandbox=sandbox,
+        jobs=jobs,
+        data=data,
+    )
+    grades = grade_paths(list(paths), options, lambda done: _show(done, quiet))
+    _write_json(grades, json)
+    return worst_status(grades)
+
+
+@app.command(group=GRADING)
+def regrade(
+    run_dir: Annotated[Path, Parameter(help="A run directory below the results folder.")],
+    /,
+    *,
+    assignment: Assignment = None,
+    results: Results = RESULTS,
+    json: JsonFile = None,
+    submitted_at: SubmittedAt = None,
+    evaluate: Annotated[
+        bool, Parameter(name="--evaluate", negative="", help="Measure the accuracy again.")
+    ] = False,
+    data: Data = None,
+    quiet: Quiet = False,
+) -> int:
+    """Grade a finished run again, from disk; no student code runs."""
+    from grader.pipeline import regrade as regrade_run
+
+    options = _options(
+        assignment=assignment,
+        results=results,
+        submitted_at=submitted_at,
+        evaluate=evaluate,
+        data=data,
+    )
+    grade = regrade_run(run_dir, options)
+    _show(grade, quiet)
+    _write_json([grade], json)
+    return worst_status([grade])
+
+
+@app.command(group=GRADING)
+def report(
+    path: Annotated[Path, Parameter(help="A run directory, or a JSON file of --json.")],
+    /,
+    *,
+    quiet: Quiet = False,
+) -> int:
+    """Show the grade of a finished run once more."""
+    from grader.export.json import read_json
+
+    grades = read_json(path / "grade.json" if path.is_dir() else path)
+    for grade in grades:
+        _show(grade, quiet)
+    return worst_status(grades)
+
+
+# --- students ---------------------------------------------------------------------------------
+
+
+@app.command(group=STUDENT)
+def init(
+    folder: Annotated[Path, Parameter(help="A new or empty folder.")] = Path("densenet"), /
+) -> int:
+    """Write out the template to start from."""
+    from grader.handout import write_template
+
+    written = write_template(folder)
+    _out().print(f"{len(written)} files in {folder}. Read {folder / 'README.md'} next.", **PLAIN)
+    return EXIT_GRADED
+
+
+@app.command(group=STUDENT)
+def check(
+    folder: Folder = Path("."),
+    /,
+    *,
+    assignment: Assignment = None,
+    json: JsonFile = None,
+    sandbox: SandboxOption = "auto",
+    quiet: Quiet = False,
+) -> int:
+    """Run every check that needs neither the test set nor the hidden probes."""
+    from grader.pipeline import check_folder
+
+    options = _options(assignment=assignment, sandbox=sandbox, evaluate=False)
+    grade = check_folder(folder, options)
+    _show(grade, quiet)
+    _write_json([grade], json)
+    return worst_status([grade])
+
+
+@app.command(group=STUDENT)
+def train(
+    folder: Folder = Path("."),
+    /,
+    *,
+    recipe: Annotated[
+        Path | None, Parameter(name="--recipe", help="Default: recipe.toml in the folder.")
+    ] = None,
+    data: Data = None,
+    restart: Annotated[
+        bool,
+        Parameter(name="--restart", negative="", help="Forget the interrupted run and start anew."),
+    ] = False,
+) -> int:
+    """Train build_model() by recipe.toml; interrupted, the same command goes on."""
+    from grader.engine.train import train_submission
+
+    train_submission(folder, recipe=recipe, data=data, restart=restart)
+    return EXIT_GRADED
+
+
+@app.command(group=STUDENT)
+def pack(
+    folder: Folder = Path("."),
+    /,
+    *,
+    output: Annotated[
+        Path | None,
+        Parameter(name=["--output", "-o"], help="Default: submission.zip in the folder."),
+    ] = None,
+) -> int:
+    """Write submission.zip and a receipt with its SHA-256."""
+    from grader.intake import pack as pack_folder
+
+    packed = pack_folder(folder, output)
+    _out().print(packed.summary, **PLAIN)
+    return EXIT_GRADED
+
+
+# --- instructors and operators ----------------------------------------------------------------
+
+
+@app.command(group=TOOLS)
+def doctor(
+    *,
+    data: Data = None,
+    json: Annotated[
+        bool, Parameter(name="--json", negative="", help="As JSON, for a program.")
+    ] = False,
+) -> int:
+    """Say what this machine can do, with a fix for each lack."""
+    from grader.doctor import examine, show
+
+    progress = Console(stderr=True)
+    with progress.status("Looking at this machine (TensorFlow takes some seconds)"):
+        readings = examine(data)
+    return show(readings, _out(), as_json=json)
+
+
+# --- shared by the commands -------------------------------------------------------------------
+
+PLAIN = {"markup": False, "highlight": False, "soft_wrap": True}
+"""How text from outside is printed: as it is."""
+
+
+def _out() -> Console:
+    return Console()
+
+
+def _options(
+    *,
+    assignment: Path | None = None,
+    results: Path = RESULTS,
+    submitted_at: str | None = None,
+    **rest: object,
+) -> GradeOptions:
+    from grader.pipeline import GradeOptions
+    from grader.resources import assignment_dir
+
+    directory = assignment or assignment_dir()
+    received = None if submitted_at is None else _received(submitted_at, directory)
+    return GradeOptions(
+        assignment_dir=directory, results_dir=results, submitted_at=received, **rest
+    )
+
+
+def _received(written: str, assignment: Path) -> datetime:
+    """--submitted-at as an instant; without an offset, in the assignment's zone, and said so."""
+    from grader.assignment import aware_time, load_assignment, zone_named
+
+    zone = zone_named(load_assignment(assignment).deadline.zone)
+    try:
+        moment = aware_time(written, zone)
+    except ValueError as error:
+        raise UsageError(f"--submitted-at: {error}") from error
+    if not _has_offset(written):
+        _say(f"--submitted-at has no offset: taken as {moment.isoformat()} ({zone.key}).")
+    return moment
+
+
+def _has_offset(written: str) -> bool:
+    return datetime.fromisoformat(written.strip()).tzinfo is not None
+
+
+def _show(grade: Grade, quiet: bool) -> None:
+    from grader.report.terminal import render
+
+    render(grade, _out(), quiet=quiet)
+
+
+def _write_json(grades: Sequence[Grade], file: Path | None) -> None:
+    if file is not None:
+        from grader.export.json import write_json
+
+        write_json(grades, file)
+        _say(f"{len(grades)} grades in {file}" if len(grades) != 1 else f"The grade is in {file}")
+
+
+def worst_status(grades: Iterable[Grade]) -> int:
+    """The exit status of a whole run: an infrastructure failure outranks a rejection."""
+    from grader.domain import GradeStatus
+
+    statuses = {grade.status for grade in grades}
+    if GradeStatus.WITHHELD in statuses:
+        return EXIT_INFRASTRUCTURE
+    return EXIT_REJECTED if GradeStatus.REJECTED in statuses else EXIT_GRADED
+
+
+def _say(message: str) -> None:
+    Console(stderr=True).print(message, **PLAIN)
+
+
+# --- the way in -------------------------------------------------------------------------------
+
+
+def run(words: Sequence[str]) -> int:
+    """One command line to its end.
+
+    Args:
+        words: What follows the program's name.
+
+    Returns:
+        The exit status. Every error becomes one, with one line on standard error.
+    """
+    debug = DEBUG in words
+    try:
+        status = app([word for word in words if word != DEBUG], exit_on_error=False, print_error=False)
+        sys.stdout.flush()
+    except CycloptsError as error:
+        _say(f"grade: {error}\nSee grade --help.")
+        return EXIT_USAGE
+    except GraderError as error:
+        _explain(error, debug)
+        return error.exit_status
+    except KeyboardInterrupt:
+        _say("Interrupted. What was finished is kept; the same command goes on from there.")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader went away (`grade … | head`). Python would complain once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_INFRASTRUCTURE
+    except Exception as error:  # a bug of ours: one line for the user, never points for a student
+        _explain(error, debug)
+        if not debug:
+            _say("This is an error of the grader. --debug shows where it happened.")
+        return EXIT_INFRASTRUCTURE
+    return status if isinstance(status, int) else EXIT_GRADED
+
+
+def _explain(error: Exception, debug: bool) -> None:
+    if debug:
+        traceback.print_exception(error)
+    lines = [f"grade: {error or type(error).__name__}"]
+    help = getattr(error, "help", "")
+    if help:
+        lines.append(help)
+    _say("\n".join(lines))
+
+
+def main() -> None:
+    """The console script `grade`."""
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()
