@@ -1,0 +1,155 @@
+"""The measured accuracy as a check: interval, threshold, time budget. Fails closed."""
+
+from __future__ import annotations
+
+import math
+
+from grader.assignment import Assignment
+from grader.domain import CheckResult, Evaluation, Finding, Outcome
+from grader.errors import Cause
+
+ACCURACY = "accuracy"
+"""The check's name in the rubric and in the grade."""
+
+Z_95 = 1.959963984540054
+"""The standard normal's 97.5% point, for two-sided 95% intervals."""
+
+
+def wilson_interval(correct: int, images: int, z: float = Z_95) -> tuple[float, float]:
+    """The Wilson score interval of a share.
+
+    Unlike the normal approximation it stays inside 0..1 and holds near its ends.
+
+    Args:
+        correct: Images classified correctly.
+        images: Images in all, more than 0.
+        z: Normal quantile of the two-sided level.
+
+    Returns:
+        Lower and upper end, as fractions.
+
+    Raises:
+        ValueError: Not 0 <= correct <= images, or no images.
+
+    Source: Wilson, "Probable inference, the law of succession, and statistical inference",
+        JASA 22 (1927).
+    """
+    if not 0 <= correct <= images or images == 0:
+        raise ValueError(f"expected 0 <= correct <= images. Received: {correct} of {images}")
+    share = correct / images
+    scale = 1 + z * z / images
+    centre = (share + z * z / (2 * images)) / scale
+    half = z / scale * math.sqrt(share * (1 - share) / images + z * z / (4 * images * images))
+    # At 0 and 1 the ends are exact; rounding would leave them an ulp away.
+    lower = 0.0 if correct == 0 else centre - half
+    upper = 1.0 if correct == images else centre + half
+    return lower, upper
+
+
+def accuracy_check(
+    assignment: Assignment,
+    evaluation: Evaluation | None,
+    note: str | None = None,
+    cause: Cause | None = None,
+) -> CheckResult:
+    """The accuracy as a check result.
+
+    Where nothing was measured, `cause` tells what that means: a student's or submission's cause
+    fails the check (no weights file, a network that cannot be rebuilt), an infrastructure cause is
+    an ERROR (and withholds the grade), and no cause skips it (evaluation switched off, no data on
+    this machine), which leaves its points open.
+
+    Args:
+        assignment: Threshold, time budget and points.
+        evaluation: What was measured.
+        note: Why nothing was measured; a sentence.
+        cause: Whose doing it is that nothing was measured.
+    """
+    line = assignment.rubric.get(ACCURACY)
+    points = 0.0 if line is None else line.points
+    threshold = assignment.evaluation.threshold
+    result = CheckResult(
+        name=ACCURACY,
+        group="accuracy",
+        title=f"The trained network classifies more than {threshold:.2%} of the test images.",
+        visibility="visible" if line is None else line.visibility,
+        outcome=Outcome.ERROR,
+        max_score=points,
+    )
+    if evaluation is None:
+        return result.model_copy(update=_not_measured(note, cause))
+    contradiction = _contradiction(evaluation, threshold)
+    if contradiction:
+        return result.model_copy(update={"rationale": contradiction})
+    if evaluation.met:
+        return result.model_copy(update={"outcome": Outcome.PASSED, "score": points})
+    return result.model_copy(update=_missed(evaluation))
+
+
+def is_met(accuracy: float, threshold: float, wall_time_s: float, time_budget_s: float) -> bool:
+    """The rule itself: strictly above the threshold, in time; false for any NaN."""
+    return accuracy > threshold and wall_time_s <= time_budget_s
+
+
+def _contradiction(evaluation: Evaluation, threshold: float) -> str | None:
+    """What cannot be true together in an evaluation; a grader bug, never the student's."""
+    if evaluation.correct > evaluation.images:
+        return "more images are correct than were shown"
+    if evaluation.accuracy != evaluation.correct / evaluation.images:
+        return "the accuracy is not the share of correct images"
+    if evaluation.threshold != threshold:
+        return "the evaluation used another threshold than the assignment"
+    met = is_met(evaluation.accuracy, threshold, evaluation.wall_time_s, evaluation.time_budget_s)
+    if evaluation.met != met:
+        return "the evaluation's verdict is not that of the rule"
+    return None
+
+
+def _not_measured(note: str | None, cause: Cause | None) -> dict[str, object]:
+    reason = note or "no evaluation was made"
+    if cause is None:
+        return {"outcome": Outcome.SKIPPED, "rationale": reason}
+    if cause.is_infrastructure:
+        return {"outcome": Outcome.ERROR, "rationale": reason}
+    return {"outcome": Outcome.FAILED, "rationale": reason}
+
+
+def _missed(evaluation: Evaluation) -> dict[str, object]:
+    """Why a measured accuracy earns nothing: not above the threshold, or measured too slowly."""
+    if not evaluation.accuracy > evaluation.threshold:
+        finding = Finding(
+            where="test images",
+            message=(
+                f"accuracy: expected above {evaluation.threshold:.2%}, "
+                f"received {evaluation.accuracy:.2%}"
+            ),
+            expected=f"above {evaluation.threshold:.2%}",
+            received=f"{evaluation.accuracy:.2%}",
+            help="Train longer, or with augmentation and a falling learning rate.",
+        )
+        return _failed(finding, f"{finding.message}.")
+    over = evaluation.wall_time_s - evaluation.time_budget_s
+    finding = Finding(
+        where="test images",
+        message=(
+            f"time of the evaluation: expected at most {evaluation.time_budget_s:g} s, "
+            f"received {evaluation.wall_time_s:.1f} s"
+        ),
+        expected=f"at most {evaluation.time_budget_s:g} s",
+        received=f"{evaluation.wall_time_s:.1f} s",
+        help="Hand in a smaller network: fewer layers or a smaller growth rate.",
+    )
+    return _failed(
+        finding,
+        f"The evaluation took {over:.1f} s more than its {evaluation.time_budget_s:g} s, "
+        f"so the accuracy of {evaluation.accuracy:.2%} does not count.",
+    )
+
+
+def _failed(finding: Finding, rationale: str) -> dict[str, object]:
+    return {
+        "outcome": Outcome.FAILED,
+        "rationale": rationale,
+        "help": finding.help,
+        "findings": (finding,),
+    }
