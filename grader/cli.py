@@ -295,6 +295,7 @@ def pack(
 @app.command(group=TOOLS)
 def doctor(
     *,
+    assignment: Assignment = None,
     data: Data = None,
     json: Annotated[
         bool, Parameter(name="--json", negative="", help="As JSON, for a program.")
@@ -302,10 +303,11 @@ def doctor(
 ) -> int:
     """Say what this machine can do, with a fix for each lack."""
     from grader.doctor import examine, show
+    from grader.resources import assignment_dir
 
     progress = Console(stderr=True)
     with progress.status("Looking at this machine (TensorFlow takes some seconds)"):
-        readings = examine(data)
+        readings = examine(data, assignment or assignment_dir())
     return show(readings, _out(), as_json=json)
 
 
@@ -396,7 +398,9 @@ def run(words: Sequence[str]) -> int:
     """
     debug = DEBUG in words
     try:
-        status = app([word for word in words if word != DEBUG], exit_on_error=False, print_error=False)
+        status = app(
+            [word for word in words if word != DEBUG], exit_on_error=False, print_error=False
+        )
         sys.stdout.flush()
     except CycloptsError as error:
         _say(f"grade: {error}\nSee grade --help.")

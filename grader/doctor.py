@@ -1,0 +1,352 @@
+"""What this machine can do for grading, and how to get what it lacks.
+
+Each examination is one function that never raises for a lack: a lack is a reading with a fix. Only
+what makes grading impossible is "missing"; what makes it slower, weaker or partial is a "note".
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+from zoneinfo import TZPATH, ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from grader.domain import Record
+from grader.errors import EXIT_GRADED, EXIT_INFRASTRUCTURE, GraderError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 13)
+"""TensorFlow 2.21 has wheels for these."""
+FIRST_YEAR, LAST_YEAR = 2026, 2100
+"""A clock outside is wrong: the grader was written in the first."""
+DISK_BYTES = 2 * 2**30
+"""A class of 200 with its run directories and the unpacked CIFAR-10 took under 1 GiB."""
+MEMORY_BYTES = 4 * 2**30
+"""One evaluation with TensorFlow took under 3 GiB."""
+TENSORFLOW_TIMEOUT_S = 180.0
+ENGINE_TIMEOUT_S = 5
+
+Status = Literal["ok", "note", "missing"]
+
+
+class Reading(Record):
+    """What one examination found."""
+
+    name: str
+    """What was looked at, one or two words."""
+    status: Status
+    """ok; note: grading works, with less; missing: grading is impossible."""
+    found: str
+    """What is there, or what is not."""
+    fix: str = ""
+    """What to do about a lack, one sentence; empty where nothing lacks."""
+
+
+def examine(data: Path | None, assignment: Path) -> list[Reading]:
+    """Look at this machine.
+
+    Args:
+        data: Where CIFAR-10 should be, as given with --data.
+        assignment: Folder with assignment.toml.
+
+    Returns:
+        All readings, in the order they are shown. TensorFlow is looked at in a process of its own.
+    """
+    readings = [_python(), *_tensorflow(), _opencv(), _docker(), _jail()]
+    readings.append(_isolation(readings))
+    readings += [_data(data), _assignment(assignment), _disk(), _memory(), _clock(), _zones()]
+    return readings
+
+
+# --- software ---------------------------------------------------------------------------------
+
+
+def _python() -> Reading:
+    found = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    if OLDEST_PYTHON <= sys.version_info[:2] <= NEWEST_PYTHON:
+        return Reading(name="Python", status="ok", found=found)
+    return Reading(
+        name="Python",
+        status="missing",
+        found=found,
+        fix="Install Python 3.11, 3.12 or 3.13 and install the grader there.",
+    )
+
+
+_ASK_TENSORFLOW = """
+import json, keras, tensorflow as tf
+gpus = [tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)
+        for gpu in tf.config.list_physical_devices("GPU")]
+print(json.dumps({"tensorflow": tf.__version__, "keras": keras.__version__, "gpus": gpus,
+                  "cuda": tf.test.is_built_with_cuda()}))
+"""
+
+
+def _tensorflow() -> list[Reading]:
+    """TensorFlow with Keras, and the GPUs it can use."""
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
+    try:
+        asked = subprocess.run(
+            [sys.executable, "-I", "-c", _ASK_TENSORFLOW],
+            capture_output=True,
+            text=True,
+            timeout=TENSORFLOW_TIMEOUT_S,
+            env=environment,
+            check=True,
+        )
+        told = json.loads(asked.stdout.splitlines()[-1])
+    except subprocess.CalledProcessError as error:
+        last = error.stderr.strip().splitlines()[-1:] or [f"exit status {error.returncode}"]
+        return [_no_tensorflow(last[0])]
+    except (OSError, subprocess.TimeoutExpired, ValueError, IndexError) as error:
+        return [_no_tensorflow(str(error))]
+    versions = f"TensorFlow {told['tensorflow']}, Keras {told['keras']}"
+    return [
+        Reading(name="TensorFlow", status="ok", found=versions),
+        _gpu(told["gpus"], told["cuda"]),
+    ]
+
+
+def _no_tensorflow(why: str) -> Reading:
+    return Reading(
+        name="TensorFlow",
+        status="missing",
+        found=f"cannot be imported: {why}",
+        fix='pip install "densenet-grader[cpu]", or [gpu] with an NVIDIA GPU under Linux.',
+    )
+
+
+def _gpu(gpus: Sequence[str], built_with_cuda: bool) -> Reading:
+    if gpus:
+        return Reading(name="GPU", status="ok", found=", ".join(gpus))
+    if not shutil.which("nvidia-smi"):
+        return Reading(name="GPU", status="note", found="none; evaluation runs on the CPU")
+    fix = (
+        "Bring the NVIDIA driver up to date, or in a container start it with --gpus all."
+        if built_with_cuda
+        else 'pip uninstall tensorflow-cpu, then pip install "densenet-grader[gpu]".'
+    )
+    return Reading(
+        name="GPU", status="note", found="a driver is here, but TensorFlow sees no GPU", fix=fix
+    )
+
+
+def _opencv() -> Reading:
+    from importlib.metadata import PackageNotFoundError, version
+
+    for package in ("opencv-python-headless", "opencv-python"):
+        try:
+            return Reading(name="OpenCV", status="ok", found=f"{package} {version(package)}")
+        except PackageNotFoundError:
+            continue
+    return Reading(
+        name="OpenCV",
+        status="note",
+        found="not installed; reports come without pictures",
+        fix='pip install "densenet-grader[server]", or [student] on a desktop.',
+    )
+
+
+# --- isolation --------------------------------------------------------------------------------
+
+
+def _docker() -> Reading:
+    return _provider("Docker", "docker")
+
+
+def _jail() -> Reading:
+    return _provider("jail", "jail")
+
+
+def _provider(name: str, kind: str) -> Reading:
+    """Ask a sandbox provider itself; it knows what it needs."""
+    from grader.sandbox import open_sandbox
+
+    try:
+        sandbox = open_sandbox(kind)
+        lack = sandbox.available()
+        sandbox.close()
+    except GraderError as error:
+        lack = f"{error} {getattr(error, 'help', '')}".strip()
+    if lack is None:
+        return Reading(name=name, status="ok", found="ready")
+    return Reading(name=name, status="note", found="not available", fix=lack)
+
+
+def _isolation(readings: Sequence[Reading]) -> Reading:
+    """What --sandbox auto will take."""
+    ready = {reading.name for reading in readings if reading.status == "ok"}
+    for name in ("Docker", "jail"):
+        if name in ready:
+            return Reading(name="isolation", status="ok", found=f"--sandbox auto takes {name}")
+    return Reading(
+        name="isolation",
+        status="note",
+        found="none: student code could read and change what you can",
+        fix="Install Docker, or grade on Linux 5.13 or later; or name --sandbox process, which "
+        "the grade will say.",
+    )
+
+
+# --- data and configuration -------------------------------------------------------------------
+
+
+def _data(data: Path | None) -> Reading:
+    from grader.engine.data import locate_cifar10
+
+    place = locate_cifar10(data)
+    if place is not None:
+        return Reading(name="CIFAR-10", status="ok", found=str(place))
+    return Reading(
+        name="CIFAR-10",
+        status="note",
+        found="not on this machine; Keras would download 170 MB when it is first needed",
+        fix="Without a connection: put cifar-10-batches-py/ in a folder and name that with --data "
+        "or GRADER_DATA.",
+    )
+
+
+def _assignment(folder: Path) -> Reading:
+    from grader.assignment import load_assignment
+    from grader.checks import CHECKS
+
+    try:
+        assignment = load_assignment(folder, [check.name for check in CHECKS])
+    except GraderError as error:
+        return Reading(name="assignment", status="missing", found=str(error), fix="Mend the file.")
+    due = assignment.deadline.due
+    return Reading(
+        name="assignment", status="ok", found=f"{assignment.title}, due {due.isoformat()}"
+    )
+
+
+# --- machine ----------------------------------------------------------------------------------
+
+
+def _disk() -> Reading:
+    places = {"here": Path.cwd(), "temporary files": Path(tempfile.gettempdir())}
+    free = {name: shutil.disk_usage(place).free for name, place in places.items()}
+    found = ", ".join(f"{_gib(size)} free {name}" for name, size in free.items())
+    if min(free.values()) >= DISK_BYTES:
+        return Reading(name="disk", status="ok", found=found)
+    return Reading(
+        name="disk",
+        status="note",
+        found=found,
+        fix=f"Free {_gib(DISK_BYTES)}, or name another place with --results and TMPDIR.",
+    )
+
+
+def _memory() -> Reading:
+    total = _memory_bytes()
+    if total is None:
+        return Reading(name="memory", status="note", found="this system does not tell")
+    if total >= MEMORY_BYTES:
+        return Reading(name="memory", status="ok", found=_gib(total))
+    return Reading(
+        name="memory",
+        status="note",
+        found=_gib(total),
+        fix=f"Grade on a machine with {_gib(MEMORY_BYTES)}, or with --no-evaluation.",
+    )
+
+
+def _memory_bytes() -> int | None:
+    """What this process may use: the container's limit where there is one, else the machine's."""
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):  # Windows
+        return None
+    try:
+        limit = int(Path("/sys/fs/cgroup/memory.max").read_text())
+    except (OSError, ValueError):  # no control groups, or "max"
+        return total
+    return min(total, limit)
+
+
+def _clock() -> Reading:
+    now = datetime.now().astimezone()
+    found = now.isoformat(timespec="seconds")
+    if FIRST_YEAR <= now.year < LAST_YEAR:
+        return Reading(name="clock", status="ok", found=found)
+    return Reading(
+        name="clock",
+        status="missing",
+        found=f"{found} cannot be right",
+        fix="Set the machine's clock: receipt times and deadlines depend on it.",
+    )
+
+
+def _zones() -> Reading:
+    try:
+        ZoneInfo("Asia/Kolkata")
+    except ZoneInfoNotFoundError:
+        return Reading(
+            name="time zones",
+            status="missing",
+            found="no zone database",
+            fix="pip install tzdata, or install the system's tzdata package.",
+        )
+    where = next((path for path in TZPATH if Path(path).is_dir()), "the tzdata package")
+    return Reading(
+        name="time zones", status="ok", found=f"{len(available_timezones())} from {where}"
+    )
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.1f} GiB"
+
+
+# --- telling ----------------------------------------------------------------------------------
+
+_STYLE = {"ok": "green", "note": "yellow", "missing": "bold red"}
+
+
+def show(readings: Sequence[Reading], console: Console, as_json: bool) -> int:
+    """Print the readings.
+
+    Args:
+        readings: From `examine`.
+        console: Where to.
+        as_json: One JSON object in place of the table.
+
+    Returns:
+        The exit status: 0, or 3 where something is missing without which nothing can be graded.
+    """
+    can_grade = all(reading.status != "missing" for reading in readings)
+    if as_json:
+        told = {
+            "schema_version": 1,
+            "can_grade": can_grade,
+            "readings": [reading.model_dump() for reading in readings],
+        }
+        console.file.write(json.dumps(told, indent=2, ensure_ascii=False) + "\n")
+    else:
+        _print_table(readings, can_grade, console)
+    return EXIT_GRADED if can_grade else EXIT_INFRASTRUCTURE
+
+
+def _print_table(readings: Sequence[Reading], can_grade: bool, console: Console) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    for reading in readings:
+        words = Text(reading.found)
+        if reading.fix:
+            words.append(f"\n{reading.fix}", style="italic")
+        status = Text(reading.status, style=_STYLE[reading.status])
+        table.add_row(status, Text(reading.name, style="bold"), words)
+    console.print(table)
+    verdict = "This machine can grade." if can_grade else "This machine cannot grade yet."
+    console.print(Text(verdict, style="bold"))

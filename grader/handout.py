@@ -1,0 +1,105 @@
+"""What a student is given: the template, and the public checks as pytest sees them."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from grader.errors import UsageError
+from grader.resources import template_dir
+
+if TYPE_CHECKING:
+    from grader.domain import CheckResult, Finding, Grade
+
+UNSEEN_BY_STUDENTS = ("accuracy", "deadline")
+"""Groups that need the test set or the receipt; no laptop has them."""
+
+
+def write_template(folder: Path) -> list[Path]:
+    """Copy the template into a folder. Nothing that stands there is ever replaced.
+
+    Args:
+        folder: New or existing.
+
+    Returns:
+        The files written.
+
+    Raises:
+        UsageError: The folder is a file, or holds a file of the template's names already.
+    """
+    source = template_dir()
+    names = sorted(path.name for path in source.iterdir() if _handed_out(path))
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder}: expected a folder, found a file. Name another.")
+    taken = [name for name in names if (folder / name).exists()]
+    if taken:
+        raise UsageError(
+            f"{folder} already has {', '.join(taken)}. Nothing was written; name a new folder."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    return [Path(shutil.copyfile(source / name, folder / name)) for name in names]
+
+
+def _handed_out(path: Path) -> bool:
+    return path.is_file() and path.suffix in {".py", ".toml", ".md"}
+
+
+def public_checks() -> list[str]:
+    """Names of the checks that `grade check` runs, in the order of the report."""
+    from grader.checks import CHECKS
+
+    return [check.name for check in CHECKS if check.group not in UNSEEN_BY_STUDENTS]
+
+
+@dataclass(frozen=True)
+class PublicResult:
+    """One check as a test sees it.
+
+    Attributes:
+        outcome: "passed", "failed", "skipped" or "error".
+        explanation: For a person: why it did not pass, each place, what to try.
+    """
+
+    outcome: str
+    explanation: str
+
+
+def run_public_checks(folder: Path) -> dict[str, PublicResult]:
+    """Check a submission's folder once.
+
+    Args:
+        folder: With densenet.py or densenet.ipynb.
+
+    Returns:
+        Every public check by name.
+
+    Raises:
+        SubmissionRejected: The folder holds nothing that can be checked.
+        InfrastructureError: This machine could not check it.
+    """
+    from grader.pipeline import GradeOptions, check_folder
+    from grader.resources import assignment_dir
+
+    grade = check_folder(folder, GradeOptions(assignment_dir=assignment_dir(), evaluate=False))
+    results = {check.name: _as_test(check) for check in grade.checks}
+    missing = PublicResult("error", _why_unchecked(grade))
+    return {name: results.get(name, missing) for name in public_checks()}
+
+
+def _as_test(check: CheckResult) -> PublicResult:
+    lines = [f"{check.name}: {check.title}", check.rationale, check.help]
+    lines += [_in_words(finding) for finding in check.findings]
+    return PublicResult(check.outcome.value, "\n".join(line for line in lines if line))
+
+
+def _in_words(finding: Finding) -> str:
+    source = f" ({finding.source})" if finding.source else ""
+    return "\n    ".join(
+        line for line in (f"{finding.where}: {finding.message}{source}", finding.help) if line
+    )
+
+
+def _why_unchecked(grade: Grade) -> str:
+    return grade.message or "The check was not run; `grade check` says why."
