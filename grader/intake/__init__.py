@@ -1,1 +1,13 @@
-"""Intake."""
+"""Intake: what a student handed in becomes a clean tree and a record, or a clear refusal.
+
+discover(paths)        which submissions stand behind the paths of a command line
+collect(path, dest)    zip or folder or notebook → Submission, the tree rewritten by us
+pack(folder, dest)     the student's side: submission.zip and its receipt
+"""
+
+from grader.intake.collecting import collect
+from grader.intake.discovery import discover
+from grader.intake.pack import Receipt, pack, read_receipt
+from grader.intake.policy import DEFAULT, IntakePolicy
+
+__all__ = ["DEFAULT", "IntakePolicy", "Receipt", "collect", "discover", "pack", "read_receipt"]

@@ -1,0 +1,168 @@
+"""One submission in, one clean tree out, or one reason why not."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from datetime import UTC, datetime, tzinfo
+from pathlib import Path
+
+from grader.domain import ReceivedFrom, Submission, SubmittedFile
+from grader.errors import UsageError
+from grader.intake import magic
+from grader.intake.kinds import MODULE, NOTEBOOK, RECIPE, is_weights
+from grader.intake.layout import Layout, lay_out
+from grader.intake.members import (
+    Member,
+    folder_sha256,
+    from_folder,
+    from_zip,
+    read_archive,
+)
+from grader.intake.names import Identity, identify, safe_id
+from grader.intake.notebook import convert
+from grader.intake.policy import DEFAULT, IntakePolicy
+from grader.intake.refusal import bad_archive, listed, missing_file, shown, too_large
+from grader.intake.writing import new_tree, write_file
+
+
+def collect(
+    path: Path,
+    dest: Path,
+    *,
+    student_id: str | None = None,
+    policy: IntakePolicy = DEFAULT,
+    zone: tzinfo | None = None,
+) -> Submission:
+    """Take in a zip or a folder: check it, hash it, write a clean tree of it.
+
+    Args:
+        path: The zip, or a folder with densenet.py or densenet.ipynb (or one folder with them).
+        dest: Folder of the rewritten tree; must not exist or be empty. After a refusal nothing
+            is left there.
+        student_id: Who handed it in; otherwise read from the name.
+        policy: What a submission may measure.
+        zone: Zone of local times in a learning platform's file names (the assignment's).
+
+    Returns:
+        The submission. `received_at` is the platform's time, or the file's own with
+        `received_from` "file-time", which is weak.
+
+    Raises:
+        SubmissionRejected: There is nothing to grade; says what was found and how to repack.
+        InfrastructureError: The disk failed.
+        UsageError: `path` does not exist.
+    """
+    identity = identify(path, zone)
+    if path.is_dir():
+        data, members = None, from_folder(path, policy)
+    elif path.is_file():
+        data = read_archive(path, policy)
+        members = from_zip(data, policy)
+        _verify(members, policy)
+    else:
+        raise UsageError(
+            f"{shown(str(path))}: expected a zip or a folder. Received: nothing of that name."
+        )
+    layout = lay_out(members, policy)
+    with new_tree(dest) as tree:
+        files, remarks = _write(layout, tree, policy)
+        sha256 = hashlib.sha256(data).hexdigest() if data is not None else _identity_of(files)
+    received_at, received_from = _received(identity, path)
+    return Submission(
+        student_id=safe_id(student_id) if student_id else identity.student_id,
+        source=shown(path.name),
+        sha256=sha256,
+        root=str(dest.resolve()),
+        files=files,
+        weights=layout.weights,
+        recipe=layout.recipe,
+        received_at=received_at,
+        received_from=received_from,
+        remarks=(*identity.remarks, *layout.remarks, *remarks),
+    )
+
+
+def _verify(members: Iterable[Member], policy: IntakePolicy) -> None:
+    """Decompress every member of a zip once: a zip is good as a whole or not at all.
+
+    The headers' sum is within the policy, and no member gives more than its header says, so this
+    is bounded however the headers lie.
+    """
+    count = 0
+    for member in members:
+        for piece in member.chunks():
+            count += len(piece)
+            if count > policy.total_bytes:
+                raise too_large("the zip unpacks to more than it declares.", "Repack it.")
+
+
+def _write(
+    layout: Layout, tree: Path, policy: IntakePolicy
+) -> tuple[tuple[SubmittedFile, ...], tuple[str, ...]]:
+    remarks: tuple[str, ...] = ()
+    files = []
+    for member in layout.files:
+        remarks += _looked_at(member)
+        limit = policy.weights_bytes if is_weights(member.path) else policy.file_bytes
+        files.append(write_file(tree, member.path, member.chunks(), limit))
+    if layout.notebook:
+        content = layout.notebook.read(policy.notebook_bytes + 1)
+        if len(content) > policy.notebook_bytes:
+            raise too_large(f"{NOTEBOOK}: the file is too large.", "Clear its outputs.")
+        converted = convert(content)
+        source = converted.source.encode("utf-8")
+        files.append(write_file(tree, MODULE, [source], policy.file_bytes))
+        remarks += (f"{MODULE} was read from {NOTEBOOK}.", *converted.remarks)
+    return tuple(sorted(files, key=lambda file: file.path)), remarks
+
+
+def _looked_at(member: Member) -> tuple[str, ...]:
+    """Look at a file's first bytes: refuse archives in disguise, remark on broken weights."""
+    head = member.read(magic.SNIFFED_BYTES)
+    if is_weights(member.path):
+        return _remark_on_weights(member.path, head)
+    if magic.is_archive(head):
+        raise bad_archive(
+            f"{shown(member.path)}: expected text. Received: {magic.kind_of(head)}.",
+            "Unpack it and put the files themselves into the zip.",
+        )
+    if member.path == MODULE and not head.strip():
+        raise missing_file(
+            "densenet.py: expected Python code. Received: an empty file.",
+            "Save the file in your editor and repack.",
+        )
+    if member.path == RECIPE and b"\0" in head:
+        return (f"{RECIPE} is not a text file.",)
+    return ()
+
+
+def _remark_on_weights(path: str, head: bytes) -> tuple[str, ...]:
+    zipped = path.casefold().endswith(".keras")
+    good = head.startswith(magic.ZIP_STARTS if zipped else magic.HDF5_START)
+    if good:
+        return ()
+    expected = "a Keras file" if zipped else "an HDF5 file"
+    kind = magic.kind_of(head) or "something else"
+    return (f"{listed([path])}: expected {expected}. Received: {kind}.",)
+
+
+def _identity_of(files: tuple[SubmittedFile, ...]) -> str:
+    return folder_sha256(tuple((file.path, file.sha256) for file in files))
+
+
+def _received(identity: Identity, path: Path) -> tuple[datetime | None, ReceivedFrom | None]:
+    if identity.received_at is not None:
+        return identity.received_at, identity.received_from
+    place = path if path.is_file() else next(iter(_modules(path)), path)
+    try:
+        return datetime.fromtimestamp(place.stat().st_mtime, UTC), "file-time"
+    except (OSError, OverflowError, ValueError):
+        return None, None
+
+
+def _modules(folder: Path) -> list[Path]:
+    """A folder's own time changes with any look at it; that of its module is the better one."""
+    found = [folder / name for name in (MODULE, NOTEBOOK)]
+    found += sorted(folder.glob(f"*/{MODULE}")) + sorted(folder.glob(f"*/{NOTEBOOK}"))
+    return [each for each in found if each.is_file() and not each.is_symlink()]

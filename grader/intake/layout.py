@@ -1,0 +1,267 @@
+"""Which of the members make the submission: the folder that counts, its module, its weights."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from grader.intake.kinds import (
+    MODULE,
+    NOTEBOOK,
+    RECIPE,
+    WEIGHTS,
+    Fate,
+    clutter,
+    dropped_because,
+    fate,
+    is_weights,
+    shadows,
+)
+from grader.intake.members import Member
+from grader.intake.policy import IntakePolicy
+from grader.intake.refusal import bad_archive, listed, missing_file, shown, size, too_large
+
+HANDIN = "Put densenet.py at the top of the zip, or into its one top folder, and repack."
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The members that count, their paths below the top folder.
+
+    Attributes:
+        files: What is written, in order of path; without the notebook.
+        notebook: The notebook to convert, None where there is a densenet.py.
+        weights: Path of the one weights file.
+        recipe: Path of recipe.toml.
+        remarks: What was left out or repaired.
+    """
+
+    files: tuple[Member, ...]
+    notebook: Member | None
+    weights: str | None
+    recipe: str | None
+    remarks: tuple[str, ...]
+
+
+def lay_out(members: Sequence[Member], policy: IntakePolicy) -> Layout:
+    """Decide for every member what becomes of it.
+
+    Args:
+        members: All of them, names checked.
+        policy: Bounds on files and sizes.
+
+    Returns:
+        The layout.
+
+    Raises:
+        SubmissionRejected: Links, nested archives, no densenet.py, several weights files, too
+            many or too large files.
+    """
+    remarks = _clutter_remarks(members)
+    real = [member for member in members if not clutter(member.parts) and member.parts]
+    _refuse_special(real)
+    files = _below_top([member for member in real if not member.is_folder])
+    by_fate = {kind: [m for m in files if fate(m.parts) is kind] for kind in Fate}
+    _refuse_nested(by_fate[Fate.NESTED])
+    notebook = _notebook(files)
+    kept = by_fate[Fate.KEPT]
+    kept, package = _without_hiding_package(kept)
+    weights, others = _weights(kept)
+    kept = sorted((m for m in kept if m not in others), key=lambda m: m.parts)
+    _refuse_sizes(kept, notebook, policy)
+    remarks += package + _left_out(by_fate, notebook, others) + _noticed(kept, weights)
+    recipe = next((m.path for m in kept if m.parts == (RECIPE,)), None)
+    return Layout(tuple(kept), notebook, weights, recipe, tuple(remarks))
+
+
+# --- refusals -----------------------------------------------------------------------------
+
+
+def _refuse_special(members: Sequence[Member]) -> None:
+    for member in members:
+        if member.special:
+            raise bad_archive(
+                f"{shown(member.path)}: {member.special}, expected an ordinary file.",
+                "Replace it by the file itself and repack.",
+            )
+
+
+def _refuse_nested(nested: Sequence[Member]) -> None:
+    if nested:
+        raise bad_archive(
+            f"an archive inside the submission: {listed([m.path for m in nested])}.",
+            "Unpack it and put the files themselves into the zip.",
+        )
+
+
+def _refuse_sizes(kept: Sequence[Member], notebook: Member | None, policy: IntakePolicy) -> None:
+    if len(kept) > policy.files:
+        raise too_large(
+            f"{len(kept)} files, expected at most {policy.files}.",
+            "Hand in densenet.py, the modules it imports, recipe.toml and one weights file.",
+        )
+    for member in kept:
+        weights = is_weights(member.parts[-1])
+        _refuse_size(member, policy.weights_bytes if weights else policy.file_bytes)
+    if notebook:
+        _refuse_size(notebook, policy.notebook_bytes)
+    total = sum(member.size_bytes for member in kept)
+    if total > policy.total_bytes:
+        raise too_large(
+            f"the files hold {size(total)}, expected at most {size(policy.total_bytes)}.",
+            "Leave data sets and checkpoints out; only one weights file is needed.",
+        )
+
+
+def _refuse_size(member: Member, limit: int) -> None:
+    if member.size_bytes > limit:
+        raise too_large(
+            f"{shown(member.path)}: {size(member.size_bytes)}, expected at most {size(limit)}.",
+            "Clear the notebook's outputs, or leave data out of the file.",
+        )
+
+
+# --- the folder that counts ---------------------------------------------------------------
+
+
+def _below_top(files: list[Member]) -> list[Member]:
+    """Take one top folder off where there is one and the module is in it."""
+    if not files:
+        raise missing_file("there is no file in the submission that could be graded.", HANDIN)
+    at_top = {member.parts for member in files}
+    if at_top & {(MODULE,), (NOTEBOOK,)}:
+        return files
+    counting = [m for m in files if fate(m.parts) in (Fate.KEPT, Fate.NOTEBOOK, Fate.DROPPED)]
+    tops = {member.parts[0] for member in counting if len(member.parts) > 1}
+    if len(tops) == 1 and all(len(member.parts) > 1 for member in counting):
+        top = tops.pop()
+        if at_top & {(top, MODULE), (top, NOTEBOOK)}:
+            return [
+                replace(m, parts=m.parts[1:]) if m.parts[0] == top and len(m.parts) > 1 else m
+                for m in files
+            ]
+    _refuse_nested([member for member in files if fate(member.parts) is Fate.NESTED])
+    raise missing_file(_where_it_may_be(files), HANDIN)
+
+
+def _where_it_may_be(files: Sequence[Member]) -> str:
+    """The most helpful sentence there is about a densenet.py that is not where it belongs."""
+    exact = [m.path for m in files if m.parts[-1] in (MODULE, NOTEBOOK)]
+    if exact:
+        return f"densenet.py: expected at the top. Received: {listed(exact)}."
+    similar = [m.path for m in files if _is_similar(m.parts[-1])]
+    if similar:
+        return f"densenet.py: expected under exactly this name. Received: {listed(similar)}."
+    code = [m.path for m in files if m.parts[-1].casefold().endswith((".py", ".ipynb"))]
+    if code:
+        return f"densenet.py: not in the submission. Its code files are {listed(code)}."
+    names = listed([m.path for m in files])
+    return f"densenet.py: not in the submission, nor any other Python file. It holds {names}."
+
+
+def _is_similar(name: str) -> bool:
+    """densenet (1).py, DenseNet.py, densenet.py.txt, densenet_final.ipynb, dense_net.py."""
+    plain = re.sub(r"[^a-z]", "", name.casefold())
+    if not re.search(r"py|ipynb|txt", plain):
+        return False
+    stem = re.sub(r"(py|ipynb|txt)+$", "", plain)
+    return stem.startswith("densenet") or bool(
+        difflib.get_close_matches(stem, ["densenet"], 1, 0.8)
+    )
+
+
+def _notebook(files: Sequence[Member]) -> Member | None:
+    at_top = {member.parts: member for member in files}
+    return None if (MODULE,) in at_top else at_top.get((NOTEBOOK,))
+
+
+def _without_hiding_package(kept: list[Member]) -> tuple[list[Member], list[str]]:
+    """`import densenet` would take a folder densenet/ with __init__.py before densenet.py."""
+    stem = MODULE.removesuffix(".py")
+    if not any(m.parts == (stem, "__init__.py") for m in kept):
+        return kept, []
+    return (
+        [m for m in kept if m.parts[0] != stem],
+        ["The folder densenet/ was left out: it hides densenet.py from `import densenet`."],
+    )
+
+
+# --- weights ------------------------------------------------------------------------------
+
+
+def _weights(kept: Sequence[Member]) -> tuple[str | None, list[Member]]:
+    """The one weights file by the documented rule, and those that lost.
+
+    model.weights.h5 at the top wins; else the only one at the top; else the only one.
+    """
+    found = [member for member in kept if is_weights(member.parts[-1])]
+    at_top = [member for member in found if len(member.parts) == 1]
+    named = [member for member in at_top if member.parts == (WEIGHTS,)]
+    for choice in (named, at_top, found):
+        if len(choice) == 1:
+            return choice[0].path, [member for member in found if member is not choice[0]]
+        if choice:
+            break
+    if found:
+        raise bad_archive(
+            f"several weights files: {listed([m.path for m in found])}.",
+            f"Keep one, or name the one that counts {WEIGHTS}, and repack.",
+        )
+    return None, []
+
+
+# --- remarks ------------------------------------------------------------------------------
+
+
+def _clutter_remarks(members: Sequence[Member]) -> list[str]:
+    kinds = Counter(kind for member in members if (kind := clutter(member.parts)) is not None)
+    if not kinds:
+        return []
+    counted = ", ".join(f"{kind} ({count})" for kind, count in sorted(kinds.items()))
+    return [f"Ignored, they are not part of the work: {counted}."]
+
+
+def _left_out(
+    by_fate: dict[Fate, list[Member]], notebook: Member | None, weights: list[Member]
+) -> list[str]:
+    remarks = []
+    reasons: dict[str, list[str]] = {}
+    for member in by_fate[Fate.DROPPED]:
+        reasons.setdefault(str(dropped_because(member.parts)), []).append(member.path)
+    remarks += [f"Left out, {why}: {listed(paths)}." for why, paths in reasons.items()]
+    if weights:
+        remarks.append(f"Left out, another weights file counts: {listed(_paths(weights))}.")
+    books = [m for m in by_fate[Fate.NOTEBOOK] if m is not notebook]
+    if any(m.parts == (NOTEBOOK,) for m in books):
+        remarks.append(f"Both {MODULE} and {NOTEBOOK} were handed in; {MODULE} counts.")
+    books = [m for m in books if m.parts != (NOTEBOOK,)]
+    if books:
+        remarks.append(f"Left out, only {NOTEBOOK} is read: {listed(_paths(books))}.")
+    if by_fate[Fate.IGNORED]:
+        remarks.append(f"Ignored, of no use here: {listed(_paths(by_fate[Fate.IGNORED]))}.")
+    return remarks
+
+
+def _paths(members: Sequence[Member]) -> list[str]:
+    return [member.path for member in members]
+
+
+def _noticed(kept: Sequence[Member], weights: str | None) -> list[str]:
+    remarks = []
+    renamed = _paths([m for m in kept if m.renamed])
+    if renamed:
+        remarks.append(f"Names that were repaired: {listed(renamed)}.")
+    hidden = sorted({name for m in kept if (name := shadows(m.parts))})
+    if hidden:
+        remarks.append(
+            f"Modules with the name of a known one: {listed(hidden)}. The known one is imported; "
+            "rename yours."
+        )
+    if weights and not weights.casefold().endswith((".weights.h5", ".keras")):
+        remarks.append(
+            f"{shown(weights)} was taken as the weights file; expected *.weights.h5 or *.keras."
+        )
+    return remarks

@@ -1,0 +1,43 @@
+"""What a submission may measure. One frozen record; every number says where it comes from."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from grader.domain import Record
+
+MEBIBYTE = 2**20
+
+
+class IntakePolicy(Record):
+    """Limits that intake holds every zip and folder to. All sizes are bytes."""
+
+    archive_bytes: int = Field(default=128 * MEBIBYTE, gt=0)
+    """The zip as handed in. Holds the float32 weights of the paper's largest network for CIFAR
+    (basic L=100 k=24: 27.5 million numbers, 110 MB)."""
+    total_bytes: int = Field(default=256 * MEBIBYTE, gt=0)
+    """Everything in it, decompressed. Twice the largest weights file."""
+    file_bytes: int = Field(default=16 * MEBIBYTE, gt=0)
+    """One source, text or data file, decompressed. Generous for code."""
+    notebook_bytes: int = Field(default=16 * MEBIBYTE, gt=0)
+    """One notebook, pictures included. JSON takes some 30 times its size in memory at worst."""
+    weights_bytes: int = Field(default=128 * MEBIBYTE, gt=0)
+    """One weights file."""
+    entries: int = Field(default=5000, gt=0)
+    """Names in the zip or folder, clutter included. A packed virtual environment has far more."""
+    files: int = Field(default=500, gt=0)
+    """Files that are kept. A submission has a handful."""
+    ratio: int = Field(default=200, gt=1)
+    """Decompressed over compressed size of one file above `ratio_from_bytes`. Text reaches 20,
+    deflate cannot pass 1032."""
+    ratio_from_bytes: int = Field(default=MEBIBYTE, ge=0)
+    """Files up to this size are not held to the ratio: they can do no harm."""
+    name_bytes: int = Field(default=200, gt=0)
+    """One part of a path in UTF-8; file systems stop at 255."""
+    path_bytes: int = Field(default=800, gt=0)
+    """A whole path in UTF-8."""
+    depth: int = Field(default=12, gt=0)
+    """Parts of a path, the top folder included."""
+
+
+DEFAULT = IntakePolicy()
