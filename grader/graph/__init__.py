@@ -1,1 +1,1 @@
-"""Graph."""
+"""From trace records to the paper's vocabulary: canonical graph, DenseNet reading, comparison."""

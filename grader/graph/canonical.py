@@ -1,0 +1,539 @@
+"""The canonical graph: what a network computes, in a vocabulary small enough to reason about.
+
+A value is an ordered list of channel segments. Concatenation is not an operation here but that
+list; every operation that acts on each channel by itself (batch norm, ReLU, pooling, padding,
+dropout) travels along with the segment. So a link that is missing, doubled, sliced, normalised
+or scaled on its way is read off the segments that reach a convolution.
+
+    Graph   nodes, output value
+    Node    input | conv | depthwise | add | multiply | softmax | constant | foreign
+    Value   axes, height, width, segments
+    Segment node, start, stop, steps
+    Step    affine (per channel) | pointwise | pool | pad | crop | dropout | noise | stop_gradient
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grader.graph.symbols import ASSIGNMENTS, Symbol, Unreadable, digest
+
+Array = NDArray[Any]
+TOLERANCE = 1e-6
+
+
+# --- axes ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Atom:
+    """A part of one of the four axes: `size` positions, `stride` apart.
+
+    A reshape splits and merges axes; atoms say which positions went where. The whole height H
+    is Atom("H", 1, H).
+    """
+
+    role: str
+    stride: int
+    size: int
+
+
+Axes = tuple[tuple[Atom, ...], ...]
+
+
+# --- steps ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Term:
+    """One multiplication or addition of a per-channel vector (or a number for all channels).
+
+    Attributes:
+        operation: "multiply" or "add".
+        symbol: The vector, shape (channels,) or ().
+        origin: The symbol as the network has it, before broadcasting; for its bare variable.
+    """
+
+    operation: str
+    symbol: Symbol
+    origin: Symbol
+
+    @property
+    def key(self) -> str:
+        """Equal for equal terms."""
+        return f"{self.operation}:{self.symbol.key}"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One recognised piece of an affine map.
+
+    Attributes:
+        kind: "batch_norm", "bias" (a trained offset), "scale" (a trained factor), "constant"
+            (numbers: y = a·x + b) or "other".
+        statistics: For a batch norm: "moving" or "batch".
+        roles: For a batch norm: the variable index by role (mean, variance, gamma, beta); for a
+            bias or scale: {"offset"/"factor": index}.
+        epsilon: For a batch norm.
+        factor: For a constant: a, per channel or one number.
+        offset: For a constant: b.
+        normalises: For a batch norm over batch statistics: key of the value they are taken of.
+    """
+
+    kind: str
+    statistics: str = ""
+    roles: tuple[tuple[str, int], ...] = ()
+    epsilon: float = 0.0
+    factor: Array | None = None
+    offset: Array | None = None
+    normalises: str = ""
+
+    def role(self, name: str) -> int | None:
+        """The variable that plays a role."""
+        return dict(self.roles).get(name)
+
+
+@dataclass(frozen=True)
+class Affine:
+    """y = A·x + B with per-channel A and B, as the terms that were applied in turn."""
+
+    terms: tuple[Term, ...]
+    channels: int
+
+    @cached_property
+    def key(self) -> str:
+        """Equal for equal maps."""
+        return digest("affine", self.channels, *[t.key for t in self.terms])
+
+    def coefficients(self, start: int, stop: int, assignment: int) -> tuple[Array, Array]:
+        """A and B of terms[start:stop] as vectors of `channels` numbers."""
+        factor = np.ones(self.channels)
+        offset = np.zeros(self.channels)
+        for term in self.terms[start:stop]:
+            vector = term.symbol.value(assignment)
+            if term.operation == "multiply":
+                factor, offset = factor * vector, offset * vector
+            else:
+                offset = offset + vector
+        return factor, offset
+
+    @cached_property
+    def parts(self) -> tuple[Part, ...]:
+        """The map as recognised pieces, the longest batch norm first."""
+        found: list[Part] = []
+        at, count = 0, len(self.terms)
+        while at < count:
+            for stop in range(min(count, at + 12), at, -1):
+                part = self._normalisation(at, stop)
+                if part is not None:
+                    found.append(part)
+                    at = stop
+                    break
+            else:
+                found.append(self._single(at))
+                at += 1
+        return tuple(_fold(found))
+
+    def _single(self, at: int) -> Part:
+        term = self.terms[at]
+        multiplies = term.operation == "multiply"
+        if term.symbol.constant is not None:
+            vector = np.broadcast_to(term.symbol.constant, (self.channels,)).astype(np.float64)
+            ones, zeros = np.ones(self.channels), np.zeros(self.channels)
+            return (
+                Part("constant", factor=vector, offset=zeros)
+                if multiplies
+                else Part("constant", factor=ones, offset=vector)
+            )
+        if term.origin.bare is not None and not term.symbol.statistics:
+            role = "factor" if multiplies else "offset"
+            index = term.origin.bare[0]
+            return Part("scale" if multiplies else "bias", roles=((role, index),))
+        return Part("other")
+
+    def _normalisation(self, start: int, stop: int) -> Part | None:
+        """terms[start:stop] as one batch norm, if they are one, tested by value."""
+        variables: set[int] = set()
+        statistics: dict[str, Any] = {}
+        for term in self.terms[start:stop]:
+            if term.symbol.kind == "opaque" or term.symbol.shape not in ((), (self.channels,)):
+                return None
+            variables |= term.symbol.variables
+            for statistic in term.symbol.statistics:
+                statistics[statistic.key] = statistic
+        if len(variables) > 4 or len(statistics) > 2 or not (variables or statistics):
+            return None
+        try:
+            maps = [self.coefficients(start, stop, k) for k in ASSIGNMENTS]
+        except (Unreadable, ValueError):
+            return None
+        if statistics:
+            return self._batch_statistics(start, stop, variables, statistics, maps)
+        return self._moving_statistics(start, stop, variables, maps)
+
+    def _leaves(self, start: int, stop: int) -> dict[int, Symbol]:
+        """The variables that terms[start:stop] read, with the shape they have there."""
+        found: dict[int, Symbol] = {}
+        for term in self.terms[start:stop]:
+            stack = [term.symbol]
+            while stack:
+                symbol = stack.pop()
+                if symbol.kind == "variable":
+                    found[next(iter(symbol.variables))] = symbol
+        return found
+
+    def _moving_statistics(
+        self, start: int, stop: int, variables: set[int], maps: list[tuple[Array, Array]]
+    ) -> Part | None:
+        from grader.graph.symbols import variable as fresh
+
+        if len(variables) < 2:
+            return None
+        values = {
+            index: [fresh(index, (self.channels,)).value(k) for k in ASSIGNMENTS]
+            for index in variables
+        }
+        for mean, variance in itertools.permutations(sorted(variables), 2):
+            rest = sorted(variables - {mean, variance})
+            for gamma, beta in _assignments(rest):
+                epsilon = _epsilon(
+                    maps,
+                    [values[mean][k] for k in ASSIGNMENTS],
+                    [values[variance][k] for k in ASSIGNMENTS],
+                    None if gamma is None else values[gamma],
+                    None if beta is None else values[beta],
+                )
+                if epsilon is not None:
+                    return Part(
+                        "batch_norm", "moving", _roles(mean, variance, gamma, beta), epsilon
+                    )
+        return None
+
+    def _batch_statistics(
+        self,
+        start: int,
+        stop: int,
+        variables: set[int],
+        statistics: dict[str, Any],
+        maps: list[tuple[Array, Array]],
+    ) -> Part | None:
+        from grader.graph.symbols import variable as fresh
+
+        values = {
+            index: [fresh(index, (self.channels,)).value(k) for k in ASSIGNMENTS]
+            for index in variables
+        }
+        shortest = min(statistics.values(), key=lambda s: s.steps)
+        try:
+            samples = [shortest.sample(k) for k in ASSIGNMENTS]
+        except Unreadable:
+            return None
+        means = [s.mean(axis=0) for s in samples]
+        spreads = [s.var(axis=0) for s in samples]
+        for gamma, beta in _assignments(sorted(variables)):
+            epsilon = _epsilon(
+                maps,
+                means,
+                spreads,
+                None if gamma is None else values[gamma],
+                None if beta is None else values[beta],
+            )
+            if epsilon is not None:
+                return Part(
+                    "batch_norm",
+                    "batch",
+                    _roles(None, None, gamma, beta),
+                    epsilon,
+                    normalises=shortest.of,
+                )
+        return None
+
+
+def _assignments(rest: list[int]) -> Iterable[tuple[int | None, int | None]]:
+    """Which of at most two variables is gamma and which beta."""
+    if not rest:
+        yield None, None
+    elif len(rest) == 1:
+        yield rest[0], None
+        yield None, rest[0]
+    elif len(rest) == 2:
+        yield rest[0], rest[1]
+        yield rest[1], rest[0]
+
+
+def _roles(
+    mean: int | None, variance: int | None, gamma: int | None, beta: int | None
+) -> tuple[tuple[str, int], ...]:
+    pairs = (("mean", mean), ("variance", variance), ("gamma", gamma), ("beta", beta))
+    return tuple((name, index) for name, index in pairs if index is not None)
+
+
+def _epsilon(
+    maps: list[tuple[Array, Array]],
+    means: list[Array],
+    variances: list[Array],
+    gammas: list[Array] | None,
+    betas: list[Array] | None,
+) -> float | None:
+    """The epsilon that makes A = γ/√(σ² + ε) and B = β - μA hold, or None if none does."""
+    found = None
+    for k, (factor, offset) in enumerate(maps):
+        gamma = np.ones_like(factor) if gammas is None else gammas[k]
+        beta = np.zeros_like(offset) if betas is None else betas[k]
+        if means[k].shape != factor.shape or variances[k].shape != factor.shape:
+            return None
+        if not np.all(factor > 0):
+            return None
+        epsilon = (gamma / factor) ** 2 - variances[k]
+        centre = float(epsilon[0])
+        if not -TOLERANCE <= centre <= 0.2 or not np.allclose(epsilon, centre, atol=1e-7):
+            return None
+        if found is not None and not np.isclose(found, centre, atol=1e-7):
+            return None
+        if not np.allclose(offset, beta - means[k] * factor, atol=TOLERANCE):
+            return None
+        found = centre
+    return found
+
+
+def _fold(parts: list[Part]) -> list[Part]:
+    """Compose neighbouring constants; drop those that change nothing."""
+    folded: list[Part] = []
+    for part in parts:
+        if part.kind == "constant" and folded and folded[-1].kind == "constant":
+            before = folded.pop()
+            assert before.factor is not None and before.offset is not None
+            assert part.factor is not None and part.offset is not None
+            part = Part(
+                "constant",
+                factor=before.factor * part.factor,
+                offset=before.offset * part.factor + part.offset,
+            )
+        folded.append(part)
+    return [p for p in folded if not _changes_nothing(p)]
+
+
+def _changes_nothing(part: Part) -> bool:
+    return (
+        part.kind == "constant"
+        and part.factor is not None
+        and part.offset is not None
+        and bool(np.allclose(part.factor, 1.0, atol=TOLERANCE))
+        and bool(np.allclose(part.offset, 0.0, atol=TOLERANCE))
+    )
+
+
+@dataclass(frozen=True)
+class Step:
+    """One per-channel operation on a segment.
+
+    Attributes:
+        kind: affine | pointwise | pool | pad | crop | dropout | noise | stop_gradient.
+        detail: Plain, hashable parameters by kind: pointwise (name, tree); pool (mode, size,
+            strides, padding); pad (top, bottom, left, right, value); dropout (rate, shape).
+        affine: For affine: the map, over all channels of the value it was applied to.
+        start: For affine: first channel of the map that belongs to this segment.
+    """
+
+    kind: str
+    detail: tuple[Any, ...] = ()
+    affine: Affine | None = None
+    start: int = 0
+
+    @cached_property
+    def key(self) -> str:
+        """Equal for equal steps."""
+        return digest(self.kind, self.detail, self.affine and self.affine.key, self.start)
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Channels start..stop of a node's output, after some per-channel steps."""
+
+    node: int
+    start: int
+    stop: int
+    steps: tuple[Step, ...] = ()
+
+    @property
+    def width(self) -> int:
+        """Channels."""
+        return self.stop - self.start
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """Equal for equal segments."""
+        return (self.node, self.start, self.stop, tuple(s.key for s in self.steps))
+
+
+@dataclass(frozen=True)
+class Value:
+    """A tensor that depends on the image, as ordered channel segments.
+
+    Attributes:
+        axes: Which atoms each tensor axis holds, in order.
+        batch: Images.
+        height: Rows of the map.
+        width: Columns of the map.
+        segments: Its channels, in order.
+    """
+
+    axes: Axes
+    batch: int
+    height: int
+    width: int
+    segments: tuple[Segment, ...]
+
+    @property
+    def channels(self) -> int:
+        """Channels of all segments."""
+        return sum(s.width for s in self.segments)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the tensor."""
+        return tuple(int(np.prod([a.size for a in axis], dtype=np.int64)) for axis in self.axes)
+
+    @cached_property
+    def key(self) -> str:
+        """Equal for equal values, whatever their axes."""
+        return digest(self.height, self.width, tuple(s.key for s in self.segments))
+
+
+@dataclass(frozen=True)
+class Node:
+    """An operation that mixes channels, places or values.
+
+    Attributes:
+        index: Its number; nodes come after what they depend on.
+        kind: input | conv | depthwise | add | multiply | softmax | constant | foreign.
+        inputs: What it is computed from.
+        channels: Output channels.
+        height: Output rows.
+        width: Output columns.
+        kernel: For a convolution: shape (rows, columns, in, out); for a fully connected layer
+            on a vector (1, 1, in, out).
+        detail: Plain parameters: conv (strides, padding, dilations, groups).
+        written_as: The TensorFlow op it was read from.
+        name: The student's name for the op; hostile, for display only.
+    """
+
+    index: int
+    kind: str
+    inputs: tuple[Value, ...]
+    channels: int
+    height: int
+    width: int
+    kernel: Symbol | None = None
+    kernel_shape: tuple[int, ...] = ()
+    detail: tuple[tuple[str, Any], ...] = ()
+    written_as: str = ""
+    name: str = ""
+
+    def get(self, name: str) -> Any:
+        """One plain parameter."""
+        return dict(self.detail).get(name)
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """The mean of a value over batch, height and width: a batch statistic of training.
+
+    Attributes:
+        value: What the mean is taken of.
+        of: Key of the value, less the trailing steps that only centre and square it.
+        steps: Steps of its longest segment; the shortest of two statistics is the mean.
+    """
+
+    value: Value
+    of: str
+    steps: int
+    key: str
+
+    def sample(self, assignment: int) -> Array:
+        """Random positions of the value, float64 (positions, channels), the same whoever asks."""
+        columns = []
+        for segment in self.value.segments:
+            seed = [11, segment.node, assignment]
+            base = np.random.default_rng(seed).normal(size=(64, segment.stop))
+            columns.append(apply_steps(base[:, segment.start :], segment, assignment))
+        return np.concatenate(columns, axis=1)
+
+
+def apply_steps(columns: Array, segment: Segment, assignment: int) -> Array:
+    """Apply a segment's affine and pointwise steps to random positions.
+
+    Raises:
+        Unreadable: A step is neither.
+    """
+    from grader.graph.pointwise import evaluate
+
+    for step in segment.steps:
+        if step.kind == "affine" and step.affine is not None:
+            factor, offset = step.affine.coefficients(0, len(step.affine.terms), assignment)
+            part = slice(step.start, step.start + segment.width)
+            columns = columns * factor[part] + offset[part]
+        elif step.kind == "pointwise":
+            columns = evaluate(step.detail[1], columns)
+        elif step.kind in ("dropout", "stop_gradient", "pool"):
+            continue
+        else:
+            raise Unreadable(step.kind)
+    return columns
+
+
+@dataclass
+class Graph:
+    """A canonical graph under construction, then finished.
+
+    Attributes:
+        nodes: In an order in which each comes after what it depends on.
+        output: The network's output, None where it has none that can be read.
+        updates: Variables the graph assigns, with what to (training graphs).
+        trouble: What could not be read at all.
+    """
+
+    nodes: list[Node] = field(default_factory=list)
+    output: Value | None = None
+    updates: dict[int, Symbol | None] = field(default_factory=dict)
+    trouble: list[str] = field(default_factory=list)
+    _known: dict[str, int] = field(default_factory=dict)
+
+    def add(self, kind: str, inputs: tuple[Value, ...], **fields: Any) -> Node:
+        """A node; the one that is there already where an equal one is."""
+        kernel = fields.get("kernel")
+        key = digest(
+            kind,
+            tuple(v.key for v in inputs),
+            kernel.key if kernel is not None else "",
+            fields.get("detail", ()),
+            fields.get("written_as") if kind == "foreign" else "",
+            len(self.nodes) if kind in ("input", "noise") else "",
+        )
+        if key in self._known:
+            return self.nodes[self._known[key]]
+        node = Node(len(self.nodes), kind, inputs, **fields)
+        self._known[key] = node.index
+        self.nodes.append(node)
+        return node
+
+    def ancestors(self) -> set[int]:
+        """The nodes the output depends on."""
+        if self.output is None:
+            return set()
+        wanted: set[int] = set()
+        stack = [s.node for s in self.output.segments]
+        while stack:
+            index = stack.pop()
+            if index in wanted:
+                continue
+            wanted.add(index)
+            stack += [s.node for v in self.nodes[index].inputs for s in v.segments]
+        return wanted

@@ -1,0 +1,158 @@
+"""The side of a network that does not depend on the image: variables, constants, statistics.
+
+What this module protects: a batch normalisation, a bias or a kernel is recognised by its value,
+not by the way it was written. Every symbol can be evaluated under two random assignments of its
+variables; two expressions that agree under both are the same function of them (Schwartz 1980,
+Zippel 1979), so `gamma / sqrt(var + eps)`, `gamma * rsqrt(eps + var)` and a fused op all match.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+ASSIGNMENTS = (0, 1)
+"""How many random assignments an identity is tested under."""
+MAX_DEPTH = 120
+"""Longest chain of operations followed on this side; longer ones are opaque."""
+MAX_ELEMENTS = 2**26
+"""Largest array evaluated; anything beyond is opaque, never allocated."""
+
+Array = NDArray[Any]
+
+
+class Unreadable(Exception):
+    """An operation, or a use of one, that has no place in the canonical vocabulary."""
+
+
+def digest(*parts: object) -> str:
+    """A short structural key: equal exactly when the parts are."""
+    return hashlib.blake2b(repr(parts).encode(), digest_size=12).hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class Symbol:
+    """A tensor that is the same for every image.
+
+    Attributes:
+        kind: "variable", "constant", "statistic", "expression" or "opaque".
+        shape: Its static shape.
+        key: Equal for structurally equal symbols.
+        variables: Indices of the variables it depends on.
+        statistics: Batch statistics it depends on (training graphs only).
+        compute: Gives its value under an assignment.
+        bare: (variable index, key of the transformations) where it is a variable that was only
+            cast, reshaped or transposed.
+        constant: Its value where it depends on nothing.
+    """
+
+    kind: str
+    shape: tuple[int, ...]
+    key: str
+    variables: frozenset[int] = frozenset()
+    statistics: tuple[Any, ...] = ()
+    compute: Callable[[int], Array] | None = None
+    bare: tuple[int, str] | None = None
+    constant: Array | None = None
+    depth: int = 0
+    _cache: dict[int, Array] = field(default_factory=dict)
+
+    def value(self, assignment: int) -> Array:
+        """Its value (float64) under one random assignment of all variables.
+
+        Raises:
+            Unreadable: It cannot be evaluated.
+        """
+        if self.constant is not None:
+            return self.constant
+        if assignment not in self._cache:
+            if self.compute is None or math.prod(self.shape) > MAX_ELEMENTS:
+                raise Unreadable("a value that cannot be computed")
+            with np.errstate(all="ignore"):
+                self._cache[assignment] = self.compute(assignment)
+        return self._cache[assignment]
+
+    @property
+    def size(self) -> int:
+        """Elements."""
+        return math.prod(self.shape)
+
+    def is_zero(self) -> bool:
+        """Whether it is a constant full of zeros."""
+        return self.constant is not None and not np.any(self.constant)
+
+
+def constant(array: Array) -> Symbol:
+    """A symbol for a constant array."""
+    array = np.asarray(array)
+    key = digest("constant", array.shape, str(array.dtype), array.tobytes())
+    return Symbol("constant", array.shape, key, constant=array)
+
+
+def variable(index: int, shape: tuple[int, ...]) -> Symbol:
+    """A symbol for a variable of the network; random positive values stand for it."""
+
+    def compute(assignment: int) -> Array:
+        return np.random.default_rng([7, index, assignment]).uniform(0.5, 1.5, shape)
+
+    return Symbol(
+        "variable",
+        shape,
+        digest("variable", index),
+        frozenset((index,)),
+        compute=compute,
+        bare=(index, ""),
+    )
+
+
+def opaque(shape: tuple[int, ...], *parts: object) -> Symbol:
+    """A symbol nothing is known about but what it was made of."""
+    return Symbol("opaque", shape, digest("opaque", *parts))
+
+
+def expression(
+    name: str,
+    arguments: list[Symbol],
+    function: Callable[..., Array],
+    shape: tuple[int, ...],
+    keeps_variable: bool = False,
+) -> Symbol:
+    """A symbol computed from others; folded at once where all of them are constants.
+
+    Args:
+        name: Distinguishes the operation and its attributes.
+        arguments: What it is computed from.
+        function: Computes the value from the arguments' values.
+        shape: Static shape of the result.
+        keeps_variable: Whether a bare variable stays one (cast, reshape, transpose).
+    """
+    depth = 1 + max((a.depth for a in arguments), default=0)
+    if all(a.constant is not None for a in arguments) and math.prod(shape) <= MAX_ELEMENTS:
+        with np.errstate(all="ignore"):
+            return constant(np.asarray(function(*[a.constant for a in arguments])))
+    if depth > MAX_DEPTH or any(a.kind == "opaque" for a in arguments):
+        return opaque(shape, name, *[a.key for a in arguments])
+    bare = None
+    if keeps_variable and arguments and arguments[0].bare is not None:
+        index, path = arguments[0].bare
+        bare = (index, path + name)
+    statistics: dict[str, Any] = {}
+    for argument in arguments:
+        for statistic in argument.statistics:
+            statistics[statistic.key] = statistic
+    return Symbol(
+        "expression",
+        shape,
+        digest(name, shape, *[a.key for a in arguments]),
+        frozenset().union(*[a.variables for a in arguments]),
+        tuple(statistics.values()),
+        lambda k: np.asarray(function(*[a.value(k) for a in arguments])),
+        bare,
+        depth=depth,
+    )

@@ -1,0 +1,586 @@
+"""Describe a submission: the op graphs of its functions, its variables, its trained weights.
+
+Runs inside the sandbox, beside student code, and judges nothing. It imports densenet.py, calls
+its functions on the probes it was asked for, traces the results with `tf.function` (inference,
+training, and a plain call without the argument) and sends what it found as plain records.
+Nothing here is trusted by the other side: every record is validated there.
+
+Standard library, numpy, TensorFlow and Keras only: the rest of `grader` is not importable here.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+MAX_NODES = 400_000
+"""Nodes after inlining; a larger graph is reported, not sent."""
+INLINE_VALUES = 256
+"""Constants up to this many elements travel inside the record, larger ones in a binary frame."""
+MAX_CONSTANT_BYTES = 64 * 2**20
+TEXT = 600
+"""Characters kept of any text that student code produced."""
+MODES = {"inference": {"training": False}, "training": {"training": True}, "plain": {}}
+STATE_OPS = {"AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp"}
+CALLS = {"PartitionedCall", "StatefulPartitionedCall"}
+
+
+def warm() -> None:
+    """Import what every trace needs. Runs no op, so that a forked child is safe."""
+    import keras
+    import tensorflow as tf
+    from tensorflow.python.framework import function_def_to_graph
+
+    _ = (keras.layers.BatchNormalization, tf.function, function_def_to_graph)
+
+
+def run(request: dict[str, Any], tree: Path, channel: Any) -> None:
+    """Answer one request.
+
+    Args:
+        request: {"module": "densenet", "probes": [...], "model": {...} or null}.
+        tree: The rewritten submission.
+        channel: Takes `send_json(name, object)` and `send_binary(name, bytes)`.
+    """
+    warm()
+    tf, keras = _silence()
+    channel.send_json("versions", {"tensorflow": tf.__version__, "keras": keras.__version__})
+    module, failure = _import(request.get("module", "densenet"), tree)
+    channel.send_json("module", {"failure": failure, "functions": _signatures(module)})
+    if module is None:
+        return
+    for probe in request.get("probes", []):
+        channel.send_json("probe:" + probe["id"], _attempt(tree, _probe, module, probe, channel))
+    if request.get("model") is not None:
+        wanted = request["model"]
+        channel.send_json("model", _attempt(tree, _model, module, wanted, tree, channel))
+
+
+def _silence() -> tuple[Any, Any]:
+    import warnings
+
+    import keras
+    import tensorflow as tf
+
+    warnings.simplefilter("ignore")
+    tf.get_logger().setLevel("ERROR")
+    keras.utils.set_random_seed(0)
+    return tf, keras
+
+
+# --- the student's module ------------------------------------------------------------------
+
+
+def _import(name: str, tree: Path) -> tuple[Any, dict[str, Any] | None]:
+    if str(tree) not in sys.path:
+        sys.path.append(str(tree))
+    importlib.invalidate_caches()
+    try:
+        return importlib.import_module(name), None
+    except BaseException as error:  # student code may raise anything, SystemExit included
+        return None, _failure(error, tree)
+
+
+def _signatures(module: Any) -> dict[str, Any]:
+    """The contract's functions as found: their parameters' names, or null where absent."""
+    found: dict[str, Any] = {}
+    for name in ("dense_block", "transition", "build_densenet", "build_model", "preprocess"):
+        function = getattr(module, name, None)
+        if not callable(function):
+            found[name] = None
+            continue
+        try:
+            parameters = inspect.signature(function).parameters.values()
+            found[name] = [
+                [p.name, str(p.kind.name), p.default is not inspect.Parameter.empty]
+                for p in parameters
+            ]
+        except (TypeError, ValueError):
+            found[name] = []
+    return found
+
+
+def _attempt(tree: Path, work: Any, *arguments: Any) -> dict[str, Any]:
+    try:
+        return {"failure": None, **work(*arguments)}
+    except BaseException as error:  # reported as data: the other probes still get their turn
+        return {"failure": _failure(error, tree)}
+
+
+def _failure(error: BaseException, tree: Path) -> dict[str, Any]:
+    """What went wrong and where in the student's own files; no path of this machine."""
+    where = ""
+    try:
+        root = os.path.realpath(tree)
+        for frame in traceback.extract_tb(error.__traceback__):
+            path = os.path.realpath(frame.filename)
+            if path.startswith(root + os.sep):
+                where = f"{os.path.relpath(path, root)}, line {frame.lineno}, in {frame.name}"
+        if isinstance(error, SyntaxError) and error.filename:
+            where = f"{os.path.basename(error.filename)}, line {error.lineno}"
+        text = str(error).replace(root, "").replace(os.path.expanduser("~"), "~")
+    except Exception:  # an exception's own __str__ is student code
+        text = ""
+    return {"type": type(error).__name__[:80], "message": text[:TEXT], "where": where[:200]}
+
+
+# --- probes --------------------------------------------------------------------------------
+
+
+def _probe(module: Any, probe: dict[str, Any], channel: Any) -> dict[str, Any]:
+    """Build what one probe asks for and trace it in every mode it names."""
+    import keras
+
+    keras.utils.set_random_seed(0)
+    function = getattr(module, probe["function"])
+    keywords = dict(probe.get("keywords", {}))
+    batch = probe.get("batch", 2)
+    if probe["function"] == "build_densenet":
+        keywords["input_shape"] = tuple(keywords["input_shape"])
+        model = function(**keywords)
+        shape = list(keywords["input_shape"])
+    else:
+        shape = list(probe["input_shape"])
+        entry = keras.Input(shape=tuple(shape), name="probe_input")
+        model = _as_model(entry, function(entry, **keywords))
+    return _describe(model, [_batch(model, batch), *shape], probe["modes"], probe["id"], channel)
+
+
+def _as_model(entry: Any, output: Any) -> Any:
+    import keras
+
+    if isinstance(output, keras.Model) or (callable(output) and not hasattr(output, "shape")):
+        # The function gave a layer or a model in place of a tensor: apply it.
+        output = output(entry)
+    return keras.Model(entry, output)
+
+
+def _batch(model: Any, wanted: int) -> int:
+    """The batch size a model insists on, else the one wanted."""
+    try:
+        return int(model.inputs[0].shape[0] or wanted)
+    except (AttributeError, IndexError, TypeError, ValueError):
+        return wanted
+
+
+def _describe(
+    model: Any, shape: list[int], modes: list[str], name: str, channel: Any, entry: Any = None
+) -> dict[str, Any]:
+    """Trace `model` (after `entry`, if given) and list its variables.
+
+    Returns:
+        {"graphs": {mode: graph}, "variables": [...], "input_shape": [...]}.
+    """
+    import tensorflow as tf
+
+    dtype = tf.float32 if entry is None else tf.uint8
+    variables = Variables()
+    _build(model, shape, entry)
+    variables.own(model)
+    constants = Constants()
+    graphs: dict[str, Any] = {}
+    for mode in modes:
+        keywords = MODES[mode]
+        if keywords and not _takes_training(model):
+            keywords = {}
+
+        def call(images: Any, keywords: dict[str, Any] = keywords) -> Any:
+            return model(images if entry is None else entry(images), **keywords)
+
+        traced = tf.function(call, autograph=False).get_concrete_function(
+            tf.TensorSpec(shape, dtype)
+        )
+        graphs[mode] = _graph(traced, variables, constants)
+    table = variables.table()
+    if constants.chunks:
+        channel.send_binary("constants:" + name, b"".join(constants.chunks))
+    return {"graphs": graphs, "variables": table, "input_shape": shape}
+
+
+def _takes_training(model: Any) -> bool:
+    import keras
+
+    return isinstance(model, keras.layers.Layer)
+
+
+def _build(model: Any, shape: list[int], entry: Any) -> None:
+    """Create the variables of a model that is not built yet, without running its ops."""
+    import keras
+
+    if getattr(model, "built", True) and getattr(model, "inputs", None):
+        return
+    size = tuple(shape[1:])
+    try:
+        model(keras.Input(shape=size, batch_size=shape[0]))
+    except Exception:  # some subclassed models only take real tensors
+        import tensorflow as tf
+
+        images = tf.zeros(shape, tf.float32 if entry is None else tf.uint8)
+        model(images if entry is None else entry(images))
+
+
+# --- variables -----------------------------------------------------------------------------
+
+
+class Variables:
+    """The variables of one model, numbered; those a graph captures and those it owns."""
+
+    def __init__(self) -> None:
+        self.items: list[Any] = []
+        self.owned: set[int] = set()
+        self.trained: set[int] = set()
+        self._by_handle: dict[int, int] = {}
+
+    def own(self, model: Any) -> None:
+        """Number the model's own weights first, in Keras's order."""
+        for variable in list(getattr(model, "variables", None) or []):
+            self.owned.add(self.add(getattr(variable, "value", variable), variable))
+        for variable in list(getattr(model, "trainable_variables", None) or []):
+            self.trained.add(self.add(getattr(variable, "value", variable), variable))
+
+    def add(self, variable: Any, keras_variable: Any = None) -> int:
+        """The number of a variable; a new one if it was not seen before."""
+        handle = id(variable.handle)
+        if handle not in self._by_handle:
+            self._by_handle[handle] = len(self.items)
+            self.items.append((variable, keras_variable))
+            if keras_variable is None and getattr(variable, "trainable", False):
+                self.trained.add(self._by_handle[handle])
+        return self._by_handle[handle]
+
+    def of_capture(self, tensor: Any, graph_variables: list[Any]) -> int | None:
+        """The number of the variable behind a captured resource."""
+        if id(tensor) in self._by_handle:
+            return self._by_handle[id(tensor)]
+        for variable in graph_variables:
+            if variable.handle is tensor:
+                return self.add(variable)
+        return None
+
+    def table(self) -> list[dict[str, Any]]:
+        """One row a variable: name, shape, dtype, trainable, owned by the model or not."""
+        rows = []
+        for index, (variable, keras_variable) in enumerate(self.items):
+            name = getattr(keras_variable, "path", None) or getattr(variable, "name", "")
+            rows.append(
+                {
+                    "name": str(name)[:200],
+                    "shape": [int(n) for n in variable.shape],
+                    "dtype": variable.dtype.name,
+                    "trainable": index in self.trained,
+                    "owned": index in self.owned,
+                }
+            )
+        return rows
+
+
+class Constants:
+    """Large constants, sent once as bytes; the records point into them."""
+
+    def __init__(self) -> None:
+        self.chunks: list[bytes] = []
+        self.size = 0
+
+    def encode(self, array: Any) -> dict[str, Any]:
+        """A constant as a record: dtype, shape, and its values or where they stand."""
+        import numpy as np
+
+        record: dict[str, Any] = {"dtype": str(array.dtype), "shape": list(array.shape)}
+        if array.dtype.kind not in "biuf" and array.dtype.name != "bfloat16":
+            return record
+        if array.size <= INLINE_VALUES:
+            values = array.astype(np.float64) if array.dtype.kind not in "biu" else array
+            record["values"] = [_finite(v) for v in values.ravel().tolist()]
+            return record
+        data = np.ascontiguousarray(array, dtype=np.float32).tobytes()
+        if self.size + len(data) <= MAX_CONSTANT_BYTES:
+            record["offset"] = self.size
+            self.chunks.append(data)
+            self.size += len(data)
+        return record
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and value != value:
+        return "nan"
+    if value in (float("inf"), float("-inf")):
+        return "inf" if value > 0 else "-inf"
+    return value
+
+
+# --- graphs --------------------------------------------------------------------------------
+
+
+def _graph(traced: Any, variables: Variables, constants: Constants) -> dict[str, Any]:
+    """A concrete function as plain data, calls inlined, ops that nothing needs left out.
+
+    Returns:
+        {"nodes": [[op, name, [[node, output]...], attributes, [[dtype, shape]...]]...],
+        "inputs": [node...], "outputs": [[node, output]...], "updates": [node...]}.
+    """
+    writer = _Writer(variables, constants)
+    graph = traced.graph
+    captured = {id(inner): outer for outer, inner in graph.captures}
+    bound: dict[int, tuple[int, int]] = {}
+    inputs = []
+    for tensor in graph.inputs:
+        if id(tensor) in captured:
+            bound[id(tensor)] = writer.capture(captured[id(tensor)], list(graph.variables), tensor)
+        else:
+            at = writer.emit("Placeholder", tensor.op.name, [], {}, [tensor])
+            inputs.append(at)
+            bound[id(tensor)] = (at, 0)
+    writer.walk(graph, bound)
+    outputs = [list(bound[id(tensor)]) for tensor in graph.outputs if id(tensor) in bound]
+    record = {
+        "nodes": writer.nodes, "inputs": inputs, "outputs": outputs, "updates": writer.updates
+    }
+    return _pruned(record)
+
+
+class _Writer:
+    """Writes ops in the order they were made, inlining function calls."""
+
+    def __init__(self, variables: Variables, constants: Constants) -> None:
+        self.nodes: list[list[Any]] = []
+        self.updates: list[int] = []
+        self._variables = variables
+        self._constants = constants
+        self._functions: dict[str, Any] = {}
+
+    def emit(
+        self, op: str, name: str, inputs: list[tuple[int, int]], attributes: Any, outputs: Any
+    ) -> int:
+        if len(self.nodes) >= MAX_NODES:
+            raise RuntimeError(f"the network has more than {MAX_NODES} operations")
+        described = [[t.dtype.base_dtype.name, _shape(t)] for t in outputs]
+        self.nodes.append([op, name[:200], [list(i) for i in inputs], attributes, described])
+        return len(self.nodes) - 1
+
+    def capture(self, outer: Any, graph_variables: list[Any], inner: Any) -> tuple[int, int]:
+        """A captured tensor: a variable, or a constant that lives outside the graph."""
+        if outer.dtype.name == "resource":
+            index = self._variables.of_capture(outer, graph_variables)
+            return self.emit("Variable", inner.op.name, [], {"variable": index}, [inner]), 0
+        attributes = {"value": self._constants.encode(outer.numpy())}
+        return self.emit("Const", inner.op.name, [], attributes, [inner]), 0
+
+    def walk(self, graph: Any, bound: dict[int, tuple[int, int]]) -> None:
+        """Emit the ops of `graph`; `bound` maps its tensors to what was emitted for them."""
+        for op in graph.get_operations():
+            if op.outputs and all(id(tensor) in bound for tensor in op.outputs):
+                continue
+            inputs = [bound[id(tensor)] for tensor in op.inputs]
+            if op.type in CALLS and self._inline(graph, op, inputs, bound):
+                continue
+            at = self.emit(op.type, op.name, inputs, self._attributes(op), op.outputs)
+            if op.type in STATE_OPS:
+                self.updates.append(at)
+            for position, tensor in enumerate(op.outputs):
+                bound[id(tensor)] = (at, position)
+
+    def _inline(
+        self, graph: Any, op: Any, inputs: list[tuple[int, int]], bound: dict[int, Any]
+    ) -> bool:
+        from tensorflow.python.framework import function_def_to_graph
+
+        name = op.get_attr("f").name
+        if name not in self._functions:
+            for definition in graph.as_graph_def().library.function:
+                if definition.signature.name == name:
+                    with graph.as_default():
+                        self._functions[name] = function_def_to_graph.function_def_to_graph(
+                            definition, structured_outputs=None
+                        )
+        inner = self._functions.get(name)
+        if inner is None:
+            return False
+        local = {
+            id(tensor): at for tensor, at in zip(inner.inputs, inputs, strict=False)
+        }
+        self.walk(inner, local)
+        for tensor, result in zip(op.outputs, inner.outputs, strict=False):
+            bound[id(tensor)] = local[id(result)]
+        return True
+
+    def _attributes(self, op: Any) -> dict[str, Any]:
+        if op.type == "Const":
+            import tensorflow as tf
+
+            return {"value": self._constants.encode(tf.make_ndarray(op.get_attr("value")))}
+        found: dict[str, Any] = {}
+        for key, value in op.node_def.attr.items():
+            kind = value.WhichOneof("value")
+            if key.startswith("_") or kind in (None, "func", "tensor", "placeholder"):
+                continue
+            if kind == "s":
+                found[key] = value.s.decode("utf-8", "replace")[:TEXT]
+            elif kind == "type":
+                found[key] = _dtype_name(value.type)
+            elif kind == "shape":
+                found[key] = [int(d.size) for d in value.shape.dim]
+            elif kind == "list":
+                found[key] = [int(v) for v in value.list.i] or [
+                    _finite(float(v)) for v in value.list.f
+                ]
+            else:
+                plain = getattr(value, kind)
+                found[key] = _finite(plain) if isinstance(plain, float) else plain
+        return found
+
+
+def _dtype_name(number: int) -> str:
+    import tensorflow as tf
+
+    try:
+        return str(tf.dtypes.as_dtype(number).name)
+    except TypeError:
+        return str(number)
+
+
+def _shape(tensor: Any) -> list[int] | None:
+    shape = tensor.shape
+    if shape.rank is None:
+        return None
+    return [-1 if n is None else int(n) for n in shape]
+
+
+def _pruned(record: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what neither an output nor a variable's update needs; renumber."""
+    nodes = record["nodes"]
+    wanted = set(record["inputs"]) | set(record["updates"])
+    stack = [node for node, _ in record["outputs"]] + record["updates"]
+    wanted.update(stack)
+    while stack:
+        for node, _ in nodes[stack.pop()][2]:
+            if node not in wanted:
+                wanted.add(node)
+                stack.append(node)
+    order = sorted(wanted)
+    number = {old: new for new, old in enumerate(order)}
+    kept = []
+    for old in order:
+        op, name, inputs, attributes, outputs = nodes[old]
+        kept.append([op, name, [[number[n], i] for n, i in inputs], attributes, outputs])
+    return {
+        "nodes": kept,
+        "inputs": [number[n] for n in record["inputs"]],
+        "outputs": [[number[n], i] for n, i in record["outputs"]],
+        "updates": [number[n] for n in record["updates"]],
+    }
+
+
+# --- the trained network -------------------------------------------------------------------
+
+
+def _model(module: Any, wanted: dict[str, Any], tree: Path, channel: Any) -> dict[str, Any]:
+    """Trace `build_model()` behind `preprocess`, load the weights, send them and a sample.
+
+    The sample is what the student's own network gives on random images: the other side must
+    get the same from its rebuilt network.
+    """
+    import keras
+
+    keras.utils.set_random_seed(0)
+    model = module.build_model()
+    shape = list(wanted["input_shape"])
+    batch = _batch(model, wanted.get("batch", 2))
+    preprocess = getattr(module, "preprocess", None)
+    entry, note = _traceable(preprocess, [batch, *shape])
+    record = _describe(model, [batch, *shape], wanted["modes"], "model", channel, entry)
+    record["preprocess"] = note
+    record["weights"] = _load(model, wanted.get("weights"), tree)
+    variables = Variables()
+    variables.own(model)
+    values = [_float32(variable) for variable, _ in variables.items]
+    if len(values) == len(record["variables"]):
+        channel.send_binary("weights", b"".join(v.tobytes() for v in values))
+    record["sample"] = _sample(model, preprocess, wanted, batch, shape, channel)
+    return record
+
+
+def _float32(variable: Any) -> Any:
+    import numpy as np
+
+    value = variable.numpy()
+    return np.zeros(value.shape, np.float32) if value.dtype.kind in "OSU" else value.astype(
+        np.float32
+    )
+
+
+def _traceable(preprocess: Any, shape: list[int]) -> tuple[Any, dict[str, Any]]:
+    """`preprocess` as a function of tensors, or, where it is NumPy code, its values.
+
+    Returns:
+        The function to trace through, and a note: {"traced": bool, "values": ...}.
+    """
+    import numpy as np
+    import tensorflow as tf
+
+    def identity(images: Any) -> Any:
+        return tf.cast(images, tf.float32)
+
+    if preprocess is None:
+        return identity, {"traced": True, "missing": True}
+    try:
+        tf.function(lambda x: tf.convert_to_tensor(preprocess(x)), autograph=False)\
+            .get_concrete_function(tf.TensorSpec(shape, tf.uint8))
+    except Exception:  # NumPy code: sampled below, and read as an affine map if it is one
+        ramp = np.arange(256, dtype=np.uint8)
+        size = shape[1:]
+        images = np.stack([np.broadcast_to(v, size) for v in ramp]).astype(np.uint8)
+        values = np.asarray(preprocess(images), np.float32)
+        noise = np.random.default_rng(0).integers(0, 256, (4, *size), dtype=np.uint8)
+        mixed = np.asarray(preprocess(noise), np.float32)
+        table = values[:, 0, 0, :]
+        exact = bool(
+            values.shape == images.shape
+            and np.array_equal(values, np.broadcast_to(table[:, None, None, :], values.shape))
+            and np.array_equal(
+                mixed, np.stack([table[noise[..., c], c] for c in range(size[-1])], -1)
+            )
+        )
+        slope = (table[255] - table[0]) / 255.0
+        line = ramp[:, None] * slope + table[0]
+        exact = exact and bool(np.allclose(line, table, rtol=1e-5, atol=1e-5))
+
+        def affine(images: Any) -> Any:
+            return tf.cast(images, tf.float32) * tf.constant(slope) + tf.constant(table[0])
+
+        return affine, {"traced": False, "affine": exact}
+    return (lambda images: tf.convert_to_tensor(preprocess(images))), {"traced": True}
+
+
+def _load(model: Any, weights: str | None, tree: Path) -> dict[str, Any]:
+    """Load the student's weights file, here where it can do no harm."""
+    if weights is None:
+        return {"file": None, "loaded": False}
+    try:
+        model.load_weights(str(tree / weights))
+    except BaseException as error:  # a broken file is a finding, not an abort
+        return {"file": weights, "loaded": False, "failure": _failure(error, tree)}
+    return {"file": weights, "loaded": True}
+
+
+def _sample(
+    model: Any, preprocess: Any, wanted: dict[str, Any], batch: int, shape: list[int], channel: Any
+) -> dict[str, Any]:
+    """What the network gives on random images, with its loaded weights, in inference mode."""
+    import numpy as np
+
+    images = np.random.default_rng(wanted["seed"]).integers(
+        0, 256, (batch, *shape), dtype=np.uint8
+    )
+    try:
+        eaten = preprocess(images) if preprocess is not None else images.astype(np.float32)
+        keywords = {"training": False} if _takes_training(model) else {}
+        result = np.asarray(model(eaten, **keywords), dtype=np.float32)
+    except BaseException as error:  # e.g. channels-first convolutions do not run on a CPU
+        return {"shape": None, "failure": _failure(error, Path("/"))}
+    channel.send_binary("sample", np.ascontiguousarray(result).tobytes())
+    return {"shape": list(result.shape), "failure": None}
