@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -27,7 +27,6 @@ from grader import __version__
 from grader.errors import (
     EXIT_GRADED,
     EXIT_INFRASTRUCTURE,
-    EXIT_REJECTED,
     EXIT_USAGE,
     GraderError,
     UsageError,
@@ -49,6 +48,7 @@ GENERAL = Group("Help", sort_key=4)
 app = App(
     name="grade",
     version=f"densenet-grader {__version__}",
+    usage="Usage: grade PATH... [OPTIONS]\n       grade COMMAND [OPTIONS] [ARGS...]\n",
     help="Grade Keras implementations of DenseNet.\n\n"
     "'grade submission.zip' grades one submission; every word below is a command. "
     "A file or folder that is named like a command is given as ./check.",
@@ -56,8 +56,15 @@ app = App(
     "--debug after any command shows the traceback of an unexpected error.",
     help_format="plaintext",
     result_action="return_value",
+    suppress_keyboard_interrupt=False,
     group_commands=GENERAL,
 )
+
+
+def _flag(name: str, help: str) -> Parameter:
+    """A switch: off unless named, with no --no- twin."""
+    return Parameter(name=name, negative="", show_default=False, help=help)
+
 
 # --- words that several commands share --------------------------------------------------------
 
@@ -100,19 +107,16 @@ SubmittedAt = Annotated[
     ),
 ]
 Quiet = Annotated[
-    bool, Parameter(name="--quiet", negative="", help="One line for each submission.")
+    bool,
+    _flag("--quiet", "One line in place of the report; several submissions always have it so."),
 ]
 NoEvaluation = Annotated[
     bool,
-    Parameter(name="--no-evaluation", negative="", help="Leave the accuracy unmeasured."),
+    _flag("--no-evaluation", "Leave the accuracy unmeasured."),
 ]
 Retrain = Annotated[
     bool,
-    Parameter(
-        name="--retrain",
-        negative="",
-        help="Train the network here by its recipe.toml instead of taking its weights.",
-    ),
+    _flag("--retrain", "Train the network here by its recipe.toml instead of taking its weights."),
 ]
 Folder = Annotated[Path, Parameter(help="The submission's folder.")]
 
@@ -144,6 +148,7 @@ def grade(
     quiet: Quiet = False,
 ) -> int:
     """Grade submissions."""
+    from grader.intake import discover
     from grader.pipeline import grade_paths
 
     if not paths:
@@ -163,9 +168,10 @@ def grade(
         jobs=jobs,
         data=data,
     )
-    grades = grade_paths(list(paths), options, lambda done: _show(done, quiet))
+    several = len(discover(paths)) > 1
+    grades = grade_paths(list(paths), options, _shown(options, quiet=quiet or several))
     _write_json(grades, json)
-    return worst_status(grades)
+    return _status(grades)
 
 
 @app.command(group=GRADING)
@@ -177,9 +183,7 @@ def regrade(
     results: Results = RESULTS,
     json: JsonFile = None,
     submitted_at: SubmittedAt = None,
-    evaluate: Annotated[
-        bool, Parameter(name="--evaluate", negative="", help="Measure the accuracy again.")
-    ] = False,
+    evaluate: Annotated[bool, _flag("--evaluate", "Measure the accuracy again.")] = False,
     data: Data = None,
     quiet: Quiet = False,
 ) -> int:
@@ -194,9 +198,9 @@ def regrade(
         data=data,
     )
     grade = regrade_run(run_dir, options)
-    _show(grade, quiet)
+    _shown(options, quiet)(grade)
     _write_json([grade], json)
-    return worst_status([grade])
+    return _status([grade])
 
 
 @app.command(group=GRADING)
@@ -208,11 +212,12 @@ def report(
 ) -> int:
     """Show the grade of a finished run once more."""
     from grader.export.json import read_json
+    from grader.report.terminal import render
 
     grades = read_json(path / "grade.json" if path.is_dir() else path)
     for grade in grades:
-        _show(grade, quiet)
-    return worst_status(grades)
+        _out().print(render(grade, quiet=quiet))
+    return _status(grades)
 
 
 # --- students ---------------------------------------------------------------------------------
@@ -226,7 +231,7 @@ def init(
     from grader.handout import write_template
 
     written = write_template(folder)
-    _out().print(f"{len(written)} files in {folder}. Read {folder / 'README.md'} next.", **PLAIN)
+    _tell(f"{len(written)} files in {folder}. Read {folder / 'README.md'} next.")
     return EXIT_GRADED
 
 
@@ -241,13 +246,16 @@ def check(
     quiet: Quiet = False,
 ) -> int:
     """Run every check that needs neither the test set nor the hidden probes."""
+    from grader.handout import sandbox_for_own_code
     from grader.pipeline import check_folder
 
+    if sandbox == "auto":
+        sandbox = sandbox_for_own_code()
     options = _options(assignment=assignment, sandbox=sandbox, evaluate=False)
     grade = check_folder(folder, options)
-    _show(grade, quiet)
+    _shown(options, quiet)(grade)
     _write_json([grade], json)
-    return worst_status([grade])
+    return _status([grade])
 
 
 @app.command(group=STUDENT)
@@ -261,7 +269,7 @@ def train(
     data: Data = None,
     restart: Annotated[
         bool,
-        Parameter(name="--restart", negative="", help="Forget the interrupted run and start anew."),
+        _flag("--restart", "Forget the interrupted run and start anew."),
     ] = False,
 ) -> int:
     """Train build_model() by recipe.toml; interrupted, the same command goes on."""
@@ -278,14 +286,20 @@ def pack(
     *,
     output: Annotated[
         Path | None,
-        Parameter(name=["--output", "-o"], help="Default: submission.zip in the folder."),
+        Parameter(name=["--output", "-o"], help="Folder for the two files. Default: FOLDER."),
     ] = None,
 ) -> int:
     """Write submission.zip and a receipt with its SHA-256."""
     from grader.intake import pack as pack_folder
+    from grader.intake import read_receipt
 
-    packed = pack_folder(folder, output)
-    _out().print(packed.summary, **PLAIN)
+    archive = pack_folder(folder, output or folder)
+    receipt = read_receipt(archive)
+    _tell(f"{archive}  {len(receipt.files)} files, {receipt.size_bytes:,} bytes")
+    _tell(f"SHA-256   {receipt.sha256}")
+    _tell(f"weights   {receipt.weights or 'none: the accuracy cannot be graded'}")
+    for remark in receipt.remarks:
+        _tell(f"remark    {remark}")
     return EXIT_GRADED
 
 
@@ -297,9 +311,7 @@ def doctor(
     *,
     assignment: Assignment = None,
     data: Data = None,
-    json: Annotated[
-        bool, Parameter(name="--json", negative="", help="As JSON, for a program.")
-    ] = False,
+    json: Annotated[bool, _flag("--json", "As JSON, for a program.")] = False,
 ) -> int:
     """Say what this machine can do, with a fix for each lack."""
     from grader.doctor import examine, show
@@ -313,8 +325,8 @@ def doctor(
 
 # --- shared by the commands -------------------------------------------------------------------
 
-PLAIN = {"markup": False, "highlight": False, "soft_wrap": True}
-"""How text from outside is printed: as it is."""
+LONGEST_LINE = 1000
+"""Characters of one line of a message."""
 
 
 def _out() -> Console:
@@ -356,10 +368,13 @@ def _has_offset(written: str) -> bool:
     return datetime.fromisoformat(written.strip()).tzinfo is not None
 
 
-def _show(grade: Grade, quiet: bool) -> None:
+def _shown(options: GradeOptions, quiet: bool) -> Callable[[Grade], None]:
+    """How a finished grade is shown: its report, or one line where there are several."""
+    from grader.assignment import load_assignment
     from grader.report.terminal import render
 
-    render(grade, _out(), quiet=quiet)
+    assignment = load_assignment(options.assignment_dir)
+    return lambda grade: _out().print(render(grade, assignment, quiet=quiet))
 
 
 def _write_json(grades: Sequence[Grade], file: Path | None) -> None:
@@ -370,18 +385,28 @@ def _write_json(grades: Sequence[Grade], file: Path | None) -> None:
         _say(f"{len(grades)} grades in {file}" if len(grades) != 1 else f"The grade is in {file}")
 
 
-def worst_status(grades: Iterable[Grade]) -> int:
-    """The exit status of a whole run: an infrastructure failure outranks a rejection."""
-    from grader.domain import GradeStatus
+def _status(grades: Iterable[Grade]) -> int:
+    from grader.scoring.grade import exit_status
 
-    statuses = {grade.status for grade in grades}
-    if GradeStatus.WITHHELD in statuses:
-        return EXIT_INFRASTRUCTURE
-    return EXIT_REJECTED if GradeStatus.REJECTED in statuses else EXIT_GRADED
+    return exit_status(grades)
+
+
+def _tell(message: str) -> None:
+    """A result, on standard output."""
+    _print(_out(), message)
 
 
 def _say(message: str) -> None:
-    Console(stderr=True).print(message, **PLAIN)
+    """Progress and errors, on standard error."""
+    _print(Console(stderr=True), message)
+
+
+def _print(console: Console, message: str) -> None:
+    """Lines that may quote a student's file name."""
+    from grader.report.text import safe_text
+
+    for line in message.split("\n"):
+        console.print(safe_text(line, limit=LONGEST_LINE), soft_wrap=True)
 
 
 # --- the way in -------------------------------------------------------------------------------

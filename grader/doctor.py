@@ -34,7 +34,6 @@ DISK_BYTES = 2 * 2**30
 MEMORY_BYTES = 4 * 2**30
 """One evaluation with TensorFlow took under 3 GiB."""
 TENSORFLOW_TIMEOUT_S = 180.0
-ENGINE_TIMEOUT_S = 5
 
 Status = Literal["ok", "note", "missing"]
 
@@ -62,10 +61,20 @@ def examine(data: Path | None, assignment: Path) -> list[Reading]:
     Returns:
         All readings, in the order they are shown. TensorFlow is looked at in a process of its own.
     """
-    readings = [_python(), *_tensorflow(), _opencv(), _docker(), _jail()]
-    readings.append(_isolation(readings))
-    readings += [_data(data), _assignment(assignment), _disk(), _memory(), _clock(), _zones()]
-    return readings
+    return [
+        _python(),
+        *_tensorflow(),
+        _opencv(),
+        _provider("jail"),
+        _provider("docker"),
+        _isolation(),
+        _data(data),
+        _assignment(assignment),
+        _disk(),
+        _memory(),
+        _clock(),
+        _zones(),
+    ]
 
 
 # --- software ---------------------------------------------------------------------------------
@@ -160,42 +169,33 @@ def _opencv() -> Reading:
 # --- isolation --------------------------------------------------------------------------------
 
 
-def _docker() -> Reading:
-    return _provider("Docker", "docker")
-
-
-def _jail() -> Reading:
-    return _provider("jail", "jail")
-
-
-def _provider(name: str, kind: str) -> Reading:
-    """Ask a sandbox provider itself; it knows what it needs."""
+def _provider(kind: Literal["docker", "jail"]) -> Reading:
+    """Ask a sandbox provider itself; it knows what it needs and how to get it."""
     from grader.sandbox import open_sandbox
 
     try:
-        sandbox = open_sandbox(kind)
-        lack = sandbox.available()
-        sandbox.close()
+        open_sandbox(kind).close()
     except GraderError as error:
         lack = f"{error} {getattr(error, 'help', '')}".strip()
-    if lack is None:
-        return Reading(name=name, status="ok", found="ready")
-    return Reading(name=name, status="note", found="not available", fix=lack)
+        return Reading(name=kind, status="note", found="not available", fix=lack)
+    return Reading(name=kind, status="ok", found="ready")
 
 
-def _isolation(readings: Sequence[Reading]) -> Reading:
-    """What --sandbox auto will take."""
-    ready = {reading.name for reading in readings if reading.status == "ok"}
-    for name in ("Docker", "jail"):
-        if name in ready:
-            return Reading(name="isolation", status="ok", found=f"--sandbox auto takes {name}")
-    return Reading(
-        name="isolation",
-        status="note",
-        found="none: student code could read and change what you can",
-        fix="Install Docker, or grade on Linux 5.13 or later; or name --sandbox process, which "
-        "the grade will say.",
-    )
+def _isolation() -> Reading:
+    """What --sandbox auto takes."""
+    from grader.sandbox import open_sandbox
+
+    try:
+        sandbox = open_sandbox("auto")
+    except GraderError as error:
+        return Reading(
+            name="isolation",
+            status="note",
+            found="none: grade refuses to run student code here",
+            fix=getattr(error, "help", ""),
+        )
+    sandbox.close()
+    return Reading(name="isolation", status="ok", found=f"--sandbox auto takes {sandbox.isolation}")
 
 
 # --- data and configuration -------------------------------------------------------------------

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from grader.errors import UsageError
+from grader.errors import InfrastructureError, UsageError
 from grader.resources import template_dir
 
 if TYPE_CHECKING:
     from grader.domain import CheckResult, Finding, Grade
+    from grader.sandbox import Kind
 
 UNSEEN_BY_STUDENTS = ("accuracy", "deadline")
 """Groups that need the test set or the receipt; no laptop has them."""
@@ -53,6 +54,21 @@ def public_checks() -> list[str]:
     return [check.name for check in CHECKS if check.group not in UNSEEN_BY_STUDENTS]
 
 
+def sandbox_for_own_code() -> Kind:
+    """Where a student's own code runs on the student's own machine.
+
+    The sandbox of the grading where there is one, so that a call it forbids is noticed early; else
+    the plain process, as if the student had started it.
+    """
+    from grader.sandbox import open_sandbox
+
+    try:
+        open_sandbox("auto").close()
+    except InfrastructureError:
+        return "process"
+    return "auto"
+
+
 @dataclass(frozen=True)
 class PublicResult:
     """One check as a test sees it.
@@ -82,7 +98,10 @@ def run_public_checks(folder: Path) -> dict[str, PublicResult]:
     from grader.pipeline import GradeOptions, check_folder
     from grader.resources import assignment_dir
 
-    grade = check_folder(folder, GradeOptions(assignment_dir=assignment_dir(), evaluate=False))
+    options = GradeOptions(
+        assignment_dir=assignment_dir(), evaluate=False, sandbox=sandbox_for_own_code()
+    )
+    grade = check_folder(folder, options)
     results = {check.name: _as_test(check) for check in grade.checks}
     missing = PublicResult("error", _why_unchecked(grade))
     return {name: results.get(name, missing) for name in public_checks()}

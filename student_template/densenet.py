@@ -13,7 +13,7 @@ from keras import layers, ops
 
 
 def dense_block(x, num_layers, growth_rate, bottleneck=True, dropout_rate=0.0):
-    """A dense block: every layer receives the block's input and the outputs of all layers before it.
+    """A dense block: each layer receives the block's input and the outputs of all layers before it.
 
     Layer l computes x_l = H_l([x_0, x_1, ..., x_{l-1}]) (section 3, "Dense connectivity", eq. 2).
     [...] is concatenation along the channels. H_l is the composite function of section 3:
