@@ -48,7 +48,7 @@ GENERAL = Group("Help", sort_key=4)
 app = App(
     name="grade",
     version=f"densenet-grader {__version__}",
-    usage="Usage: grade PATH... [OPTIONS]\n       grade COMMAND [OPTIONS] [ARGS...]\n",
+    usage="Usage: grade PATH... [OPTIONS]\n       grade COMMAND [OPTIONS] [ARGS...]",
     help="Grade Keras implementations of DenseNet.\n\n"
     "'grade submission.zip' grades one submission; every word below is a command. "
     "A file or folder that is named like a command is given as ./check.",
