@@ -133,3 +133,10 @@ def test_only_the_engine_and_the_sandboxed_program_load_networks():
     ]
 
     assert wrong == []
+
+
+def test_the_architecture_lists_the_rooms_in_their_order():
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+
+    listed = [line.split("`")[1] for line in text.splitlines() if line.startswith("| `")]
+    assert listed == list(ORDER)
