@@ -3,9 +3,11 @@
 from functools import cache
 
 from grader.selftest.mutant import Mutant, MutantError, write
+from grader.selftest.remark import REMARKS
 from grader.selftest.right import RIGHT
 from grader.selftest.wrong_layers import WRONG_LAYERS
 from grader.selftest.wrong_links import WRONG_LINKS
+from grader.selftest.wrong_networks import WRONG_NETWORKS
 from grader.selftest.wrong_transitions import WRONG_TRANSITIONS
 
 __all__ = ["Mutant", "MutantError", "catalogue", "write"]
@@ -18,5 +20,7 @@ def catalogue() -> tuple[Mutant, ...]:
         *WRONG_LAYERS,
         *WRONG_LINKS,
         *WRONG_TRANSITIONS,
+        *WRONG_NETWORKS,
         *RIGHT,
+        *REMARKS,
     )

@@ -1,7 +1,8 @@
 """Right networks: the paper's, in every way a student may write it."""
 
-from grader.selftest.edits import BN, CLASSIFIER, H, HEAD, NEW, OUT, POOL, RELU, SEEN, SQUEEZE, STEM
-from grader.selftest.mutant import Mutant
+from grader.selftest.edits import BN, CLASSIFIER, HEAD, NEW, OUT, POOL, RELU, SEEN, SQUEEZE, STEM, H
+from grader.selftest.mutant import Edit, Mutant
+from grader.selftest.right_styles import STYLES
 
 _RELU_LINE = "    x = layers.ReLU()(x)\n"
 _BN_LINE = "    x = layers.BatchNormalization()(x)\n"
@@ -12,7 +13,7 @@ _CONV_BODY = """\
 """
 
 
-def _right(name: str, why: str, *edits: tuple[str, str], define: str = "", **more: bool) -> Mutant:
+def _right(name: str, why: str, *edits: Edit, define: str = "", **more: bool) -> Mutant:
     return Mutant(name, kind="right", why=why, replace=edits, define=define, **more)
 
 
@@ -89,9 +90,9 @@ ONE_DIFFERENCE = (
         ),
     ),
     _right(
-        "bn-momentum-and-epsilon",
-        "Other momentum and epsilon in BN.",
-        (BN, "    x = layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(x)\n"),
+        "bn-momentum",
+        "Another momentum in BN.",
+        (BN, "    x = layers.BatchNormalization(momentum=0.9)(x)\n"),
     ),
     _right(
         "bn-initialisers-and-regularisers",
@@ -320,74 +321,200 @@ ONE_DIFFERENCE = (
             "    x = conv(x, stem, 3)\n",
         ),
     ),
-)
-
-_BLOCK_LAYER = '''\
-class DenseLayer(layers.Layer):
-    """One dense layer: its maps concatenated to its input."""
-
-    def __init__(self, growth_rate, bottleneck, dropout_rate=0.0, **kwargs):
-        super().__init__(**kwargs)
-        self.bottleneck = bottleneck
-        self.dropout = layers.Dropout(dropout_rate)
-        if bottleneck:
-            self.bn1 = layers.BatchNormalization()
-            self.conv1 = layers.Conv2D(4 * growth_rate, 1, use_bias=False)
-        self.bn2 = layers.BatchNormalization()
-        self.conv2 = layers.Conv2D(growth_rate, 3, padding="same", use_bias=False)
-
-    def call(self, x, training=None):
-        y = x
-        if self.bottleneck:
-            y = self.conv1(ops.relu(self.bn1(y, training=training)))
-            y = self.dropout(y, training=training)
-        y = self.conv2(ops.relu(self.bn2(y, training=training)))
-        y = self.dropout(y, training=training)
-        return ops.concatenate([x, y], axis=-1)
-
-
-class DenseBlock(layers.Layer):
-    """A dense block."""
-
-    def __init__(self, num_layers, growth_rate, bottleneck, dropout_rate=0.0, **kwargs):
-        super().__init__(**kwargs)
-        self.stages = [
-            DenseLayer(growth_rate, bottleneck, dropout_rate) for _ in range(num_layers)
-        ]
-
-    def call(self, x, training=None):
-        for stage in self.stages:
-            x = stage(x, training=training)
-        return x
-
-
-class Transition(layers.Layer):
-    """A transition layer."""
-
-    def __init__(self, filters, **kwargs):
-        super().__init__(**kwargs)
-        self.bn = layers.BatchNormalization()
-        self.conv = layers.Conv2D(filters, 1, use_bias=False)
-        self.pool = layers.AveragePooling2D(2)
-
-    def call(self, x, training=None):
-        return self.pool(self.conv(ops.relu(self.bn(x, training=training))))
-
-
-def dense_block(x, num_layers, growth_rate, bottleneck=True, dropout_rate=0.0):
-    return DenseBlock(num_layers, growth_rate, bottleneck, dropout_rate)(x)
-
-
-def transition(x, compression=0.5, dropout_rate=0.0):
-    return Transition(int(x.shape[-1] * compression))(x)
-'''
-
-WHOLE_STYLES = (
     _right(
-        "subclassed-layers",
-        "Dense layers, blocks and transitions as subclasses of Layer.",
-        define=_BLOCK_LAYER,
+        "relu-by-where",
+        "ReLU as a choice between the value and zero.",
+        (RELU, "    return ops.where(x > 0, x, ops.zeros_like(x))\n"),
+    ),
+    _right(
+        "relu-defaults-written-out",
+        "ReLU with its default arguments.",
+        (RELU, "    return layers.ReLU(max_value=None, negative_slope=0.0, threshold=0.0)(x)\n"),
+    ),
+    _right(
+        "relu-as-leaky-of-slope-0",
+        "A leaky ReLU of slope 0.",
+        (RELU, "    return layers.LeakyReLU(negative_slope=0.0)(x)\n"),
+    ),
+    _right(
+        "bn-defaults-written-out",
+        "BN with its default arguments.",
+        (
+            BN,
+            "    x = layers.BatchNormalization(axis=-1, center=True, scale=True, "
+            "momentum=0.99, epsilon=0.001)(x)\n",
+        ),
+    ),
+    _right(
+        "bn-epsilon",
+        "Another epsilon in BN.",
+        (BN, "    x = layers.BatchNormalization(epsilon=1e-5)(x)\n"),
+    ),
+    _right(
+        "convolution-defaults-written-out",
+        "Convolutions with their default arguments.",
+        (
+            _CONV_BODY,
+            "    return layers.Conv2D(\n"
+            "        filters, (kernel_size, kernel_size), strides=(1, 1), dilation_rate=1, groups=1,"
+            ' padding="SAME", data_format="channels_last", use_bias=False\n'
+            "    )(x)\n",
+        ),
+    ),
+    _right(
+        "convolution-activity-regulariser",
+        "An activity regulariser on the convolutions.",
+        (
+            'kernel_initializer="he_normal"',
+            'kernel_initializer="orthogonal", activity_regularizer=keras.regularizers.L2(1e-6)',
+        ),
+    ),
+    _right(
+        "stem-with-bias-only",
+        "A bias in the stem only.",
+        (STEM, '    x = layers.Conv2D(stem, 3, padding="same")(inputs)\n'),
+    ),
+    _right(
+        "floor-by-int",
+        "int() for the floor.",
+        ("math.floor(compression * x.shape[-1])", "int(x.shape[-1] * compression)"),
+    ),
+    _right(
+        "floor-by-integer-division",
+        "Integer division by 1 for the floor.",
+        ("math.floor(compression * x.shape[-1])", "int(compression * x.shape[-1] // 1)"),
+    ),
+    _right(
+        "head-reshape-and-mean",
+        "The map is reshaped to a list of pixels, whose mean is taken.",
+        (
+            HEAD,
+            "    x = layers.Reshape((-1, x.shape[-1]))(bn_relu(x))\n"
+            "    x = layers.GlobalAveragePooling1D()(x)\n",
+        ),
+    ),
+    _right(
+        "head-1x1-convolution-before-pooling",
+        "A 1x1 convolution as classifier at each pixel, whose logits are averaged.",
+        (
+            HEAD + CLASSIFIER,
+            "    x = layers.Conv2D(num_classes, 1)(bn_relu(x))\n"
+            "    x = layers.GlobalAveragePooling2D()(x)\n"
+            "    return layers.Softmax()(x)\n",
+        ),
+    ),
+    _right(
+        "head-softmax-op",
+        "Softmax by keras.ops.",
+        (CLASSIFIER, "    return ops.softmax(layers.Dense(num_classes)(x), axis=-1)\n"),
+    ),
+    _right(
+        "head-output-float32",
+        "The softmax is asked for in float32.",
+        (
+            CLASSIFIER,
+            "    x = layers.Dense(num_classes)(x)\n"
+            '    return layers.Activation("softmax", dtype="float32", name="probabilities")(x)\n',
+        ),
+    ),
+    _right(
+        "pool-object-shared",
+        "One pooling layer object for both transitions: it has no weights.",
+        (POOL, "    return POOLING(x)\n"),
+        define="POOLING = layers.AveragePooling2D(pool_size=2, strides=2)\n",
+    ),
+    _right(
+        "static-batch-size",
+        "The network is built for batches of 64.",
+        ("keras.Input(shape=input_shape)", "keras.Input(shape=input_shape, batch_size=64)"),
+    ),
+    _right(
+        "input-batch-shape",
+        "The input is given by its batch_shape.",
+        ("keras.Input(shape=input_shape)", "layers.Input(batch_shape=(None, *input_shape))"),
+    ),
+    _right(
+        "preprocess-plain-division",
+        "preprocess() divides by 255 without a cast.",
+        ('ops.cast(images, "float32") / 255.0', "images / 255.0"),
+    ),
+    _right(
+        "preprocess-minus-1-to-1",
+        "preprocess() maps to -1..1.",
+        ('ops.cast(images, "float32") / 255.0', 'ops.cast(images, "float32") / 127.5 - 1.0'),
+    ),
+    _right(
+        "mixed-precision",
+        "The network is built under mixed precision.",
+        (
+            "    return build_densenet(depth=22, growth_rate=12)\n",
+            '    keras.config.set_dtype_policy("mixed_bfloat16")\n'
+            "    model = build_densenet(depth=22, growth_rate=12)\n"
+            '    keras.config.set_dtype_policy("float32")\n'
+            "    return model\n",
+        ),
+    ),
+    _right(
+        "mixed-precision-everywhere",
+        "Mixed precision is set for the whole module.",
+        ("import math\n", "import math\n"),
+        ("\n\ndef conv(", '\nkeras.config.set_dtype_policy("mixed_float16")\n\n\ndef conv('),
+    ),
+    _right(
+        "clone-of-the-model",
+        "The trained network is a clone of what build_densenet gives.",
+        (
+            "    return build_densenet(depth=22, growth_rate=12)\n",
+            "    return keras.models.clone_model(build_densenet(depth=22, growth_rate=12))\n",
+        ),
+    ),
+    _right(
+        "copy-from-config",
+        "The trained network is made from its configuration.",
+        (
+            "    return build_densenet(depth=22, growth_rate=12)\n",
+            "    config = build_densenet(depth=22, growth_rate=12).get_config()\n"
+            "    return keras.Model.from_config(config)\n",
+        ),
+    ),
+    _right(
+        "model-inside-a-model",
+        "The trained network wraps the DenseNet in another model with its scaling.",
+        (
+            "    return build_densenet(depth=22, growth_rate=12)\n",
+            "    inputs = keras.Input((32, 32, 3))\n"
+            "    x = layers.Rescaling(2.0, offset=-1.0)(inputs)\n"
+            "    return keras.Model(inputs, build_densenet(depth=22, growth_rate=12)(x))\n",
+        ),
+    ),
+    _right(
+        "compiled-model",
+        "The trained network comes compiled.",
+        (
+            "    return build_densenet(depth=22, growth_rate=12)\n",
+            "    model = build_densenet(depth=22, growth_rate=12)\n"
+            '    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])\n'
+            "    return model\n",
+        ),
+    ),
+    _right(
+        "build-model-basic-l-13",
+        "The trained network is the basic one, L = 13.",
+        (
+            "depth=22, growth_rate=12)",
+            "depth=13, growth_rate=12, compression=1.0, bottleneck=False)",
+        ),
+    ),
+    _right(
+        "build-model-b-l-22",
+        "The trained network has bottlenecks and no compression.",
+        ("depth=22, growth_rate=12)", "depth=22, growth_rate=12, compression=1.0)"),
+    ),
+    _right(
+        "build-model-bc-l-28-k-8",
+        "The trained network is DenseNet-BC, L = 28, k = 8.",
+        ("depth=22, growth_rate=12)", "depth=28, growth_rate=8)"),
     ),
 )
 
-RIGHT = (*ONE_DIFFERENCE, *WHOLE_STYLES)
+RIGHT = (*ONE_DIFFERENCE, *STYLES)

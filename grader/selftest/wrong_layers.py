@@ -2,9 +2,8 @@
 
 from grader.selftest.edits import (
     BN,
-    BN_RELU,
-    H,
     RELU,
+    H,
     in_block,
     in_layer,
     odd_block,
