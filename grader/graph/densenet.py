@@ -1,0 +1,379 @@
+"""The canonical graph read as a DenseNet: stem, dense blocks, transitions, head.
+
+Reading only finds the parts and says which convolution is which; `rules.py` compares them with
+the paper. A convolution is told by what feeds it and what it feeds, never by its name:
+
+- a bottleneck layer is a convolution whose output goes to one other convolution only, which in
+  turn receives nothing else;
+- a transition's convolution, the stem and the classifier are the places that everything passes;
+- where the number of convolutions is the paper's, their order says which is which.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from grader.graph.canonical import Graph, Node, Segment, Value
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One weight layer of the paper, or one dense layer with its bottleneck.
+
+    Attributes:
+        convolutions: One convolution, or bottleneck and 3×3 convolution.
+    """
+
+    convolutions: tuple[Node, ...]
+
+    @property
+    def last(self) -> Node:
+        """The convolution whose output is the unit's."""
+        return self.convolutions[-1]
+
+    @property
+    def first(self) -> Node:
+        """The convolution that receives the unit's input."""
+        return self.convolutions[0]
+
+    @property
+    def entry(self) -> Value:
+        """What the unit receives."""
+        return self.first.inputs[0]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Something a dense layer can receive: the block's input, or an earlier layer's maps.
+
+    Attributes:
+        label: "the block's input" or "layer 3".
+        nodes: The nodes that give it; more than one for a stem in several convolutions.
+    """
+
+    label: str
+    nodes: tuple[Node, ...]
+
+
+@dataclass(frozen=True)
+class Block:
+    """One dense block.
+
+    Attributes:
+        number: 1-based; 0 where the block stands alone (a probe of `dense_block`).
+        entry: Its input.
+        layers: Its dense layers, in order.
+        output: Segments that leave it: what the transition or the head receives.
+    """
+
+    number: int
+    entry: Source
+    layers: tuple[Unit, ...]
+    output: tuple[Segment, ...]
+
+
+@dataclass
+class Reading:
+    """A network as the paper would draw it.
+
+    Attributes:
+        graph: What was read.
+        stem: The first convolution, or several side by side.
+        blocks: The dense blocks.
+        transitions: The transition layers' convolutions; None where a block has none.
+        classifier: The last convolution or fully connected layer.
+        odd: Nodes that are neither convolutions nor the softmax: additions, foreign ops.
+    """
+
+    graph: Graph
+    stem: tuple[Node, ...] = ()
+    blocks: tuple[Block, ...] = ()
+    transitions: tuple[Unit | None, ...] = ()
+    classifier: Unit | None = None
+    odd: tuple[Node, ...] = ()
+    where: dict[int, str] = field(default_factory=dict)
+
+    def place(self, node: Node) -> str:
+        """Where a node stands, in the paper's words."""
+        if node.index in self.where:
+            return self.where[node.index]
+        # A node that is no convolution stands with the latest convolution it depends on.
+        seen: set[int] = set()
+        stack = [s.node for v in node.inputs for s in v.segments]
+        latest = -1
+        while stack:
+            index = stack.pop()
+            if index in seen:
+                continue
+            seen.add(index)
+            if index in self.where:
+                latest = max(latest, index)
+                continue
+            stack += [s.node for v in self.graph.nodes[index].inputs for s in v.segments]
+        if latest >= 0:
+            return self.where[latest]
+        return "input"
+
+
+def wanted_nodes(graph: Graph) -> list[Node]:
+    """The nodes the output depends on, in order."""
+    wanted = graph.ancestors()
+    return [n for n in graph.nodes if n.index in wanted]
+
+
+def consumers(graph: Graph) -> dict[int, set[int]]:
+    """For each node, the nodes that use it directly; -1 stands for the output."""
+    used: dict[int, set[int]] = {}
+    for node in wanted_nodes(graph):
+        for value in node.inputs:
+            for segment in value.segments:
+                used.setdefault(segment.node, set()).add(node.index)
+    if graph.output is not None:
+        for segment in graph.output.segments:
+            used.setdefault(segment.node, set()).add(-1)
+    return used
+
+
+def sources(node: Node) -> set[int]:
+    """The nodes a node receives directly."""
+    return {s.node for v in node.inputs for s in v.segments}
+
+
+def units_of(graph: Graph, bottleneck: bool) -> list[Unit]:
+    """The convolutions in order, bottlenecks paired with their 3×3 convolution.
+
+    Args:
+        graph: Any canonical graph.
+        bottleneck: Whether bottlenecks are expected; then a pair counts whatever its kernels.
+    """
+    convolutions = [n for n in wanted_nodes(graph) if n.kind == "conv"]
+    used = consumers(graph)
+    pairs: dict[int, Node] = {}
+    taken: set[int] = set()
+    for node in convolutions:
+        feeding = sources(node)
+        if len(feeding) != 1:
+            continue
+        (index,) = feeding
+        before = graph.nodes[index]
+        if before.kind != "conv" or used.get(index) != {node.index} or index in pairs:
+            continue
+        if before.kernel_shape[:2] != (1, 1) and not bottleneck:
+            continue
+        if (before.height, before.width) != (node.inputs[0].height, node.inputs[0].width):
+            continue
+        if node.kernel_shape[:2] == (1, 1) and node.height == 1 and before.height > 1:
+            continue
+        if before.index in taken or all(s.node == 0 for s in before.inputs[0].segments):
+            if before.index in taken or graph.nodes[0].channels in (1, 3):
+                continue
+        pairs[node.index] = before
+        taken.add(before.index)
+        taken.add(node.index)
+    paired = {before.index for before in pairs.values()}
+    return [
+        Unit((pairs[n.index], n) if n.index in pairs else (n,))
+        for n in convolutions
+        if n.index not in paired
+    ]
+
+
+def read_block(graph: Graph, bottleneck: bool) -> Reading:
+    """A probe of `dense_block` alone: every convolution is one of its layers."""
+    reading = Reading(graph)
+    entry = Source("the block's input", (graph.nodes[0],))
+    layers = tuple(units_of(graph, bottleneck))
+    output = graph.output.segments if graph.output is not None else ()
+    reading.blocks = (Block(0, entry, layers, output),)
+    _place_block(reading, reading.blocks[0], "dense_block")
+    reading.odd = _odd(graph)
+    return reading
+
+
+def read_transition(graph: Graph) -> Reading:
+    """A probe of `transition` alone."""
+    reading = Reading(graph)
+    units = [Unit((n,)) for n in wanted_nodes(graph) if n.kind == "conv"]
+    reading.transitions = tuple(units) or (None,)
+    for unit in units:
+        reading.where[unit.last.index] = "transition"
+    reading.odd = _odd(graph)
+    return reading
+
+
+def read_network(graph: Graph, num_layers: int | None, bottleneck: bool) -> Reading:
+    """A whole network: stem, three blocks, two transitions, classifier.
+
+    Args:
+        graph: Canonical graph of the network.
+        num_layers: n, layers per block, where it is known.
+        bottleneck: Whether its layers should have bottlenecks.
+    """
+    reading = Reading(graph)
+    units = units_of(graph, bottleneck)
+    stem, rest = _stem(graph, units)
+    reading.stem = tuple(u.last for u in stem)
+    reading.odd = _odd(graph)
+    if not rest:
+        return reading
+    reading.classifier, inner = _classifier(graph, rest)
+    runs, transitions = _runs(graph, inner, num_layers)
+    reading.transitions = transitions
+    entry_nodes = reading.stem
+    blocks = []
+    for i, run in enumerate(runs):
+        transition = transitions[i] if i < len(transitions) else None
+        output = _block_output(graph, run, transition, reading, i == len(runs) - 1)
+        blocks.append(Block(i + 1, Source("the block's input", entry_nodes), run, output))
+        if transition is not None:
+            entry_nodes = (transition.last,)
+        elif run:
+            entry_nodes = (*entry_nodes, *[u.last for u in run])
+    reading.blocks = tuple(blocks)
+    for node in reading.stem:
+        reading.where[node.index] = "stem"
+    for block in reading.blocks:
+        _place_block(reading, block, f"block {block.number}")
+    for i, transition in enumerate(reading.transitions):
+        if transition is not None:
+            for node in transition.convolutions:
+                reading.where[node.index] = f"transition {i + 1}"
+    if reading.classifier is not None:
+        for node in reading.classifier.convolutions:
+            reading.where[node.index] = "head"
+    return reading
+
+
+def _place_block(reading: Reading, block: Block, name: str) -> None:
+    for number, unit in enumerate(block.layers, 1):
+        for node in unit.convolutions:
+            reading.where[node.index] = f"{name}, layer {number}"
+
+
+def _odd(graph: Graph) -> tuple[Node, ...]:
+    plain = {"conv", "input", "softmax"}
+    return tuple(n for n in wanted_nodes(graph) if n.kind not in plain)
+
+
+def _stem(graph: Graph, units: list[Unit]) -> tuple[list[Unit], list[Unit]]:
+    """The convolutions that see the image and nothing else, and the others."""
+    convolutional = {n.index for n in graph.nodes if n.kind == "conv"}
+
+    def sees_image(unit: Unit) -> bool:
+        stack, seen = list(sources(unit.first)), set()
+        while stack:
+            index = stack.pop()
+            if index in convolutional:
+                return False
+            if index not in seen:
+                seen.add(index)
+                stack += sources(graph.nodes[index])
+        return True
+
+    stem = [u for u in units if sees_image(u)]
+    if not stem:
+        return units[:1], units[1:]
+    if len(stem) > 1:
+        widths = {(u.last.height, u.last.width, u.last.kernel_shape[:2]) for u in stem}
+        if len(widths) > 1 or len(stem) > 8:
+            stem = stem[:1]
+    chosen = {u.last.index for u in stem}
+    return stem, [u for u in units if u.last.index not in chosen]
+
+
+def _classifier(graph: Graph, units: list[Unit]) -> tuple[Unit | None, list[Unit]]:
+    """The last unit, where the output comes from it through at most the softmax."""
+    last = units[-1]
+    node = graph.nodes[graph.output.segments[0].node] if graph.output is not None else None
+    for _ in range(4):
+        if node is None or node.kind == "conv":
+            break
+        inner = [s for v in node.inputs for s in v.segments]
+        node = graph.nodes[inner[0].node] if inner else None
+    if node is None or node.index != last.last.index:
+        return None, units
+    if len(last.convolutions) == 2:
+        # A pair at the end is a 1×1 convolution before a classifier, not a bottleneck.
+        return Unit((last.last,)), [*units[:-1], Unit((last.first,))]
+    return last, units[:-1]
+
+
+def _runs(
+    graph: Graph, units: list[Unit], num_layers: int | None
+) -> tuple[list[tuple[Unit, ...]], tuple[Unit | None, ...]]:
+    """Cut the units between stem and classifier into blocks and transitions."""
+    if num_layers is not None and len(units) == 3 * num_layers + 2:
+        n = num_layers
+        cut = [units[n], units[2 * n + 1]]
+        if all(len(u.convolutions) == 1 for u in cut):
+            runs = [tuple(units[:n]), tuple(units[n + 1 : 2 * n + 1]), tuple(units[2 * n + 2 :])]
+            if _plausible(graph, cut):
+                return runs, tuple(cut)
+    cuts = [u for u in units if _is_transition(graph, u)]
+    runs, transitions = [], []
+    current: list[Unit] = []
+    height = units[0].entry.height if units else 0
+    for unit in units:
+        if unit in cuts:
+            runs.append(tuple(current))
+            transitions.append(unit)
+            current = []
+            height = 0
+            continue
+        if height and unit.entry.height != height:
+            runs.append(tuple(current))
+            transitions.append(None)
+            current = []
+        height = unit.entry.height
+        current.append(unit)
+    runs.append(tuple(current))
+    return runs, tuple(transitions)
+
+
+def _plausible(graph: Graph, cut: list[Unit]) -> bool:
+    """Whether the units that should be transitions look like them at all."""
+    ones = sum(u.last.kernel_shape[:2] == (1, 1) for u in cut)
+    return ones >= 1 or sum(_is_transition(graph, u) for u in cut) >= 1
+
+
+def _is_transition(graph: Graph, unit: Unit) -> bool:
+    """Whether everything passes this convolution and the map is smaller behind it."""
+    node = unit.last
+    if len(unit.convolutions) != 1 or not _passes_everything(graph, node):
+        return False
+    before = {graph.nodes[i].height for i in sources(node)} | {node.inputs[0].height}
+    behind = {graph.nodes[i].inputs[0].height for i in consumers(graph).get(node.index, ()) if i > 0}
+    one = node.kernel_shape[:2] == (1, 1)
+    return one or (bool(behind) and max(behind) < max(before)) or node.height < max(before)
+
+
+def _passes_everything(graph: Graph, node: Node) -> bool:
+    """Whether nothing that comes later receives anything that comes before."""
+    for later in wanted_nodes(graph):
+        if later.index > node.index and any(
+            i < node.index and graph.nodes[i].kind != "constant" for i in sources(later)
+        ):
+            return False
+    output = graph.output.segments if graph.output is not None else ()
+    return all(s.node >= node.index for s in output)
+
+
+def _block_output(
+    graph: Graph,
+    run: tuple[Unit, ...],
+    transition: Unit | None,
+    reading: Reading,
+    is_last: bool,
+) -> tuple[Segment, ...]:
+    """What leaves a block: what its transition, or the head, receives."""
+    if transition is not None:
+        return transition.entry.segments
+    if is_last and reading.classifier is not None:
+        return reading.classifier.entry.segments
+    return ()
+
+
+def most_common(numbers: list[int]) -> int | None:
+    """The value most of them have; the first of equals."""
+    return Counter(numbers).most_common(1)[0][0] if numbers else None

@@ -1,0 +1,1059 @@
+"""The rules of the paper, one function each, over a network that was read.
+
+    composite function   sec. 3 "Composite function": BN, then ReLU, then a 3×3 convolution
+    dense connectivity   eq. 2: layer ℓ receives [x0, x1, …, x(ℓ-1)], each once and as it is
+    growth rate          sec. 3 "Growth rate": every layer gives k maps
+    bottleneck           sec. 3 "Bottleneck layers": BN-ReLU-conv1×1(4k)-BN-ReLU-conv3×3(k)
+    transition           sec. 3 "Pooling layers", "Compression": BN, conv1×1 to ⌊θm⌋, 2×2 average
+    stem, head           sec. 3 "Implementation details"
+
+A rule gives `Deviation`s: which check they fail, and a `Finding` that says where and what. The
+same rules read the inference graph and the training graph; only what a batch norm normalises by
+differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from grader import paper
+from grader.domain import Finding
+from grader.graph.canonical import Graph, Node, Segment
+from grader.graph.densenet import Block, Reading, Source, Unit, consumers, most_common, sources
+from grader.graph.record import VariableRecord
+from grader.graph.steps import Word, spell, words
+
+COMPOSITE = "Huang et al. 2017, sec. 3, Composite function"
+CONNECTIVITY = "Huang et al. 2017, eq. 2"
+GROWTH = "Huang et al. 2017, sec. 3, Growth rate"
+BOTTLENECK = "Huang et al. 2017, sec. 3, Bottleneck layers"
+POOLING = "Huang et al. 2017, sec. 3, Pooling layers"
+COMPRESSION = "Huang et al. 2017, sec. 3, Compression"
+DETAILS = "Huang et al. 2017, sec. 3, Implementation Details"
+
+SILENT = {"dropout"}
+"""Steps that may stand anywhere; `_dropout` says where they surprise."""
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """One difference from the paper.
+
+    Attributes:
+        check: The name of the check it fails.
+        finding: Where, expected, received, help.
+        cause: Lower numbers come first: what stands earlier in the network explains the rest.
+    """
+
+    check: str
+    finding: Finding
+    cause: int = 0
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a network or function should be.
+
+    Attributes:
+        growth_rate: k; None to take what most layers have.
+        num_layers: n; None to take what most blocks have.
+        compression: θ; None to accept any.
+        bottleneck: Whether layers have bottlenecks.
+        num_classes: Classes; None to accept any.
+        stem_channels: Accepted widths of the stem; empty accepts any.
+        training: Whether the graph is the one of training.
+    """
+
+    growth_rate: int | None
+    num_layers: int | None
+    compression: float | None
+    bottleneck: bool
+    num_classes: int | None = None
+    stem_channels: tuple[int, ...] = ()
+    training: bool = False
+
+
+def deviation(
+    check: str,
+    where: str,
+    what: str,
+    expected: object,
+    received: object,
+    source: str,
+    help: str = "",
+    cause: int = 0,
+    severity: str = "deviation",
+) -> Deviation:
+    """A deviation in the sentence form "what: expected X, received Y"."""
+    message = f"{what}: expected {expected}, received {received}"
+    finding = Finding(
+        where=where,
+        message=message,
+        expected=str(expected),
+        received=str(received),
+        source=source,
+        help=help,
+        severity="remark" if severity == "remark" else "deviation",
+    )
+    return Deviation(check, finding, cause)
+
+
+# --- what reaches a convolution ------------------------------------------------------------
+
+
+def size_text(node: Node) -> str:
+    """"3×3 convolution", or "fully connected layer" for one on a single position."""
+    rows, columns = node.kernel_shape[:2]
+    if node.written_as == "MatMul" and node.height == 1:
+        return "fully connected layer"
+    return f"{rows}×{columns} convolution"
+
+
+class Judge:
+    """Compares one reading with the paper and collects the deviations.
+
+    Args:
+        reading: The network as read.
+        expected: What it should be.
+        variables: Its variable table.
+    """
+
+    def __init__(
+        self, reading: Reading, expected: Expected, variables: tuple[VariableRecord, ...]
+    ) -> None:
+        self.reading = reading
+        self.graph: Graph = reading.graph
+        self.expected = expected
+        self.variables = variables
+        self.found: list[Deviation] = []
+        self._uses = self._segment_uses()
+        self._reported: set[tuple[int, str]] = set()
+
+    def say(self, *arguments: object, **keywords: object) -> None:
+        """Add one deviation."""
+        self.found.append(deviation(*arguments, **keywords))  # type: ignore[arg-type]
+
+    # --- segments by where they come from ---
+
+    def _segment_uses(self) -> dict[int, list[tuple[int, tuple[Word, ...]]]]:
+        """For each node: who uses it (−1: the output) and through which steps."""
+        uses: dict[int, list[tuple[int, tuple[Word, ...]]]] = {}
+        wanted = self.graph.ancestors()
+        for node in self.graph.nodes:
+            if node.index not in wanted:
+                continue
+            for value in node.inputs:
+                for segment in value.segments:
+                    uses.setdefault(segment.node, []).append((node.index, words(segment)))
+        if self.graph.output is not None:
+            for segment in self.graph.output.segments:
+                uses.setdefault(segment.node, []).append((-1, words(segment)))
+        return uses
+
+    def _own_steps(self, node: Node, expected: tuple[str, ...]) -> tuple[Word, ...]:
+        """Steps that belong to a unit's output, since everybody receives them the same way.
+
+        Where there is one receiver only, the steps that are expected of the unit (a transition's
+        pooling), and its bias, are its own.
+        """
+        uses = self._uses.get(node.index, [])
+        if not uses:
+            return ()
+        common = uses[0][1]
+        for _, steps in uses[1:]:
+            shared = []
+            for a, b in zip(common, steps, strict=False):
+                if a.key != b.key:
+                    break
+                shared.append(a)
+            common = tuple(shared)
+        receivers = {index for index, _ in uses}
+        if len(receivers) > 1 and not self._somebody_receives_it_right(uses, expected):
+            return common
+        own = []
+        wanted = list(expected)
+        for word in common:
+            if word.kind == "bias" and not own:
+                own.append(word)
+            elif word.kind in SILENT and self.expected.training:
+                own.append(word)
+            elif wanted and word.kind == wanted[0]:
+                own.append(word)
+                wanted.pop(0)
+            else:
+                break
+        return tuple(own)
+
+    def _somebody_receives_it_right(
+        self, uses: list[tuple[int, tuple[Word, ...]]], expected: tuple[str, ...]
+    ) -> bool:
+        """Whether a receiver applies exactly BN, ReLU (or nothing, for an output) itself."""
+        for index, steps in uses:
+            kinds = [w.kind for w in steps if w.kind not in ("bias", *SILENT)]
+            kinds = kinds[len(expected) :]
+            right = [] if index == -1 and not self.reading.classifier else ["BN", "ReLU"]
+            if kinds == right and right:
+                return True
+        return False
+
+    # --- one unit's output ---
+
+    def output_steps(self, unit: Unit, where: str, expected: tuple[str, ...], check: str) -> None:
+        """Nothing may stand between a unit's convolution and the concatenation."""
+        own = self._own_steps(unit.last, expected)
+        wanted = list(expected)
+        extra = []
+        for position, word in enumerate(own):
+            if word.kind in SILENT or (word.kind == "bias" and position == 0):
+                continue
+            if wanted and word.kind == wanted[0]:
+                wanted.pop(0)
+                continue
+            extra.append(word)
+        if extra:
+            named = tuple(extra)
+            self._reported.add((unit.last.index, "output"))
+            self.say(
+                check,
+                where,
+                f"behind its {size_text(unit.last)}",
+                "nothing but the concatenation" if not expected else "2×2 average pooling",
+                spell(named),
+                COMPOSITE,
+                "In the paper BN and ReLU stand before each convolution; what a layer gives is "
+                "concatenated as it is.",
+                cause=unit.last.index,
+            )
+
+    # --- one convolution's input ---
+
+    def input_steps(self, node: Node, where: str, then: str, check: str, source: str) -> None:
+        """BN, then ReLU, then the convolution: the same for everything that reaches it."""
+        rests = self._rests(node)
+        kinds = [tuple(w.kind for w in rest) for _, rest in rests]
+        wrong = [i for i, k in enumerate(kinds) if k != ("BN", "ReLU")]
+        if not wrong:
+            self._same_norm(node, rests, where)
+            return
+        usual = most_common_kinds(kinds)
+        if len(wrong) == len(kinds) and all(k == usual for k in kinds):
+            self._order(node, rests[0][1], where, then, check, source)
+            return
+        if len(wrong) == len(kinds) and len(kinds) == 1:
+            self._order(node, rests[0][1], where, then, check, source)
+            return
+        if usual != ("BN", "ReLU"):
+            first = next(i for i, k in enumerate(kinds) if k == usual)
+            self._order(node, rests[first][1], where, then, check, source)
+        for i in wrong:
+            if kinds[i] == usual:
+                continue
+            segment, rest = rests[i]
+            self.say(
+                "dense-connectivity",
+                where,
+                f"the maps of {self.label(segment.node)} before its {then}",
+                "BN → ReLU",
+                spell(rest),
+                CONNECTIVITY,
+                "Every layer receives the earlier maps as they were given, and applies its own "
+                "BN and ReLU to all of them together.",
+                cause=node.index,
+            )
+
+    def _rests(self, node: Node) -> list[tuple[Segment, tuple[Word, ...]]]:
+        """Each segment a convolution receives, with the steps that are the receiver's own."""
+        rests = []
+        for value in node.inputs:
+            for segment in value.segments:
+                found = words(segment)
+                own = len(self._own_steps(self.graph.nodes[segment.node], self._prefix(segment)))
+                rest = tuple(
+                    w
+                    for w in found[own:]
+                    if not (w.kind in SILENT and self.expected.training)
+                )
+                rests.append((segment, rest))
+        return rests
+
+    def _prefix(self, segment: Segment) -> tuple[str, ...]:
+        """The steps a unit may have behind its convolution: a transition's pooling."""
+        where = self.reading.where.get(segment.node, "")
+        if where.startswith("transition"):
+            return ("pool",)
+        return ()
+
+    def _order(
+        self, node: Node, rest: tuple[Word, ...], where: str, then: str, check: str, source: str
+    ) -> None:
+        kinds = [w.kind for w in rest]
+        help = "The composite function is BN, then ReLU, then the convolution, in this order."
+        if kinds == ["ReLU", "BN"]:
+            help = "Swap them: batch normalisation comes first, then the ReLU."
+        elif kinds == ["ReLU"]:
+            help = "Put a BatchNormalization before the ReLU."
+        elif kinds == ["BN"]:
+            help = "Put a ReLU between the batch normalisation and the convolution."
+        elif "activation" in kinds:
+            help = "The paper uses the plain ReLU, max(0, x)."
+        elif not kinds:
+            help = "Apply BN and ReLU to the input before this convolution."
+        elif "noise" in kinds or "dropout" in kinds:
+            help = "Nothing random may act at inference: pass `training` on, or leave it to Keras."
+        self.say(
+            check,
+            where,
+            f"before its {then}",
+            f"BN → ReLU → {then}",
+            spell(rest, then),
+            source,
+            help,
+            cause=node.index,
+        )
+
+    def _same_norm(
+        self, node: Node, rests: list[tuple[Segment, tuple[Word, ...]]], where: str
+    ) -> None:
+        """Each batch norm covers what it normalises, with the statistics of its mode."""
+        wanted = "batch" if self.expected.training else "moving"
+        for _, rest in rests:
+            part = rest[0].part
+            if part is None:
+                continue
+            if part.statistics != wanted:
+                self.say(
+                    "training-behaviour",
+                    where,
+                    "its batch normalisation in "
+                    + ("training" if self.expected.training else "inference"),
+                    "statistics of the batch" if wanted == "batch" else "moving averages",
+                    "moving averages" if wanted == "batch" else "statistics of the batch",
+                    COMPOSITE,
+                    "Do not hard-wire `training=` or freeze the layer: Keras passes the mode on.",
+                    cause=node.index,
+                )
+                return
+            if part.role("beta") is None:
+                self.say(
+                    "composite-function",
+                    where,
+                    "its batch normalisation",
+                    "a trained offset (beta)",
+                    "none",
+                    COMPOSITE,
+                    "Leave `center=True`.",
+                    cause=node.index,
+                )
+                return
+            if part.role("gamma") is None:
+                self.say(
+                    "composite-function",
+                    where,
+                    "its batch normalisation",
+                    "a trained scale (gamma)",
+                    "none",
+                    COMPOSITE,
+                    "No harm: the next convolution can take its place.",
+                    cause=node.index,
+                    severity="remark",
+                )
+                return
+
+    # --- one convolution's shape ---
+
+    def geometry(
+        self,
+        node: Node,
+        where: str,
+        kernel: tuple[int, int],
+        channels: int | None,
+        checks: tuple[str, str],
+        source: str,
+    ) -> None:
+        """Kernel, stride, padding, dilation and groups of one convolution, and its maps."""
+        shape_check, width_check = checks
+        name = f"{kernel[0]}×{kernel[1]} convolution"
+        if node.kernel_shape[:2] != kernel:
+            self.say(
+                shape_check, where, "its convolution", name, size_text(node), source,
+                f"Use a kernel of {kernel[0]}×{kernel[1]}.", cause=node.index,
+            )  # fmt: skip
+            return
+        pad = kernel[0] // 2, (kernel[0] - 1) // 2, kernel[1] // 2, (kernel[1] - 1) // 2
+        for what, expected, received in (
+            ("the stride of its " + name, (1, 1), node.get("strides")),
+            ("the dilation of its " + name, (1, 1), node.get("dilations")),
+            ("the groups of its " + name, 1, node.get("groups")),
+            ("the padding of its " + name, pad, node.get("padding")),
+        ):
+            if expected != received:
+                plain = "×".join(map(str, received)) if isinstance(received, tuple) else received
+                wanted = "×".join(map(str, expected)) if isinstance(expected, tuple) else expected
+                self.say(
+                    shape_check, where, what, wanted, plain, source,
+                    "The paper's convolutions have stride 1, no dilation, no groups, and zero "
+                    "padding that keeps the size of the map.", cause=node.index,
+                )  # fmt: skip
+                return
+        if channels is not None and node.channels != channels:
+            self.say(
+                width_check, where, f"the maps its {name} gives", channels, node.channels, source,
+                cause=node.index,
+            )  # fmt: skip
+
+    # --- kernels ---
+
+    def kernels(self) -> None:
+        """Every kernel is a trained variable of its own."""
+        seen: dict[int, str] = {}
+        for node in self.graph.nodes:
+            if node.kind != "conv" or node.index not in self.reading.where or not node.kernel:
+                continue
+            where = self.reading.place(node)
+            if node.kernel.bare is None:
+                what = "numbers that are never trained" if not node.kernel.variables else (
+                    "weights that are computed from others"
+                )
+                self.say(
+                    "own-weights", where, f"the kernel of its {size_text(node)}",
+                    "a trained variable", what, DETAILS,
+                    "Let the layer create its kernel; do not rescale, normalise or fix it.",
+                    cause=node.index,
+                )  # fmt: skip
+                continue
+            index = node.kernel.bare[0]
+            if index in seen:
+                self.say(
+                    "own-weights", where, f"the kernel of its {size_text(node)}",
+                    "weights of its own", f"the weights of {seen[index]}", DETAILS,
+                    "Create a new layer object for every place where the paper has a layer.",
+                    cause=node.index,
+                )  # fmt: skip
+            seen[index] = where
+            if not self.variables[index].trainable:
+                self.say(
+                    "own-weights", where, f"the kernel of its {size_text(node)}",
+                    "a trained variable", "one that is frozen", DETAILS,
+                    "Leave `trainable=True`.", cause=node.index,
+                )  # fmt: skip
+
+    def norms(self) -> None:
+        """Every batch norm has variables of its own, trained where they should be."""
+        owner: dict[int, tuple[int, str]] = {}
+        frozen: set[str] = set()
+        for node in self.graph.nodes:
+            if node.index not in self.reading.where:
+                continue
+            where = self.reading.place(node)
+            for value in node.inputs:
+                for segment in value.segments:
+                    for word in words(segment):
+                        if word.part is None or word.kind != "BN":
+                            continue
+                        self._norm(node, where, word, owner, frozen)
+
+    def _norm(
+        self,
+        node: Node,
+        where: str,
+        word: Word,
+        owner: dict[int, tuple[int, str]],
+        frozen: set[str],
+    ) -> None:
+        assert word.part is not None
+        affine = word.step.affine.key if word.step.affine else ""
+        for role, index in word.part.roles:
+            if index in owner and owner[index][0] != hash(affine):
+                if (node.index, "norm") not in self._reported:
+                    self._reported.add((node.index, "norm"))
+                    self.say(
+                        "own-weights", where, "its batch normalisation",
+                        "weights of its own", f"the weights of {owner[index][1]}", COMPOSITE,
+                        "Create a new BatchNormalization for every place.", cause=node.index,
+                    )  # fmt: skip
+            owner.setdefault(index, (hash(affine), where))
+            trained = role in ("gamma", "beta")
+            input_scaling = where == "stem"
+            if trained and not self.variables[index].trainable and not input_scaling:
+                if where not in frozen:
+                    frozen.add(where)
+                    self.say(
+                        "training-behaviour", where, "its batch normalisation",
+                        "a trained scale and offset", "frozen ones", COMPOSITE,
+                        "Leave `trainable=True`.", cause=node.index,
+                    )  # fmt: skip
+
+    # --- names ---
+
+    def label(self, index: int) -> str:
+        """A node as a message names it."""
+        node = self.graph.nodes[index]
+        if index in self.reading.where:
+            where = self.reading.where[index]
+            return where.split(", ")[-1] if "layer" in where else where
+        if node.kind == "input":
+            return "the input"
+        if node.kind == "add":
+            return "a sum"
+        if node.kind == "multiply":
+            return "a product of two branches"
+        if node.kind == "constant":
+            return "constant maps"
+        if node.kind == "depthwise":
+            return "a depthwise convolution"
+        return f"the operation {node.written_as}" if node.written_as else node.kind
+
+
+def most_common_kinds(kinds: list[tuple[str, ...]]) -> tuple[str, ...]:
+    """The sequence most segments have."""
+    return max(kinds, key=lambda k: (kinds.count(k), -len(k))) if kinds else ()
+
+
+# --- dense blocks --------------------------------------------------------------------------
+
+
+def judge_block(judge: Judge, block: Block, name: str) -> None:
+    """Composite function, growth, bottleneck and dense connectivity of one block."""
+    expected = judge.expected
+    known: list[Source] = [block.entry]
+    for number, unit in enumerate(block.layers, 1):
+        where = f"{name}, layer {number}"
+        _judge_layer(judge, unit, where)
+        _judge_links(judge, unit, where, known)
+        judge.output_steps(unit, where, (), "composite-function")
+        known.append(Source(f"layer {number}", (unit.last,)))
+    if expected.num_layers is not None and len(block.layers) != expected.num_layers:
+        judge.say(
+            "block-structure", name, "its dense layers", expected.num_layers, len(block.layers),
+            DETAILS, "A network of depth L has n layers per block: L = 3n + 4, or 6n + 4 with "
+            "bottlenecks.",
+            cause=block.layers[-1].last.index if block.layers else 0,
+        )  # fmt: skip
+    _judge_block_output(judge, block, name, known)
+
+
+def _judge_layer(judge: Judge, unit: Unit, where: str) -> None:
+    k = judge.expected.growth_rate
+    main = unit.last
+    if len(unit.convolutions) == 2:
+        inner = unit.first
+        if not judge.expected.bottleneck:
+            judge.say(
+                "bottleneck", where, "its convolutions", "one 3×3 convolution",
+                f"{size_text(inner)}, then {size_text(main)}", BOTTLENECK,
+                "With `bottleneck=False` a layer is BN-ReLU-conv3×3 only.", cause=inner.index,
+            )  # fmt: skip
+        else:
+            width = paper.BOTTLENECK_WIDTH * k if k is not None else None
+            if k is None or main.channels != k:
+                width = paper.BOTTLENECK_WIDTH * main.channels
+            if inner.channels == paper.BOTTLENECK_WIDTH * (k or main.channels):
+                width = None
+            judge.geometry(inner, where, (1, 1), width, ("bottleneck", "bottleneck"), BOTTLENECK)
+        judge.input_steps(inner, where, size_text(inner), "composite-function", BOTTLENECK)
+    elif judge.expected.bottleneck:
+        judge.say(
+            "bottleneck", where, "its convolutions",
+            "a 1×1 convolution to 4k maps, then the 3×3 convolution", size_text(main), BOTTLENECK,
+            "With `bottleneck=True` a layer is BN-ReLU-conv1×1(4k)-BN-ReLU-conv3×3(k).",
+            cause=main.index,
+        )  # fmt: skip
+    judge.geometry(main, where, (3, 3), k, ("composite-function", "growth"), GROWTH)
+    judge.input_steps(main, where, size_text(main), "composite-function", COMPOSITE)
+
+
+def _judge_links(judge: Judge, unit: Unit, where: str, known: list[Source]) -> None:
+    """Eq. 2: the block's input and every earlier layer, each once, whole."""
+    compare_sources(
+        judge, unit.entry.segments, known, where, "", unit.first.index, "dense-connectivity"
+    )
+
+
+def compare_sources(
+    judge: Judge,
+    segments: Iterable[Segment],
+    known: list[Source],
+    where: str,
+    receiver: str,
+    cause: int,
+    check: str,
+) -> None:
+    """Which of the known sources arrive, how often, and which part of them."""
+    owner = {node.index: source.label for source in known for node in source.nodes}
+    widths = {node.index: node.channels for source in known for node in source.nodes}
+    ranges: dict[int, list[tuple[int, int]]] = {}
+    strangers: list[int] = []
+    for segment in segments:
+        if segment.node in owner:
+            ranges.setdefault(segment.node, []).append((segment.start, segment.stop))
+        elif segment.node not in strangers:
+            strangers.append(segment.node)
+    verb = receiver or "it"
+    for node, label in owner.items():
+        arrived = ranges.get(node, [])
+        text = f"{verb} receives {label}"
+        help = "Concatenate the block's input and all earlier layers' maps (eq. 2)."
+        if not arrived:
+            judge.say(
+                check, where, text, "once, whole", "not at all", CONNECTIVITY, help, cause=cause
+            )
+            continue
+        whole = [(0, widths[node])]
+        if arrived == whole:
+            continue
+        covered = sorted(arrived)
+        if arrived == whole * len(arrived):
+            received = f"{len(arrived)} times"
+        elif _tiles(covered, widths[node]):
+            received = "its channels in another order"
+        elif len(set(arrived)) < len(arrived):
+            received = "some of its maps twice"
+        else:
+            parts = ", ".join(f"{a} to {b - 1}" for a, b in covered[:4])
+            received = f"only its maps {parts} of {widths[node]}"
+        judge.say(check, where, text, "once, whole", received, CONNECTIVITY, help, cause=cause)
+    for index in strangers:
+        judge.say(
+            check,
+            where,
+            f"what {verb} receives",
+            "the block's input and the earlier layers' maps only",
+            judge.label(index),
+            CONNECTIVITY,
+            "Nothing else may be concatenated, and nothing may be added or recomputed on the way.",
+            cause=cause,
+        )
+
+
+def _tiles(parts: list[tuple[int, int]], width: int) -> bool:
+    at = 0
+    for start, stop in parts:
+        if start != at:
+            return False
+        at = stop
+    return at == width
+
+
+def _judge_block_output(judge: Judge, block: Block, name: str, known: list[Source]) -> None:
+    if block.number == 0:
+        compare_sources(
+            judge, block.output, known, name, "the block's output", 10**6, "dense-connectivity"
+        )
+        for segment in block.output:
+            found = words(segment)
+            own = len(judge._own_steps(judge.graph.nodes[segment.node], ()))
+            rest = [
+                w for w in found[own:] if not (w.kind in SILENT and judge.expected.training)
+            ]
+            if rest:
+                judge.say(
+                    "dense-connectivity", name, f"{judge.label(segment.node)} in its output",
+                    "as it was given", spell(tuple(rest)), CONNECTIVITY,
+                    "The block's output is the plain concatenation.", cause=10**6,
+                )  # fmt: skip
+
+
+# --- transitions ---------------------------------------------------------------------------
+
+
+def judge_transition(
+    judge: Judge, unit: Unit | None, where: str, known: list[Source], compression: float | None
+) -> None:
+    """BN, (ReLU,) 1×1 convolution to ⌊θm⌋ maps, 2×2 average pooling."""
+    if unit is None:
+        judge.say(
+            "transition-layer", where, "its convolution", "one 1×1 convolution", "none", POOLING,
+            "A transition is BN, 1×1 convolution, 2×2 average pooling.",
+        )  # fmt: skip
+        return
+    node = unit.last
+    if known:
+        compare_sources(
+            judge, unit.entry.segments, known, where, "it", node.index, "dense-connectivity"
+        )
+    received = sum(s.width for s in unit.entry.segments)
+    judge.geometry(
+        node, where, (1, 1), None, ("transition-layer", "transition-layer"), POOLING
+    )
+    _judge_compression(judge, node, received, where, compression)
+    pooled_before = _judge_transition_input(judge, node, where)
+    _judge_pooling(judge, unit, where, pooled_before)
+
+
+def _judge_compression(
+    judge: Judge, node: Node, received: int, where: str, compression: float | None
+) -> None:
+    if compression is None:
+        return
+    accepted = {
+        paper.compressed(received, compression),
+        paper.compressed_in_floating_point(received, compression),
+    }
+    if node.channels not in accepted:
+        wanted = min(accepted)
+        judge.say(
+            "transition-layer", where, f"the maps it keeps of {received} at θ = {compression:g}",
+            f"⌊θm⌋ = {wanted}", node.channels, COMPRESSION,
+            "Use int(compression * channels): the floor, of the number of maps that arrive.",
+            cause=node.index,
+        )  # fmt: skip
+
+
+def _judge_transition_input(judge: Judge, node: Node, where: str) -> bool:
+    """BN and, if wanted, ReLU before the convolution; pooling there is the same function."""
+    rests = judge._rests(node)
+    kinds = [tuple(w.kind for w in rest) for _, rest in rests]
+    usual = most_common_kinds(kinds)
+    pooled = bool(usual) and usual[-1] == "pool"
+    body = usual[:-1] if pooled else usual
+    if body not in (("BN", "ReLU"), ("BN",)) or any(k != usual for k in kinds):
+        odd = next((r for k, (_, r) in zip(kinds, rests, strict=True) if k != usual), None)
+        first = next((r for k, (_, r) in zip(kinds, rests, strict=True) if k == usual), ())
+        rest = first if body not in (("BN", "ReLU"), ("BN",)) else odd or ()
+        judge.say(
+            "transition-layer", where, "before its 1×1 convolution", "BN → ReLU (or BN alone)",
+            spell(rest), POOLING, "A transition is BN, 1×1 convolution, 2×2 average pooling.",
+            cause=node.index,
+        )  # fmt: skip
+    else:
+        judge._same_norm(node, rests, where)
+    if pooled:
+        pool = rests[0][1][-1]
+        if _is_two_by_two(pool):
+            judge.say(
+                "transition-layer", where, "its pooling", "behind the 1×1 convolution",
+                "before it", POOLING, "No harm: the two give the same result.",
+                cause=node.index, severity="remark",
+            )  # fmt: skip
+        else:
+            judge.say(
+                "transition-layer", where, "its pooling", "2×2 average pooling, stride 2",
+                pool.text, POOLING, cause=node.index,
+            )  # fmt: skip
+    return pooled
+
+
+def _is_two_by_two(word: Word) -> bool:
+    return word.step.detail == ("mean", (2, 2), (2, 2), (0, 0, 0, 0))
+
+
+def _judge_pooling(judge: Judge, unit: Unit, where: str, pooled_before: bool) -> None:
+    """What everybody behind the transition receives: one 2×2 average pooling, nothing else."""
+    node = unit.last
+    own = [w for w in judge._own_steps(node, ("pool",)) if w.kind not in SILENT]
+    if own and own[0].kind == "bias":
+        own = own[1:]
+    pools = [w for w in own if w.kind == "pool"]
+    others = [w for w in own if w.kind != "pool"]
+    if not pools and not pooled_before and (node.get("strides") == (1, 1)):
+        judge.say(
+            "transition-layer", where, "behind its 1×1 convolution",
+            "2×2 average pooling, stride 2", spell(tuple(own)), POOLING,
+            "Halve the map with AveragePooling2D(2).", cause=node.index,
+        )  # fmt: skip
+        return
+    if pooled_before and pools:
+        judge.say(
+            "transition-layer", where, "its pooling", "once", "twice", POOLING, cause=node.index
+        )
+    elif pools and not (len(pools) == 1 and _is_two_by_two(pools[0])):
+        judge.say(
+            "transition-layer", where, "its pooling", "2×2 average pooling, stride 2",
+            spell(tuple(pools)), POOLING, "Use AveragePooling2D(2).", cause=node.index,
+        )  # fmt: skip
+    if others:
+        judge.say(
+            "transition-layer", where, "behind its 1×1 convolution", "2×2 average pooling only",
+            spell(tuple(own)), POOLING,
+            "BN and ReLU stand before the convolution, nothing but the pooling behind it.",
+            cause=node.index,
+        )  # fmt: skip
+
+
+# --- stem and head -------------------------------------------------------------------------
+
+
+def judge_stem(judge: Judge) -> None:
+    """One 3×3 convolution of the image, stride 1, no normalisation or activation behind it."""
+    stem = judge.reading.stem
+    if not stem:
+        judge.say("stem", "stem", "the first layer", "a 3×3 convolution", "none", DETAILS)
+        return
+    for node in stem:
+        judge.geometry(node, "stem", (3, 3), None, ("stem", "stem"), DETAILS)
+        _judge_image(judge, node)
+    channels = sum(n.channels for n in stem)
+    accepted = judge.expected.stem_channels
+    if accepted and channels not in accepted:
+        judge.say(
+            "stem", "stem", "the maps it gives", " or ".join(map(str, dict.fromkeys(accepted))),
+            channels, DETAILS,
+            "2k maps in DenseNet-BC, 16 in the basic network.", cause=stem[0].index,
+        )  # fmt: skip
+    if len(stem) > 1:
+        judge.say(
+            "stem", "stem", "the first layer", "one convolution",
+            f"{len(stem)} side by side", DETAILS, "No harm: together they are one.",
+            cause=stem[0].index, severity="remark",
+        )  # fmt: skip
+    for node in stem:
+        judge.output_steps(Unit((node,)), "stem", (), "stem")
+
+
+def _judge_image(judge: Judge, node: Node) -> None:
+    """Between the image and the stem: fixed scaling or normalisation; augmentation in training."""
+    for value in node.inputs:
+        for segment in value.segments:
+            start = judge.graph.nodes[segment.node]
+            if start.kind != "input":
+                if not judge.expected.training:
+                    judge.say(
+                        "stem", "stem", "what it receives", "the image, scaled at most",
+                        judge.label(segment.node), DETAILS,
+                        "Only fixed scaling or normalisation, and augmentation in training, may "
+                        "stand before the first convolution.", cause=node.index,
+                    )  # fmt: skip
+                continue
+            if judge.expected.training:
+                continue
+            odd = [w for w in words(segment) if not _scales_the_image(judge, w)]
+            if odd:
+                judge.say(
+                    "stem", "stem", "before its convolution", "the image, scaled at most",
+                    spell(tuple(odd)), DETAILS,
+                    "Only fixed scaling or normalisation may stand before the first convolution.",
+                    cause=node.index,
+                )  # fmt: skip
+
+
+def _scales_the_image(judge: Judge, word: Word) -> bool:
+    if word.kind == "constant":
+        return True
+    if word.kind in ("scale", "bias", "BN", "other") and word.step.affine is not None:
+        used = {i for t in word.step.affine.terms for i in t.symbol.variables}
+        return not any(judge.variables[i].trainable for i in used)
+    return False
+
+
+def judge_head(judge: Judge, known: list[Source]) -> None:
+    """BN, ReLU, global average pooling, one fully connected layer, softmax."""
+    unit = judge.reading.classifier
+    if unit is None:
+        judge.say(
+            "head", "head", "the last layer", "a fully connected layer", "none", DETAILS,
+            "The network ends in global average pooling and one Dense layer with softmax.",
+        )  # fmt: skip
+        return
+    node = unit.last
+    compare_sources(
+        judge, unit.entry.segments, known, "head", "it", node.index, "dense-connectivity"
+    )
+    _judge_head_input(judge, node)
+    if node.kernel_shape[:2] != (1, 1):
+        judge.say(
+            "head", "head", "its classifier", "one weight for each map and class",
+            f"a layer over the {node.kernel_shape[0]}×{node.kernel_shape[1]} map", DETAILS,
+            "Pool each map to one number (GlobalAveragePooling2D) before the Dense layer.",
+            cause=node.index,
+        )  # fmt: skip
+    classes = judge.expected.num_classes
+    if classes is not None and node.channels != classes:
+        judge.say(
+            "head", "head", "its classes", classes, node.channels, DETAILS,
+            "Use the argument num_classes.", cause=node.index,
+        )  # fmt: skip
+    _judge_output(judge, node)
+
+
+def _judge_head_input(judge: Judge, node: Node) -> None:
+    rests = judge._rests(node)
+    kinds = [tuple(w.kind for w in rest) for _, rest in rests]
+    usual = most_common_kinds(kinds)
+    pooled_later = node.inputs[0].height > 1 and node.kernel_shape[:2] == (1, 1)
+    expected = ("BN", "ReLU") if pooled_later else ("BN", "ReLU", "pool")
+    flat = node.inputs[0].height > 1 and node.kernel_shape[:2] != (1, 1)
+    if flat:
+        expected = ("BN", "ReLU")
+    text = "BN → ReLU → global average pooling"
+    if usual != expected or any(k != usual for k in kinds):
+        rest = next((r for k, (_, r) in zip(kinds, rests, strict=True) if k != expected), ())
+        judge.say(
+            "head", "head", "before its classifier", text, spell(rest), DETAILS,
+            "After the last block: BN, ReLU, global average pooling, then the Dense layer.",
+            cause=node.index,
+        )  # fmt: skip
+        return
+    judge._same_norm(node, rests, "head")
+    if usual and usual[-1] == "pool":
+        word = rests[0][1][-1]
+        if word.step.detail[0] != "mean" or node.inputs[0].height != 1:
+            judge.say(
+                "head", "head", "its pooling", "global average pooling", word.text, DETAILS,
+                "Use GlobalAveragePooling2D.", cause=node.index,
+            )  # fmt: skip
+
+
+def _judge_output(judge: Judge, node: Node) -> None:
+    """Logits or one softmax; a bias; the mean over places where the classifier was 1×1."""
+    output = judge.graph.output
+    assert output is not None
+    segment = output.segments[0]
+    outer = judge.graph.nodes[segment.node]
+    softmaxes = 0
+    trailing: list[Word] = [w for s in output.segments for w in words(s)]
+    while outer.kind == "softmax":
+        softmaxes += 1
+        inner = outer.inputs[0].segments[0]
+        trailing = [*words(inner), *trailing]
+        outer = judge.graph.nodes[inner.node]
+    rest = [w for w in trailing if not (w.kind in SILENT and judge.expected.training)]
+    biased = bool(rest) and rest[0].kind == "bias"
+    if biased:
+        rest = rest[1:]
+    if node.height > 1 and rest and rest[0].kind == "pool" and rest[0].step.detail[0] == "mean":
+        rest = rest[1:]
+        if rest and rest[0].kind == "bias":
+            biased, rest = True, rest[1:]
+    if softmaxes > 1 or rest or len(output.segments) != 1 or outer.index != node.index:
+        received = spell(tuple(rest)) if rest else (
+            f"{softmaxes} times softmax" if softmaxes > 1 else "something else"
+        )
+        judge.say(
+            "head", "head", "behind its classifier", "softmax, or nothing (logits)", received,
+            DETAILS, "End with one softmax over the classes.", cause=node.index,
+        )  # fmt: skip
+    if not biased:
+        judge.say(
+            "head", "head", "its classifier", "a bias for each class", "none", DETAILS,
+            "No harm, but the paper's fully connected layer has one.", cause=node.index,
+            severity="remark",
+        )  # fmt: skip
+
+
+# --- everything else -----------------------------------------------------------------------
+
+
+def judge_odd(judge: Judge) -> None:
+    """Operations that have no place in a DenseNet."""
+    for node in judge.reading.odd:
+        where = judge.reading.place(node)
+        if node.kind == "constant":
+            check, what = "foreign-ops", "maps that do not depend on the image"
+        elif node.kind == "add":
+            check, what = "dense-connectivity", "a sum of maps"
+        elif node.kind == "multiply":
+            check, what = "foreign-ops", "a product of two branches"
+        elif node.kind == "depthwise":
+            check, what = "foreign-ops", "a depthwise convolution"
+        else:
+            reason = node.get("reason")
+            what = f"{reason} ({node.get('op')})" if reason else f"the operation {node.get('op')}"
+            check = "foreign-ops"
+        if judge.expected.training and _only_augments(judge, node):
+            continue
+        judge.say(
+            check, where, "an operation", "only what the paper has", what, CONNECTIVITY,
+            "DenseNet concatenates; it has convolutions, BN, ReLU, average pooling and softmax "
+            "only.", cause=node.index,
+        )  # fmt: skip
+
+
+def _only_augments(judge: Judge, node: Node) -> bool:
+    """Whether a node stands between the image and the stem, in training."""
+    stack, seen = [node.index], set()
+    convolutional = {n.index for n in judge.graph.nodes if n.kind == "conv"}
+    while stack:
+        index = stack.pop()
+        if index in convolutional:
+            return False
+        if index not in seen:
+            seen.add(index)
+            stack += sources(judge.graph.nodes[index])
+    return all(
+        i < 0 or i in seen or judge.graph.nodes[i].index in {s.index for s in judge.reading.stem}
+        or judge.graph.nodes[i].kind == "foreign"
+        for i in consumers(judge.graph).get(node.index, set())
+    )
+
+
+def judge_blocks_match(judge: Judge) -> None:
+    """Three blocks of equal depth, two transitions, none behind the last."""
+    blocks = judge.reading.blocks
+    if len(blocks) != 3:
+        judge.say(
+            "block-structure", "network", "its dense blocks", 3, len(blocks), DETAILS,
+            "Three dense blocks with a transition between each two; none behind the last.",
+        )  # fmt: skip
+    sizes = [len(b.layers) for b in blocks]
+    usual = judge.expected.num_layers or most_common(sizes)
+    for block in blocks:
+        if judge.expected.num_layers is None and len(block.layers) != usual:
+            judge.say(
+                "block-structure", f"block {block.number}", "its dense layers", usual,
+                len(block.layers), DETAILS, "All blocks have the same number of layers.",
+                cause=block.layers[-1].last.index if block.layers else 0,
+            )  # fmt: skip
+    heights = [b.layers[0].entry.height for b in blocks if b.layers]
+    first = judge.graph.nodes[0].height
+    wanted = [first // 2**i for i in range(len(heights))]
+    for i, (height, size) in enumerate(zip(heights, wanted, strict=True)):
+        if height != size:
+            judge.say(
+                "block-structure", f"block {i + 1}", "the size of its maps", f"{size}×{size}",
+                f"{height}×{height}", POOLING, "Each transition halves the map, nothing else does.",
+            )  # fmt: skip
+            break
+
+
+def judge_network(judge: Judge) -> None:
+    """The whole network, stem to head."""
+    judge_stem(judge)
+    judge_blocks_match(judge)
+    for i, block in enumerate(judge.reading.blocks):
+        judge_block(judge, block, f"block {block.number}")
+        known = [
+            block.entry,
+            *[Source(f"layer {n}", (u.last,)) for n, u in enumerate(block.layers, 1)],
+        ]
+        if i < len(judge.reading.transitions) and i < len(judge.reading.blocks) - 1:
+            judge_transition(
+                judge,
+                judge.reading.transitions[i],
+                f"transition {i + 1}",
+                known,
+                judge.expected.compression,
+            )
+        elif i == len(judge.reading.blocks) - 1:
+            judge_head(judge, known)
+    judge_odd(judge)
+    judge.kernels()
+    judge.norms()
+
+
+def first_causes(found: list[Deviation]) -> list[Deviation]:
+    """Group the same deviation in many places into one; earlier causes first.
+
+    A wrong growth rate in every layer is one finding, not forty.
+    """
+    groups: dict[tuple[str, str, str, str], list[Deviation]] = {}
+    for item in sorted(found, key=lambda d: d.cause):
+        f = item.finding
+        groups.setdefault((item.check, f.message, f.severity, f.help), []).append(item)
+    return [_grouped(items) for items in groups.values()]
+
+
+def _grouped(items: list[Deviation]) -> Deviation:
+    first = items[0]
+    places = list(dict.fromkeys(i.finding.where for i in items))
+    if len(places) == 1:
+        return first
+    where = f"{places[0]} and {len(places) - 1} more: {', '.join(places[1:4])}"
+    if len(places) > 4:
+        where += ", …"
+    return replace(first, finding=first.finding.model_copy(update={"where": where}))
+
+
+def walk(found: list[Deviation], check: str) -> Iterator[Finding]:
+    """The findings of one check."""
+    return (d.finding for d in found if d.check == check)
