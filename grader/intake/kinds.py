@@ -100,8 +100,26 @@ CLUTTER_ENDINGS = {
 }
 
 OURS_AND_THIRD_PARTY = frozenset(
-    "tensorflow keras numpy h5py jax jaxlib torch ml_dtypes optree absl scipy pandas matplotlib "
-    "cv2 PIL pydantic rich grader".split()
+    {
+        "tensorflow",
+        "keras",
+        "numpy",
+        "h5py",
+        "jax",
+        "jaxlib",
+        "torch",
+        "ml_dtypes",
+        "optree",
+        "absl",
+        "scipy",
+        "pandas",
+        "matplotlib",
+        "cv2",
+        "PIL",
+        "pydantic",
+        "rich",
+        "grader",
+    }
 )
 
 
@@ -156,7 +174,7 @@ def dropped_because(parts: Parts) -> str | None:
             return RUN_UNASKED[stem]
     name = parts[-1].casefold()
     for ending, why in CODE_BEHIND_THE_BACK.items():
-        if name.endswith(ending) or f"{ending}." in name and ending == ".so":
+        if name.endswith(ending) or (ending == ".so" and ".so." in name):
             return why
     return None
 

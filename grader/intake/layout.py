@@ -163,7 +163,7 @@ def _where_it_may_be(files: Sequence[Member]) -> str:
 
 
 def _is_similar(name: str) -> bool:
-    """densenet (1).py, DenseNet.py, densenet.py.txt, densenet_final.ipynb, dense_net.py."""
+    """Such as densenet (1).py, DenseNet.py, densenet.py.txt, densenet_final.ipynb."""
     plain = re.sub(r"[^a-z]", "", name.casefold())
     if not re.search(r"py|ipynb|txt", plain):
         return False

@@ -32,8 +32,18 @@ _STARTS = (
     (b"\xd0\xcf\x11\xe0", "an old Office document"),
 )
 _ARCHIVES = frozenset(
-    ["a zip", "one part of a split zip", "a RAR archive", "a 7-Zip archive", "a bzip2 file"]
-    + ["a gzip file (.tar.gz)", "an xz file", "a Zstandard file", "a Windows cabinet", "a tar file"]
+    {
+        "a zip",
+        "one part of a split zip",
+        "a RAR archive",
+        "a 7-Zip archive",
+        "a bzip2 file",
+        "a gzip file (.tar.gz)",
+        "an xz file",
+        "a Zstandard file",
+        "a Windows cabinet",
+        "a tar file",
+    }
 )
 
 

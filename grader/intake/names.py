@@ -162,7 +162,7 @@ def _from_nbgrader(path: Path) -> Identity | None:
 
 
 def _timestamp(folder: Path) -> datetime | None:
-    """nbgrader's time of receipt: ISO or "2026-09-30 21:58:41.123456 UTC"."""
+    """When nbgrader received it: ISO or "2026-09-30 21:58:41.123456 UTC"."""
     places = [folder / TIMESTAMP, *sorted(folder.glob(f"*/{TIMESTAMP}"))[:1]]
     for place in places:
         try:

@@ -16,9 +16,9 @@ LISTED = 5
 
 
 def shown(text: str, limit: int = 80) -> str:
-    """A student's text made fit for one line of a message.
+    r"""A student's text made fit for one line of a message.
 
-    Control, format and line-breaking characters become `\\u` escapes, so that no terminal acts
+    Control, format and line-breaking characters become `\u` escapes, so that no terminal acts
     on them and no two names look the same.
 
     Args:

@@ -88,7 +88,7 @@ def write_file(tree: Path, path: str, pieces: Iterable[bytes], limit: int) -> Su
 
 
 def _make_folders(tree: Path, folder: Path) -> None:
-    """mkdir and chmod one by one: the umask must not close folders to the sandbox's user."""
+    """Make and open them one by one: the umask must not close folders to the sandbox's user."""
     missing = []
     while folder != tree and not folder.exists():
         missing.append(folder)

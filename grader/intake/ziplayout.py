@@ -79,7 +79,7 @@ class Entry:
     """One member of the archive, as both of its headers agree.
 
     Attributes:
-        name: Decoded, unchecked; `/` between parts unless a Windows tool wrote `\\`.
+        name: Decoded, unchecked; backslashes of Windows tools already turned into `/`.
         from_windows: Whether a Windows tool made the entry.
         mode: Unix mode bits, 0 where none were recorded.
         is_link: Whether Windows' attributes call it a link.
@@ -314,9 +314,8 @@ def _zip64(
 def _decoded(raw_name: bytes, flags: int, extras: dict[int, bytes]) -> str:
     """The name by the standard's rules, or as macOS writes it (UTF-8 without saying so)."""
     unicode_path = extras.get(FIELD_UNICODE_PATH, b"")
-    if len(unicode_path) > 5 and unicode_path[0] == 1:
-        if struct.unpack_from("<L", unicode_path, 1)[0] == zlib.crc32(raw_name):
-            raw_name, flags = unicode_path[5:], flags | UTF8_NAME
+    if unicode_path[:5] == struct.pack("<BL", 1, zlib.crc32(raw_name)) and unicode_path[5:]:
+        raw_name, flags = unicode_path[5:], flags | UTF8_NAME
     try:
         return raw_name.decode("utf-8")
     except UnicodeDecodeError:
@@ -414,7 +413,7 @@ def _refuse_gaps_and_overlaps(data: bytes, entries: tuple[Entry, ...], end: _End
     """Members have to follow each other without a gap from byte 0 to the directory."""
     in_order = sorted(entries, key=lambda entry: entry.header_at)
     starts = [entry.header_at for entry in in_order[1:]] + [end.directory_at]
-    if in_order and in_order[0].header_at or not in_order and end.directory_at:
+    if in_order[0].header_at if in_order else end.directory_at:
         raise bad_archive("other data stands in front of the zip's first file.")
     for entry, next_start in zip(in_order, starts, strict=True):
         rest = next_start - entry.data_at - entry.compressed_bytes
@@ -449,14 +448,13 @@ def _refuse_sizes(entries: tuple[Entry, ...], policy: IntakePolicy) -> None:
             "Leave data sets and checkpoints out; only one weights file is needed.",
         )
     for entry in entries:
-        if entry.size_bytes > policy.ratio_from_bytes:
-            if entry.size_bytes > policy.ratio * entry.compressed_bytes:
-                raise too_large(
-                    f"{shown(entry.name)}: unpacks to more than {policy.ratio} times its size "
-                    f"({size(entry.compressed_bytes)} to {size(entry.size_bytes)}), as in a zip "
-                    "bomb.",
-                    "Leave that file out.",
-                )
+        allowed = max(policy.ratio_from_bytes, policy.ratio * entry.compressed_bytes)
+        if entry.size_bytes > allowed:
+            raise too_large(
+                f"{shown(entry.name)}: unpacks to more than {policy.ratio} times its size "
+                f"({size(entry.compressed_bytes)} to {size(entry.size_bytes)}), as in a zip bomb.",
+                "Leave that file out.",
+            )
 
 
 # --- content ------------------------------------------------------------------------------
