@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from grader.pipeline import GradeOptions
 
 EXIT_INTERRUPTED = 130
+EXIT_OF_TRAINING = {"interrupted": EXIT_INTERRUPTED, "out of memory": EXIT_INFRASTRUCTURE}
+"""How a training that the student's network did not end leaves; every other way is 0."""
+
 DEBUG = "--debug"
 RESULTS = Path("results")
 
@@ -108,7 +111,7 @@ SubmittedAt = Annotated[
 ]
 Quiet = Annotated[
     bool,
-    _flag("--quiet", "One line in place of the report; several submissions always have it so."),
+    _flag("--quiet", "One line for each submission in place of report or table."),
 ]
 NoEvaluation = Annotated[
     bool,
@@ -150,6 +153,7 @@ def grade(
     """Grade submissions."""
     from grader.intake import discover
     from grader.pipeline import grade_paths
+    from grader.report.classtable import render_class
 
     if not paths:
         raise UsageError("grade: expected a submission, such as submission.zip. See grade --help.")
@@ -169,7 +173,9 @@ def grade(
         data=data,
     )
     several = len(discover(paths)) > 1
-    grades = grade_paths(list(paths), options, _shown(options, quiet=quiet or several))
+    grades = grade_paths(list(paths), options, _shown(options, quiet, several))
+    if several and not quiet:
+        _out().print(render_class(grades))
     _write_json(grades, json)
     return _status(grades)
 
@@ -273,10 +279,10 @@ def train(
     ] = False,
 ) -> int:
     """Train build_model() by recipe.toml; interrupted, the same command goes on."""
-    from grader.engine.train import train_submission
+    from grader.report.training import train_and_show
 
-    train_submission(folder, recipe=recipe, data=data, restart=restart)
-    return EXIT_GRADED
+    history = train_and_show(folder, recipe=recipe, data=data, restart=restart)
+    return EXIT_OF_TRAINING.get(history.stopped.value, EXIT_GRADED)
 
 
 @app.command(group=STUDENT)
@@ -368,13 +374,18 @@ def _has_offset(written: str) -> bool:
     return datetime.fromisoformat(written.strip()).tzinfo is not None
 
 
-def _shown(options: GradeOptions, quiet: bool) -> Callable[[Grade], None]:
-    """How a finished grade is shown: its report, or one line where there are several."""
+def _shown(options: GradeOptions, quiet: bool, several: bool = False) -> Callable[[Grade], None]:
+    """How a grade is shown when it is made.
+
+    One grade is a report. Of several, each is a line of progress, and their table is the result;
+    with --quiet the lines are the result.
+    """
     from grader.assignment import load_assignment
     from grader.report.terminal import render
 
     assignment = load_assignment(options.assignment_dir)
-    return lambda grade: _out().print(render(grade, assignment, quiet=quiet))
+    console = Console(stderr=True) if several and not quiet else _out()
+    return lambda grade: console.print(render(grade, assignment, quiet=quiet or several))
 
 
 def _write_json(grades: Sequence[Grade], file: Path | None) -> None:

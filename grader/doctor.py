@@ -201,19 +201,25 @@ def _isolation() -> Reading:
 # --- data and configuration -------------------------------------------------------------------
 
 
-def _data(data: Path | None) -> Reading:
-    from grader.engine.data import locate_cifar10
+def _data(folder: Path | None) -> Reading:
+    from grader.engine.data import NoData, find_cifar10
 
-    place = locate_cifar10(data)
-    if place is not None:
-        return Reading(name="CIFAR-10", status="ok", found=str(place))
-    return Reading(
-        name="CIFAR-10",
-        status="note",
-        found="not on this machine; Keras would download 170 MB when it is first needed",
-        fix="Without a connection: put cifar-10-batches-py/ in a folder and name that with --data "
-        "or GRADER_DATA.",
-    )
+    try:
+        found = find_cifar10(folder)
+    except GraderError as error:
+        return Reading(
+            name="CIFAR-10", status="note", found=str(error), fix=getattr(error, "help", "")
+        )
+    if isinstance(found, NoData):
+        return Reading(
+            name="CIFAR-10",
+            status="note",
+            found=f"{found.reason} The accuracy cannot be measured.",
+            fix="Put cifar-10-batches-py/ into a folder and name that with --data or GRADER_DATA, "
+            "or let Keras download it (170 MB) on a machine that is connected.",
+        )
+    kind = "the official images" if found.official else "not the official images, bit for bit"
+    return Reading(name="CIFAR-10", status="ok", found=f"{found.source}: {kind}")
 
 
 def _assignment(folder: Path) -> Reading:
