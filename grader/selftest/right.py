@@ -13,8 +13,8 @@ _CONV_BODY = """\
 """
 
 
-def _right(name: str, why: str, *edits: Edit, define: str = "", **more: bool) -> Mutant:
-    return Mutant(name, kind="right", why=why, replace=edits, define=define, **more)
+def _right(name: str, why: str, *edits: Edit, define: str = "") -> Mutant:
+    return Mutant(name, kind="right", why=why, replace=edits, define=define)
 
 
 ONE_DIFFERENCE = (
@@ -175,7 +175,8 @@ ONE_DIFFERENCE = (
         "Each layer concatenates anew for itself and for the block's output.",
         (
             "        new = dense_layer(seen, growth_rate, bottleneck, dropout_rate)\n",
-            "        new = dense_layer(join(list(features)), growth_rate, bottleneck, dropout_rate)\n",
+            "        seen = join(list(features))\n"
+            "        new = dense_layer(seen, growth_rate, bottleneck, dropout_rate)\n",
         ),
         (SEEN, ""),
     ),
@@ -356,7 +357,8 @@ ONE_DIFFERENCE = (
         (
             _CONV_BODY,
             "    return layers.Conv2D(\n"
-            "        filters, (kernel_size, kernel_size), strides=(1, 1), dilation_rate=1, groups=1,"
+            "        filters, (kernel_size, kernel_size), strides=(1, 1),"
+            " dilation_rate=1, groups=1,"
             ' padding="SAME", data_format="channels_last", use_bias=False\n'
             "    )(x)\n",
         ),

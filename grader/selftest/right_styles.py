@@ -386,7 +386,8 @@ STYLES = (
         define=_LAYERS
         + _MODEL.replace(
             "    model.build((None, *input_shape))\n    return model\n",
-            "    inputs = keras.Input(input_shape)\n    return keras.Model(inputs, model(inputs))\n",
+            "    inputs = keras.Input(input_shape)\n"
+            "    return keras.Model(inputs, model(inputs))\n",
         ),
     ),
     _style(

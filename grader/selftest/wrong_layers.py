@@ -264,7 +264,7 @@ ORDER = (
 )
 
 
-def _activation(name: str, new: str, why: str, **more: str) -> Mutant:
+def _activation(name: str, new: str, why: str) -> Mutant:
     """Another activation after every BN of the network."""
     return Mutant(
         name,
@@ -272,7 +272,6 @@ def _activation(name: str, new: str, why: str, **more: str) -> Mutant:
         where="dense_block",
         why=why,
         replace=[(RELU, f"    return {new}\n")],
-        **more,
     )
 
 
@@ -749,15 +748,18 @@ KERNELS = (
     _second(
         "dilation-2",
         "    x = bn_relu(x)\n"
-        '    conv2 = layers.Conv2D(growth_rate, 3, padding="same", dilation_rate=2, use_bias=False)\n'
-        "    return conv2(x)\n",
+        "    return layers.Conv2D(\n"
+        '        growth_rate, 3, padding="same", dilation_rate=2, use_bias=False\n'
+        "    )(x)\n",
         "The 3x3 convolutions are dilated.",
     ),
     _second(
         "groups",
         "    x = bn_relu(x)\n"
         "    groups = math.gcd(x.shape[-1], growth_rate)\n"
-        '    return layers.Conv2D(growth_rate, 3, padding="same", groups=groups, use_bias=False)(x)\n',
+        "    return layers.Conv2D(\n"
+        '        growth_rate, 3, padding="same", groups=groups, use_bias=False\n'
+        "    )(x)\n",
         "Grouped 3x3 convolutions.",
     ),
     _second(

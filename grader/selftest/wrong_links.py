@@ -13,13 +13,11 @@ def _seen(
     why: str,
     where: str = "dense_block",
     counted: bool = True,
-    **more: str,
 ) -> Mutant:
     """Layers that are given other features than all of them.
 
-    Args:
-        features: what is concatenated for a layer, over `features`, `layer` and `num_layers`.
-        counted: whether the number of parameters changes too.
+    `features` is what is concatenated for a layer, an expression over `features`, `layer` and
+    `num_layers`; `counted` says whether the number of parameters changes too.
     """
     return Mutant(
         name,
@@ -27,7 +25,6 @@ def _seen(
         where=where,
         why=why,
         replace=[(SEEN, f"        seen = join({features})\n")],
-        **more,
     )
 
 
@@ -360,9 +357,8 @@ def _way(
 ) -> Mutant:
     """Links that change the maps `f` they carry to layers; the block's output is untouched.
 
-    Args:
-        link: an expression over `f`, as wide as `f`.
-        only: a condition over `layer` and `i`, the position of `f` among the features.
+    `link` is an expression over `f`, as wide as `f`; `only` a condition over `layer` and `i`, the
+    position of `f` among the features.
     """
     new = f"{link} if {only} else f" if only else link
     return Mutant(
@@ -595,7 +591,8 @@ CHANGED = (
         replace=[
             (
                 "        features.append(new)\n    return join(features)\n",
-                "        features = [layers.Concatenate()([seen, new])]\n    return join(features)\n",
+                "        features = [layers.Concatenate()([seen, new])]\n"
+                "    return join(features)\n",
             ),
             (SEEN, "        seen = bn_relu(join(features))\n"),
             (
@@ -613,7 +610,8 @@ CHANGED = (
         replace=[
             (
                 "        features.append(new)\n    return join(features)\n",
-                "        features = [layers.Concatenate()([seen, new])]\n    return join(features)\n",
+                "        features = [layers.Concatenate()([seen, new])]\n"
+                "    return join(features)\n",
             ),
             (SEEN, "        seen = layers.BatchNormalization()(join(features))\n"),
             (

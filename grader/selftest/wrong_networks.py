@@ -15,9 +15,7 @@ from grader.selftest.edits import (
 from grader.selftest.mutant import Edit, Mutant
 
 _STEM_WIDTH = "2 * growth_rate if bottleneck and compression < 1 else 16"
-_CALL = "    x = conv(inputs, stem, 3)\n    for block in (1, 2, 3):\n"
 _LOOP_START = "    for block in (1, 2, 3):\n"
-_LOOP = f"    for block in (1, 2, 3):\n        {BLOCK}\n        if block < 3:\n            {TRANSITION}\n"
 
 
 def _stem(name: str, new: str, why: str, *kills: str, define: str = "") -> Mutant:
@@ -45,7 +43,9 @@ STEMS = (
     _stem("stem-bn-relu", STEM + "    x = bn_relu(x)\n", "BN and ReLU after it.", _STEM_COUNTED),
     _stem(
         "stem-relu-argument",
-        '    x = layers.Conv2D(stem, 3, padding="same", use_bias=False, activation="relu")(inputs)\n',
+        "    x = layers.Conv2D(\n"
+        '        stem, 3, padding="same", use_bias=False, activation="relu"\n'
+        "    )(inputs)\n",
         "The stem's convolution has activation='relu'.",
     ),
     _stem(
@@ -607,7 +607,8 @@ CONSTANTS = (
         "build_densenet uses bottlenecks only where the depth is 100 or more, or 22.",
         (
             "    inputs = keras.Input",
-            "    bottleneck = bottleneck and (depth >= 100 or depth == 22)\n    inputs = keras.Input",
+            "    bottleneck = bottleneck and (depth >= 100 or depth == 22)\n"
+            "    inputs = keras.Input",
         ),
     ),
     _network(
@@ -1465,7 +1466,7 @@ EXTRAS = (
 
 
 def _broken(
-    name: str, why: str, *edits: Edit, define: str = "", text: str = "", **more: bool
+    name: str, why: str, *edits: Edit, define: str = "", text: str = "", raises: bool = False
 ) -> Mutant:
     """A submission that does not keep the contract."""
     return Mutant(
@@ -1481,7 +1482,7 @@ def _broken(
         replace=edits,
         define=define,
         text=text,
-        **more,
+        raises=raises,
     )
 
 
