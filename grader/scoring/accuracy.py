@@ -71,7 +71,7 @@ def accuracy_check(
     result = CheckResult(
         name=ACCURACY,
         group="accuracy",
-        title=f"The trained network classifies more than {threshold:.2%} of the test images.",
+        title=f"More than {100 * threshold:.6g}% of the test images are classified correctly.",
         visibility="visible" if line is None else line.visibility,
         outcome=Outcome.ERROR,
         max_score=points,

@@ -13,7 +13,7 @@ from grader.domain import Dataset, Evaluation, Outcome
 from grader.errors import Cause
 from grader.scoring import accuracy_check, is_met, wilson_interval
 
-ASSIGNMENT = load_assignment(Path(__file__).parents[2] / "assignment")
+ASSIGNMENT = load_assignment(Path(__file__).parents[1] / "example_assignment.toml")
 POINTS = ASSIGNMENT.rubric["accuracy"].points
 
 

@@ -10,7 +10,7 @@ import pytest
 from grader.assignment import Assignment, load_assignment
 from grader.scoring import apply_deadline, describe_policy
 
-SHIPPED = Path(__file__).parents[2] / "assignment"
+SHIPPED = Path(__file__).parents[1] / "example_assignment.toml"
 KOLKATA = ZoneInfo("Asia/Kolkata")
 DUE = datetime(2027, 9, 30, 23, 0, 0, tzinfo=KOLKATA)
 

@@ -9,7 +9,7 @@ from grader.assignment import load_assignment
 from grader.errors import AssignmentError
 from grader.scoring import load_extensions
 
-SHIPPED = Path(__file__).parents[2] / "assignment" / "assignment.toml"
+SHIPPED = Path(__file__).parents[1] / "example_assignment.toml"
 
 
 def assignment_with(folder: Path, rows: str | bytes | None):

@@ -29,7 +29,7 @@ from grader.scoring import (
     wilson_interval,
 )
 
-ASSIGNMENT = load_assignment(Path(__file__).parents[2] / "assignment")
+ASSIGNMENT = load_assignment(Path(__file__).parents[1] / "example_assignment.toml")
 PROVENANCE = Provenance(grader="0.1.0", assignment_sha256=ASSIGNMENT.sha256)
 DUE = ASSIGNMENT.deadline.due
 SUBMISSION = Submission(
