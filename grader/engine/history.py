@@ -1,0 +1,134 @@
+"""What a training run tells while it runs and leaves when it is over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from grader.domain import Record
+from grader.engine.recipe import Recipe
+
+
+class Times(Record):
+    """Where a run's seconds went; only `training_s` is charged to the student."""
+
+    data_s: float = 0.0
+    """Moving the images to the device and drawing each epoch's order and augmentation."""
+    compilation_s: float = 0.0
+    """The first call: tracing, compiling and one step."""
+    training_s: float = 0.0
+    """All other steps."""
+    evaluation_s: float = 0.0
+    """Measuring on the test images."""
+    checkpoint_s: float = 0.0
+    """Writing checkpoints."""
+
+
+class Epoch(Record):
+    """One finished epoch."""
+
+    number: int
+    """1 is the first."""
+    loss: float
+    """Mean training loss over the epoch, on augmented images."""
+    train_accuracy: float
+    """Share of augmented training images right while training, 0..1."""
+    test_accuracy: float | None
+    """Share of test images right after the epoch, 0..1; None if not measured."""
+    test_loss: float | None
+    """Mean cross-entropy on the test images; None if not measured."""
+    learning_rate: float
+    """Rate of the last step."""
+    images_per_s: float
+    """Training images per second of training time."""
+    training_s: float
+    """Training seconds since the start of the run."""
+
+
+class StopReason(StrEnum):
+    """Why a run ended."""
+
+    FINISHED = "finished"
+    OUT_OF_TIME = "out of time"
+    DIVERGED = "diverged"
+    AT_CHANCE = "at chance"
+    INTERRUPTED = "interrupted"
+    OUT_OF_MEMORY = "out of memory"
+
+
+class History(Record):
+    """What a run gave; its model holds the weights of the last good epoch."""
+
+    epochs: tuple[Epoch, ...]
+    """In order, those before an interrupt too."""
+    stopped: StopReason
+    """Why the run ended."""
+    stopped_in_epoch: int
+    """The epoch under way at the end (1 is the first); the last one for a finished run."""
+    advice: str = ""
+    """What to change, where the run ended early."""
+    test_accuracy: float | None
+    """Of the weights that the model now holds, 0..1; None if it could not be measured."""
+    times: Times
+    """Where the seconds went, all sittings together."""
+    budget_s: float | None = None
+    """Training seconds that were allowed; None for no limit."""
+    resumed_at: int | None = None
+    """The epoch after which an earlier run was taken up; None for a fresh one."""
+    recipe_sha256: str
+    """Hash of the recipe's values."""
+    backend: str
+    """Keras's backend."""
+
+
+@dataclass(frozen=True)
+class Started:
+    """The run begins."""
+
+    recipe: Recipe
+    """How it trains."""
+    steps_per_epoch: int
+    """Whole batches in one epoch."""
+    parameters: int
+    """All weights of the network."""
+    epochs: tuple[Epoch, ...] = ()
+    """What an earlier run had done, when it is taken up."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Some steps are done."""
+
+    epoch: int
+    """1 is the first."""
+    step: int
+    """Steps done in this epoch."""
+    loss: float
+    """Mean over the epoch so far."""
+    accuracy: float
+    """Of augmented training images over the epoch so far, 0..1."""
+    images_per_s: float | None
+    """Over the epoch so far; None until a step was timed."""
+    remaining_s: float | None
+    """Estimate for the rest of the run, training alone; None until a step was timed."""
+
+
+@dataclass(frozen=True)
+class EpochDone:
+    """An epoch is measured and on disk."""
+
+    epoch: Epoch
+    """Its figures."""
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """The run is over."""
+
+    history: History
+    """All of it."""
+
+
+Event = Started | Progress | EpochDone | Stopped
+OnEvent = Callable[[Event], None]

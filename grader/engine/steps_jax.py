@@ -1,0 +1,204 @@
+"""The compiled training and evaluation steps under JAX: pure functions over one tuple of state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from grader.engine.augment import Draws, TrainingImages
+from grader.engine.checkpoint import Arrays
+from grader.engine.losses import batch_loss, count_right
+from grader.engine.recipe import Recipe
+
+EVALUATION_BATCH = 250
+
+
+class _State(NamedTuple):
+    """All that a step changes; lists of arrays in the order of Keras's variables."""
+
+    trainable: list[Any]
+    other: list[Any]
+    optimizer: list[Any]
+    ema: list[Any]
+    taken: Any
+
+
+class JaxSteps:
+    """State of one run (model, optimizer, moving average) and the steps that change it."""
+
+    def __init__(
+        self,
+        model: Any,
+        optimizer: Any,
+        recipe: Recipe,
+        preprocess: Callable[[Any], Any],
+        images: TrainingImages,
+        *,
+        from_logits: bool,
+        decayed: list[Any],
+    ) -> None:
+        import jax
+        import jax.numpy as jnp
+
+        self.model, self.optimizer, self.recipe = model, optimizer, recipe
+        self.preprocess, self.images, self.from_logits = preprocess, images, from_logits
+        chosen = {id(variable) for variable in decayed}
+        self.is_decayed = [id(v) in chosen for v in model.trainable_variables]
+        kept = {id(v) for v in model.weights}
+        every = [*model.trainable_variables, *model.non_trainable_variables]
+        self.is_averaged = [
+            bool(recipe.ema) and id(v) in kept and "float" in v.dtype for v in every
+        ]
+        self.averaged = [v for v, chosen in zip(every, self.is_averaged, strict=True) if chosen]
+        self.ema = [v.value for v in self.averaged]
+        self.taken = jnp.zeros(())
+        optimizer.build(model.trainable_variables)
+        rate = optimizer.learning_rate
+        self.rate_at = [v.path for v in optimizer.variables].index(rate.path)
+        self._many = jax.jit(self._many_steps, donate_argnums=0)
+        self._measure = jax.jit(self._measure_batch)
+
+    def train(self, draws: Draws, rates: npt.NDArray[np.float32], count: int) -> tuple[float, int]:
+        """Run the first `count` steps of `draws`.
+
+        Returns:
+            The sum of the steps' mean losses, and how many images were right.
+
+        Raises:
+            MemoryError: The device's memory is full.
+        """
+        import jax
+
+        try:
+            # The arrays are given away to the compiled function, so they must not be Keras's own.
+            state = jax.tree.map(lambda array: array.copy(), self._gather())
+            state, loss, right = self._many(state, tuple(draws), rates, count)
+            self._scatter(state)
+            return float(loss), int(right)
+        except jax.errors.JaxRuntimeError as error:
+            if "RESOURCE_EXHAUSTED" in str(error):
+                raise MemoryError(str(error)) from error
+            raise
+
+    def _many_steps(self, state: _State, draws: Any, rates: Any, count: Any) -> Any:
+        import jax
+        import jax.numpy as jnp
+
+        def body(i: Any, carry: Any) -> Any:
+            state, loss, right = carry
+            state, step_loss, step_right = self._step(
+                state, Draws(*(array[i] for array in draws)), rates[i]
+            )
+            return state, loss + step_loss, right + step_right
+
+        draws = tuple(jnp.asarray(array) for array in draws)
+        start = (state, jnp.zeros(()), jnp.zeros((), jnp.int32))
+        return jax.lax.fori_loop(0, count, body, start)
+
+    def _step(self, state: _State, draws: Draws, rate: Any) -> Any:
+        import jax
+
+        images, target, labels = self.images.batch(draws)
+
+        def objective(trainable: list[Any]) -> Any:
+            answer, other, losses = self.model.stateless_call(
+                trainable, state.other, self.preprocess(images), training=True, return_losses=True
+            )
+            loss = batch_loss(answer, target, self.recipe.label_smoothing, self.from_logits)
+            return self.optimizer.scale_loss(loss + sum(losses)), (answer, other, loss)
+
+        gradients, (answer, other, loss) = jax.grad(objective, has_aux=True)(state.trainable)
+        state = state._replace(other=other)
+        return self._apply(state, gradients, rate), loss, count_right(answer, labels)
+
+    def _apply(self, state: _State, gradients: list[Any], rate: Any) -> _State:
+        rules = self.recipe.optimizer
+        if rules.weight_decay and not rules.decay_is_decoupled:
+            share = self.optimizer.scale_loss(rules.weight_decay)
+            gradients = [
+                g + share * v if chosen else g
+                for g, v, chosen in zip(gradients, state.trainable, self.is_decayed, strict=True)
+            ]
+        optimizer = list(state.optimizer)
+        optimizer[self.rate_at] = rate
+        trainable, optimizer = self.optimizer.stateless_apply(optimizer, gradients, state.trainable)
+        state = state._replace(trainable=trainable, optimizer=optimizer)
+        return self._average(state) if self.averaged else state
+
+    def _average(self, state: _State) -> _State:
+        import jax.numpy as jnp
+
+        taken = state.taken + 1.0
+        # A young average follows the weights closely, so that it does not remember the start.
+        decay = jnp.minimum(self.recipe.ema, taken / (taken + 10.0))
+        every = zip([*state.trainable, *state.other], self.is_averaged, strict=True)
+        new = [value for value, chosen in every if chosen]
+        ema = [decay * e + (1 - decay) * v for e, v in zip(state.ema, new, strict=True)]
+        return state._replace(ema=ema, taken=taken)
+
+    def _gather(self) -> _State:
+        return _State(
+            [v.value for v in self.model.trainable_variables],
+            [v.value for v in self.model.non_trainable_variables],
+            [v.value for v in self.optimizer.variables],
+            list(self.ema),
+            self.taken,
+        )
+
+    def _scatter(self, state: _State) -> None:
+        pairs = (
+            (self.model.trainable_variables, state.trainable),
+            (self.model.non_trainable_variables, state.other),
+            (self.optimizer.variables, state.optimizer),
+        )
+        for variables, values in pairs:
+            for variable, value in zip(variables, values, strict=True):
+                variable.assign(value)
+        self.ema, self.taken = list(state.ema), state.taken
+
+    def evaluate(
+        self, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64]
+    ) -> tuple[float, float]:
+        """Accuracy (0..1) and mean cross-entropy of the model as it is."""
+        state = self._gather()
+        right, loss = 0, 0.0
+        for start in range(0, len(images), EVALUATION_BATCH):
+            part = slice(start, start + EVALUATION_BATCH)
+            wanted = labels[part].astype(np.int32)
+            found = self._measure(state.trainable, state.other, images[part], wanted)
+            right, loss = right + int(found[0]), loss + float(found[1])
+        return right / len(images), loss / len(images)
+
+    def _measure_batch(self, trainable: Any, other: Any, images: Any, labels: Any) -> Any:
+        from keras import ops
+
+        answer, _ = self.model.stateless_call(
+            trainable, other, self.preprocess(images), training=False
+        )
+        target = ops.one_hot(labels, self.images.classes)
+        loss = batch_loss(answer, target, 0.0, self.from_logits)
+        return count_right(answer, labels), loss * labels.shape[0]
+
+    def averages(self) -> list[tuple[Any, npt.NDArray[np.float32]]]:
+        """The averaged variables with their averages; empty without a moving average."""
+        return [(v, np.array(e)) for v, e in zip(self.averaged, self.ema, strict=True)]
+
+    def state(self) -> dict[str, Arrays]:
+        """Everything that changes during training, as plain arrays."""
+        return {
+            "model": [np.array(v) for v in self.model.variables],
+            "optimizer": [np.array(v) for v in self.optimizer.variables],
+            "ema": [np.array(e) for e in (*self.ema, self.taken)],
+        }
+
+    def restore(self, state: dict[str, Arrays]) -> None:
+        """Put back what `state` gave."""
+        import jax.numpy as jnp
+
+        for role, owner in (("model", self.model), ("optimizer", self.optimizer)):
+            for variable, array in zip(owner.variables, state.get(role, []), strict=True):
+                variable.assign(array)
+        *self.ema, self.taken = [jnp.asarray(array) for array in state["ema"]]

@@ -1,0 +1,216 @@
+"""Training as a person watches it: a live line, one row per epoch, a curve at the end.
+
+On a terminal the line moves; into a file or a pipe goes one plain row per epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.text import Text
+
+from grader.engine.history import (
+    Epoch,
+    EpochDone,
+    Event,
+    History,
+    Started,
+    Stopped,
+    StopReason,
+    Times,
+)
+from grader.engine.history import Progress as StepProgress
+from grader.engine.student import train_submission
+
+CURVE = "training.png"
+_BARS = "▁▂▃▄▅▆▇█"
+
+
+def train_and_show(
+    folder: Path,
+    *,
+    recipe: Path | None = None,
+    data: Path | None = None,
+    restart: bool = False,
+    console: Console | None = None,
+) -> History:
+    """`grade train`: train with a live display, then write the curve beside the weights.
+
+    Args:
+        folder: See `train_submission`.
+        recipe: See `train_submission`.
+        data: See `train_submission`.
+        restart: See `train_submission`.
+        console: Where progress goes; standard error by default.
+    """
+    with TrainingDisplay(console or Console(stderr=True)) as display:
+        history = train_submission(
+            folder, recipe=recipe, data=data, restart=restart, on_event=display
+        )
+    if history.epochs:
+        draw_curve(history.epochs, folder / CURVE)
+    return history
+
+
+class TrainingDisplay:
+    """Consumes the events of `fit`; a context manager, so that the terminal is left in order."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.epochs = 0
+        self.steps = 0
+        self.task: TaskID | None = None
+        self.live = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[figures]}"),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+
+    def __enter__(self) -> TrainingDisplay:
+        self.live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.live.stop()
+
+    def __call__(self, event: Event) -> None:
+        """Show one event."""
+        if isinstance(event, Started):
+            self._start(event)
+        elif isinstance(event, StepProgress):
+            self._move(event)
+        elif isinstance(event, EpochDone):
+            self._row(event.epoch)
+        elif isinstance(event, Stopped):
+            self._end(event.history)
+
+    def _start(self, event: Started) -> None:
+        self.epochs, self.steps = event.recipe.epochs, event.steps_per_epoch
+        rule = event.recipe.optimizer
+        self._print(
+            f"{event.parameters:,} weights, {self.epochs} epochs of {self.steps} steps, "
+            f"batch {event.recipe.batch_size}, {rule.name} at {rule.learning_rate:g}, "
+            f"{event.recipe.schedule.name}, {event.recipe.precision}"
+        )
+        if event.epochs:
+            self._print(f"goes on after epoch {event.epochs[-1].number}:")
+        self._print(_ROW.format("epoch", "loss", "training", "test", "rate", "images/s", "time"))
+        for epoch in event.epochs:
+            self._row(epoch)
+        self.task = self.live.add_task("compiles", total=self.steps, figures="")
+
+    def _move(self, event: StepProgress) -> None:
+        if self.task is None:
+            return
+        figures = f"loss {event.loss:.3f}  accuracy {event.accuracy:.1%}"
+        if event.images_per_s is not None and event.remaining_s is not None:
+            figures += f"  {event.images_per_s:.0f} images/s  {duration(event.remaining_s)} left"
+        self.live.update(
+            self.task,
+            completed=event.step,
+            description=f"epoch {event.epoch}/{self.epochs}",
+            figures=figures,
+        )
+
+    def _row(self, epoch: Epoch) -> None:
+        self._print(
+            _ROW.format(
+                f"{epoch.number}/{self.epochs}",
+                f"{epoch.loss:.3f}",
+                f"{epoch.train_accuracy:.1%}",
+                "–" if epoch.test_accuracy is None else f"{epoch.test_accuracy:.2%}",
+                f"{epoch.learning_rate:.2g}",
+                f"{epoch.images_per_s:.0f}",
+                duration(epoch.training_s),
+            )
+        )
+
+    def _end(self, history: History) -> None:
+        tested = [e.test_accuracy for e in history.epochs if e.test_accuracy is not None]
+        if tested:
+            self._print(f"test {sparkline(tested)}  {tested[0]:.1%} → {tested[-1]:.1%}")
+        self._print(verdict(history))
+        self._print(split(history.times))
+
+    def _print(self, line: str) -> None:
+        self.console.print(Text(line), soft_wrap=True)
+
+
+_ROW = "{:>7}  {:>6}  {:>8}  {:>7}  {:>7}  {:>8}  {:>8}"
+
+
+def verdict(history: History) -> str:
+    """One line: how the run ended, where it stands, and what to do."""
+    reached = history.test_accuracy
+    standing = "not measured" if reached is None else f"{reached:.2%} on the test images"
+    if history.stopped is StopReason.FINISHED:
+        return f"finished after epoch {history.stopped_in_epoch}: {standing}"
+    time = f"after {duration(history.times.training_s)}"
+    if history.budget_s is not None:
+        time += f" of {duration(history.budget_s)}"
+    place = f"epoch {history.stopped_in_epoch}"
+    return f"stopped {time}, {place}: {history.stopped.value}. {standing}. {history.advice}".strip()
+
+
+def split(times: Times) -> str:
+    """One line: where the seconds went."""
+    beside = {
+        "data": times.data_s,
+        "compilation": times.compilation_s,
+        "evaluation": times.evaluation_s,
+        "checkpoints": times.checkpoint_s,
+    }
+    parts = ", ".join(f"{name} {duration(seconds)}" for name, seconds in beside.items())
+    return f"training {duration(times.training_s)}; not counted: {parts}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: 3.2 s, 4 min 05 s, 1 h 02 min."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """Values as bars between their lowest and highest, one character each."""
+    if not values:
+        return ""
+    low, high = min(values), max(values)
+    scale = (len(_BARS) - 1) / (high - low) if high > low else 0.0
+    return "".join(_BARS[round((value - low) * scale)] for value in values)
+
+
+def draw_curve(epochs: Sequence[Epoch], path: Path) -> None:
+    """Write loss and accuracies by epoch as a picture; PNG or SVG by the path's ending."""
+    from matplotlib.figure import Figure
+
+    numbers = [epoch.number for epoch in epochs]
+    tested = [epoch for epoch in epochs if epoch.test_accuracy is not None]
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot(numbers, [100 * e.train_accuracy for e in epochs], label="training, augmented")
+    test = [100 * e.test_accuracy for e in tested if e.test_accuracy is not None]
+    axes.plot([e.number for e in tested], test, marker="o", markersize=3, label="test")
+    axes.set(xlabel="epoch", ylabel="accuracy in %")
+    axes.grid(alpha=0.3)
+    loss = axes.twinx()
+    loss.plot(numbers, [e.loss for e in epochs], color="grey", linestyle=":", label="loss")
+    loss.set(ylabel="training loss")
+    lines = [*axes.get_lines(), *loss.get_lines()]
+    axes.legend(lines, [str(line.get_label()) for line in lines], loc="center right")
+    figure.savefig(path)
