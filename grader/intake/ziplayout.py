@@ -412,10 +412,10 @@ def _entry(central: _Central, data_at: int) -> Entry:
 def _refuse_gaps_and_overlaps(data: bytes, entries: tuple[Entry, ...], end: _End) -> None:
     """Members have to follow each other without a gap from byte 0 to the directory."""
     in_order = sorted(entries, key=lambda entry: entry.header_at)
-    starts = [entry.header_at for entry in in_order[1:]] + [end.directory_at]
-    if in_order[0].header_at if in_order else end.directory_at:
+    starts = [*(entry.header_at for entry in in_order), end.directory_at]
+    if starts[0]:
         raise bad_archive("other data stands in front of the zip's first file.")
-    for entry, next_start in zip(in_order, starts, strict=True):
+    for entry, next_start in zip(in_order, starts[1:], strict=True):
         rest = next_start - entry.data_at - entry.compressed_bytes
         if rest < 0:
             raise bad_archive(
