@@ -1,0 +1,165 @@
+"""The bare process: limits and clean-up, no isolation. For trusted code and as a last resort.
+
+Everything of it but the isolation is also the jail's: pipes, supervisor, clock, verdict, warm
+start. The program inside is `grader/inside/main.py`, where the processes are explained.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from grader.domain import Isolation
+from grader.errors import Cause, InfrastructureError
+from grader.sandbox.contract import Sandbox, Stage, StageResult
+from grader.sandbox.frames import encode_request
+from grader.sandbox.pump import Ends, Pump
+from grader.sandbox.verdict import result
+from grader.sandbox.zygote import Zygote
+
+STAGES = Path(__file__).resolve().parent.parent / "inside"
+_NOWHERE = "/dev/null/nowhere"
+"""Cannot be made, not even by root."""
+
+
+def stage_environment() -> dict[str, str]:
+    """Return all the environment a stage gets: nothing of ours but where libraries are loaded."""
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "LANG": "C.UTF-8",
+        "HOME": _NOWHERE,
+        "KERAS_HOME": _NOWHERE,
+        "KERAS_BACKEND": "tensorflow",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "CUDA_VISIBLE_DEVICES": "",
+        "MPLBACKEND": "agg",
+        # One thread each: a stage describes a network, it does not train one, and several run
+        # at once; and an import that starts threads could not be forked or confined.
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        "TF_NUM_INTRAOP_THREADS": "1",
+        "TF_NUM_INTEROP_THREADS": "1",
+    }
+    for name in ("LD_LIBRARY_PATH", "SYSTEMROOT"):
+        if name in os.environ:
+            environment[name] = os.environ[name]
+    return environment
+
+
+def program(stage: str, stages: Path, *options: str) -> list[str]:
+    """Return the command line of `grader/inside/main.py`."""
+    main = str(STAGES / "main.py")
+    return [sys.executable, "-I", "-B", main, stage, "--stages", str(stages), *options]
+
+
+class ProcessSandbox(Sandbox):
+    """Runs a stage in processes of its own, with limits, without isolation.
+
+    Args:
+        warm: Keep one parent per stage with the libraries loaded, and fork it for each run.
+        stages: Folder of the stage modules.
+        scratch: Where private folders are made; the system's temporary folder by default.
+    """
+
+    isolation: Isolation = "none"
+    _jail = False
+
+    def __init__(
+        self, *, warm: bool = False, stages: Path = STAGES, scratch: Path | None = None
+    ) -> None:
+        self._stages = stages
+        self._scratch = scratch
+        self._zygotes = Zygote.pool(stages) if warm else None
+
+    def available(self) -> str | None:
+        """None on any Unix."""
+        if os.name != "posix":
+            return "processes with limits: expected a Unix; use Docker on Windows"
+        return None
+
+    def run(self, stage: Stage) -> StageResult:
+        """Run one stage; see `Sandbox.run`."""
+        lack = self.available()
+        if lack is not None:
+            raise InfrastructureError(Cause.INFRA_SANDBOX, lack)
+        ends, theirs = _pipes()
+        with contextlib.ExitStack() as cleanup:
+            cleanup.callback(ends.close)
+            started = self._start(stage, theirs)
+            if started is not None:
+                cleanup.callback(_wait, started)
+                cleanup.callback(ends.close)
+            ends.control.sendall(self._order(stage))
+            tree = {"tree": str(stage.tree.resolve()), "request": dict(stage.request)}
+            pump = Pump(ends, encode_request(tree), stage.limits)
+            ending = pump.run()
+        return result(ending, pump.parser, stage.limits, self.isolation)
+
+    def close(self) -> None:
+        """End the warm parents."""
+        if self._zygotes is not None:
+            self._zygotes.close()
+
+    def _order(self, stage: Stage) -> bytes:
+        import json
+
+        order: dict[str, Any] = {
+            "limits": stage.limits.model_dump(),
+            "jail": self._jail,
+            "tmp": str(self._scratch or tempfile.gettempdir()),
+        }
+        return json.dumps(order).encode() + b"\n"
+
+    def _start(self, stage: Stage, theirs: tuple[int, int, int, int]) -> Any:
+        try:
+            if self._zygotes is not None:
+                self._zygotes.start(stage.name, theirs)
+                return None
+            return _start_cold(program(stage.name, self._stages), theirs)
+        finally:
+            for fd in theirs:
+                os.close(fd)
+
+
+def _pipes() -> tuple[Ends, tuple[int, int, int, int]]:
+    request_read, request_write = os.pipe()
+    output_read, output_write = os.pipe()
+    log_read, log_write = os.pipe()
+    ours, control = socket.socketpair()
+    ends = Ends(request_write, output_read, log_read, ours)
+    return ends, (request_read, output_write, log_write, control.detach())
+
+
+def _start_cold(command: list[str], theirs: tuple[int, int, int, int]) -> subprocess.Popen[bytes]:
+    request, output, log, control = theirs
+    try:
+        return subprocess.Popen(
+            [*command, "--control", str(control)],
+            stdin=request,
+            stdout=output,
+            stderr=log,
+            pass_fds=(control,),
+            env=stage_environment(),
+            cwd="/",
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise InfrastructureError(
+            Cause.INFRA_SANDBOX, f"could not start Python: {error}"
+        ) from error
+
+
+def _wait(process: subprocess.Popen[bytes]) -> None:
+    # The supervisor has reported or lost our end of its socket: it ends by itself.
+    try:
+        process.wait(timeout=15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

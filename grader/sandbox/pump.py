@@ -1,0 +1,237 @@
+"""Talk to a running stage: feed it, drain it, count every byte, keep the clock.
+
+One loop over four descriptors, none of which can block it: the request goes out as the pipe takes
+it, frames and log come in as they arrive, the supervisor's socket tells of the end. A program that
+never reads, never writes or writes without end only ever costs its own time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from grader.domain import Limits
+from grader.errors import Cause
+from grader.sandbox.frames import FrameError, FrameParser
+from grader.sandbox.verdict import Ending
+
+START_S = 180.0
+"""For the interpreter and the libraries, before "ready"; not the student's time."""
+STOP_S = 30.0
+"""For the supervisor to kill and clean up."""
+_CHUNK = 2**18
+
+
+@dataclass
+class Ends:
+    """Our ends of a run's pipes; `close` may be called twice.
+
+    Attributes:
+        request: Write end of the worker's standard input.
+        output: Read end of its frames.
+        log: Read end of what it prints.
+        control: Socket to the supervisor; closing it ends the run, whatever happens to us.
+    """
+
+    request: int
+    output: int
+    log: int
+    control: socket.socket
+
+    def close(self) -> None:
+        """Close all; the supervisor then ends what still runs."""
+        self.control.close()
+        for name in ("request", "output", "log"):
+            self.close_one(name)
+
+    def close_one(self, name: str) -> None:
+        """Close one pipe, if it is open."""
+        fd = getattr(self, name)
+        setattr(self, name, -1)
+        if fd >= 0:
+            with contextlib.suppress(OSError):
+                os.close(fd)
+
+
+class LogTail:
+    """Keeps the last bytes of a log.
+
+    Args:
+        limit: How many.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._data = bytearray()
+
+    def add(self, data: bytes) -> None:
+        """Take the next bytes, forget the oldest."""
+        self._data += data
+        if len(self._data) > 2 * self._limit:
+            del self._data[: -self._limit]
+
+    def __bytes__(self) -> bytes:
+        return bytes(self._data[-self._limit :])
+
+
+class Pump:
+    """One conversation with one stage.
+
+    Args:
+        ends: Our ends of its pipes.
+        request: The encoded request.
+        limits: What it may use.
+    """
+
+    def __init__(self, ends: Ends, request: bytes, limits: Limits) -> None:
+        self.parser = FrameParser(limits.output_bytes)
+        self._ends = ends
+        self._request = memoryview(request)
+        self._limits = limits
+        self._log = LogTail(limits.log_bytes)
+        self._report = bytearray()
+        self._ending = Ending()
+        self._selector = selectors.DefaultSelector()
+        self._started = time.monotonic()
+        self._ready_at: float | None = None
+        self._kill_at: float | None = None
+        self._done = False
+
+    def run(self) -> Ending:
+        """Talk until the supervisor reports, then say what was seen."""
+        for name, handler in (("output", self._read_output), ("log", self._read_log)):
+            fd = getattr(self._ends, name)
+            os.set_blocking(fd, False)
+            self._selector.register(fd, selectors.EVENT_READ, handler)
+        os.set_blocking(self._ends.request, False)
+        self._selector.register(self._ends.request, selectors.EVENT_WRITE, self._write_request)
+        self._ends.control.setblocking(False)
+        self._selector.register(self._ends.control, selectors.EVENT_READ, self._read_report)
+        with self._selector:
+            while not self._done:
+                self._turn()
+            self._drain()
+        return self._finish()
+
+    def _turn(self) -> None:
+        now = time.monotonic()
+        if now >= self._deadline():
+            self._out_of_time()
+        for key, _ in self._selector.select(max(0.0, self._deadline() - now)):
+            handler: Callable[[], None] = key.data
+            handler()
+
+    def _deadline(self) -> float:
+        if self._kill_at is not None:
+            return self._kill_at + STOP_S
+        if self._ready_at is not None:
+            return self._ready_at + self._limits.wall_time_s
+        return self._started + START_S
+
+    def _out_of_time(self) -> None:
+        if self._kill_at is not None:
+            self._ending.infra = f"the supervisor did not end the stage within {STOP_S:g} s"
+            self._done = True
+        elif self._ready_at is None:
+            message = f"the stage did not start within {START_S:g} s"
+            self._stop(Cause.STUDENT_TIMEOUT, message)
+        else:
+            message = f"time: expected at most {self._limits.wall_time_s:g} s, received more"
+            self._stop(Cause.STUDENT_TIMEOUT, message)
+
+    def _stop(self, cause: Cause, message: str) -> None:
+        if self._kill_at is None:
+            self._ending.stopped = (cause, message)
+            self._kill_at = time.monotonic()
+            with contextlib.suppress(OSError):
+                self._ends.control.send(b"x")
+
+    def _write_request(self) -> None:
+        try:
+            sent = os.write(self._ends.request, self._request[:_CHUNK])
+        except BlockingIOError:
+            return
+        except OSError:  # it does not want to hear us; the end will tell why
+            sent = len(self._request)
+        self._request = self._request[sent:]
+        if not self._request:
+            self._selector.unregister(self._ends.request)
+            self._ends.close_one("request")
+
+    def _read_output(self) -> bool:
+        data = self._read("output")
+        if data:
+            try:
+                self.parser.feed(data)
+            except FrameError as error:
+                self._stop(error.cause, error.message)
+            if self._ready_at is None and self.parser.ready:
+                self._ready_at = time.monotonic()
+        return bool(data)
+
+    def _read_log(self) -> bool:
+        data = self._read("log")
+        self._log.add(data or b"")
+        return bool(data)
+
+    def _read(self, name: str) -> bytes | None:
+        fd = getattr(self._ends, name)
+        try:
+            data = os.read(fd, _CHUNK)
+        except BlockingIOError:
+            return None
+        if not data:
+            self._selector.unregister(fd)
+            self._ends.close_one(name)
+        return data
+
+    def _read_report(self) -> None:
+        data = self._ends.control.recv(_CHUNK)
+        self._report += data
+        self._done = not data or self._report.endswith(b"\n")
+
+    def _drain(self) -> None:
+        # All processes are gone: what is in the pipes is all that will ever be there.
+        for name, read in (("output", self._read_output), ("log", self._read_log)):
+            while getattr(self._ends, name) >= 0 and read():
+                pass
+
+    def _finish(self) -> Ending:
+        ending = self._ending
+        ending.wall_time_s = time.monotonic() - (self._ready_at or self._started)
+        ending.log = bytes(self._log)
+        try:
+            report = json.loads(bytes(self._report))
+        except ValueError:
+            report = {"error": "the supervisor ended without a report"}
+        self._take_report(report)
+        return ending
+
+    def _take_report(self, report: dict[str, Any]) -> None:
+        ending = self._ending
+        if report.get("error") and ending.infra is None:
+            ending.infra = report["error"]
+            if report.get("errno") in _ERRNO_CAUSES:
+                ending.infra_cause = _ERRNO_CAUSES[report["errno"]]
+            return
+        status = report.get("status")
+        ending.status = None if status is None else os.waitstatus_to_exitcode(status)
+        ending.reason = report.get("reason")
+        ending.cpu_time_s = report.get("cpu_time_s")
+        ending.peak_memory_bytes = report.get("peak_memory_bytes")
+
+
+_ERRNO_CAUSES = {
+    28: Cause.INFRA_DISK,
+    30: Cause.INFRA_DISK,
+    122: Cause.INFRA_DISK,
+    12: Cause.INFRA_MEMORY,
+}
+"""ENOSPC, EROFS, EDQUOT, ENOMEM"""

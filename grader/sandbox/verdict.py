@@ -1,0 +1,187 @@
+"""From what was seen outside to a cause and a sentence.
+
+Only three witnesses are heard: our own clock and counters, the supervisor's report (or the
+container engine's), and whether the stream was a complete answer. What the program inside says of
+itself is used for the wording at most.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+from dataclasses import dataclass
+
+from grader.domain import Isolation, Limits, Run, RunStatus
+from grader.errors import Cause, InfrastructureError
+from grader.sandbox.contract import StageResult
+from grader.sandbox.frames import CRASH, FrameParser
+
+_TEXT = 300
+_MiB = 2**20
+
+
+@dataclass
+class Ending:
+    """What was seen of one run.
+
+    Attributes:
+        wall_time_s: By our clock, from "ready" to the end.
+        stopped: The cause and sentence for which we ended it ourselves.
+        status: Exit status (negative: signal) of the worker, None when unknown.
+        reason: "memory", "processes" or "disk" where the supervisor or the engine saw the limit.
+        cpu_time_s: Processor time of the worker.
+        peak_memory_bytes: Of all its processes.
+        infra: What failed on our side, in words; no verdict on the student then.
+        infra_cause: Its cause.
+        log: The kept end of what the program printed.
+    """
+
+    wall_time_s: float = 0.0
+    stopped: tuple[Cause, str] | None = None
+    status: int | None = None
+    reason: str | None = None
+    cpu_time_s: float | None = None
+    peak_memory_bytes: int | None = None
+    infra: str | None = None
+    infra_cause: Cause = Cause.INFRA_SANDBOX
+    log: bytes = b""
+
+
+def result(
+    ending: Ending, parser: FrameParser, limits: Limits, isolation: Isolation
+) -> StageResult:
+    """Judge how a stage ended.
+
+    Args:
+        ending: What was seen.
+        parser: The frames that came.
+        limits: What it was allowed.
+        isolation: For the record.
+
+    Returns:
+        The run and its frames.
+
+    Raises:
+        InfrastructureError: It failed before student code ran, or the sandbox failed.
+    """
+    if ending.infra is not None:
+        raise InfrastructureError(ending.infra_cause, ending.infra)
+    if not parser.ready:
+        raise _not_started(ending, parser)
+    fault = _fault(ending, parser, limits)
+    run = Run(
+        status=RunStatus.DONE if fault is None else RunStatus.FAILED,
+        cause=fault and fault[0],
+        message=fault[1] if fault else "",
+        isolation=isolation,
+        wall_time_s=round(ending.wall_time_s, 3),
+        cpu_time_s=ending.cpu_time_s,
+        peak_memory_bytes=ending.peak_memory_bytes,
+        log_tail=ending.log.decode("utf-8", "replace"),
+    )
+    return StageResult(run, parser.json_frames, parser.binary_frames, parser.complete)
+
+
+def _not_started(ending: Ending, parser: FrameParser) -> InfrastructureError:
+    kind, message = _crash(parser)
+    if kind == "Lack":
+        return InfrastructureError(
+            Cause.INFRA_SANDBOX,
+            f"the jail: this machine lacks {message}",
+            "Use --sandbox docker, or --sandbox process to grade without isolation.",
+        )
+    if kind in ("ImportError", "ModuleNotFoundError"):
+        return InfrastructureError(
+            Cause.INFRA_TENSORFLOW,
+            f"the libraries did not load: {message}",
+            "Install them with the extra cpu or gpu; see grade doctor.",
+        )
+    if ending.stopped and ending.stopped[0] is Cause.STUDENT_TIMEOUT:
+        return InfrastructureError(Cause.INFRA_SANDBOX, ending.stopped[1])
+    told = f"{kind}: {message}" if kind else _ended(ending.status)
+    log = ending.log[-_TEXT:].decode("utf-8", "replace").strip()
+    return InfrastructureError(
+        Cause.INFRA_SANDBOX,
+        f"the stage ended before student code ran ({told})" + (f": {log}" if log else ""),
+        "See grade doctor.",
+    )
+
+
+def _fault(ending: Ending, parser: FrameParser, limits: Limits) -> tuple[Cause, str] | None:
+    if ending.reason is not None:
+        return _reached(ending.reason, limits)
+    if ending.stopped is not None:
+        return ending.stopped
+    if ending.status is not None and ending.status < 0:
+        return _by_signal(ending, limits)
+    kind, message = _crash(parser)
+    if kind == "MemoryError":
+        return _reached("memory", limits)
+    if kind:
+        return Cause.STUDENT_EXCEPTION, f"the program ended with {kind}: {message}"
+    if not parser.complete:
+        return Cause.STUDENT_EXITED, f"the program {_ended(ending.status)} before it had answered"
+    if ending.status not in (0, None):
+        return Cause.STUDENT_EXITED, f"the program {_ended(ending.status)} after its answer"
+    return None
+
+
+def _by_signal(ending: Ending, limits: Limits) -> tuple[Cause, str]:
+    number = -(ending.status or 0)
+    if number == signal.SIGSYS:
+        return (
+            Cause.STUDENT_FORBIDDEN_CALL,
+            "the program made a system call that the sandbox forbids, and was ended",
+        )
+    spent = ending.cpu_time_s or 0.0
+    if number == signal.SIGXCPU or (number == signal.SIGKILL and spent >= limits.cpu_time_s):
+        return (
+            Cause.STUDENT_CPU_LIMIT,
+            f"processor time: expected at most {limits.cpu_time_s:g} s, received more",
+        )
+    if number == signal.SIGXFSZ:
+        return _reached("disk", limits)
+    if number in (signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS) and _out_of_memory(ending, limits):
+        return _reached("memory", limits)
+    return Cause.STUDENT_EXITED, f"the program {_ended(ending.status)} before it had answered"
+
+
+def _out_of_memory(ending: Ending, limits: Limits) -> bool:
+    # C++ code ends with SIGABRT where an allocation fails; it may say so on its way out.
+    near = (ending.peak_memory_bytes or 0) > 0.8 * limits.memory_bytes
+    return near or b"bad_alloc" in ending.log or b"out of memory" in ending.log.lower()
+
+
+def _reached(reason: str, limits: Limits) -> tuple[Cause, str]:
+    if reason == "memory":
+        allowed = f"{limits.memory_bytes // _MiB} MiB"
+        return Cause.STUDENT_OUT_OF_MEMORY, f"memory: expected at most {allowed}, received more"
+    if reason == "processes":
+        return (
+            Cause.STUDENT_PROCESS_LIMIT,
+            f"processes and threads: expected fewer than {limits.processes}, received more",
+        )
+    allowed = f"{limits.file_bytes // _MiB} MiB"
+    return Cause.STUDENT_DISK_LIMIT, f"files: expected less than {allowed}, received more"
+
+
+def _crash(parser: FrameParser) -> tuple[str, str]:
+    try:
+        told = json.loads(parser.control.get(CRASH, b"{}"))
+        kind, message = str(told.get("type", "")), str(told.get("message", ""))
+    except (ValueError, AttributeError, RecursionError):
+        return "", ""
+    kind = re.sub(r"[^A-Za-z0-9_]", "", kind)[:80]
+    return kind, re.sub(r"(?<![\w.])/[^\s'\"]*/", "", message)[:_TEXT]
+
+
+def _ended(status: int | None) -> str:
+    if status is None:
+        return "ended"
+    if status < 0:
+        try:
+            return f"was ended by signal {signal.Signals(-status).name}"
+        except ValueError:
+            return f"was ended by signal {-status}"
+    return f"ended with exit status {status}"

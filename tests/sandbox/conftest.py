@@ -1,0 +1,144 @@
+"""One sandbox of each kind, a tree to put a student's program in, and a look at what is left."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grader.domain import Limits
+from grader.sandbox.contract import Sandbox, Stage, StageResult
+from grader.sandbox.jail import JailSandbox
+from grader.sandbox.process import ProcessSandbox
+
+STAGES = Path(__file__).parent / "stages"
+MiB = 2**20
+LIMITS = Limits(
+    wall_time_s=20,
+    cpu_time_s=20,
+    memory_bytes=512 * MiB,
+    output_bytes=4 * MiB,
+    log_bytes=4096,
+    file_bytes=8 * MiB,
+    processes=64,
+)
+HONEST = "def answer(): return 42"
+
+
+class Range:
+    """A sandbox under test, with shorthand to run programs in it."""
+
+    def __init__(self, sandbox: Sandbox, scratch: Path, trees: Path) -> None:
+        self.sandbox = sandbox
+        self.scratch = scratch
+        self._trees = trees
+        self._count = 0
+
+    def run(
+        self, source: str, *, files: dict[str, bytes] | None = None, **options: Any
+    ) -> StageResult:
+        """Run a student's program; options are limits, the rest goes to `answer`."""
+        limits = {k: options.pop(k) for k in list(options) if k in Limits.model_fields}
+        return self.run_tree(self.tree(source, files or {}), options, **limits)
+
+    def run_tree(self, tree: Path, request: dict[str, Any], **limits: Any) -> StageResult:
+        return self.sandbox.run(Stage("play", tree, request, LIMITS.model_copy(update=limits)))
+
+    def tree(self, source: str, files: dict[str, bytes]) -> Path:
+        self._count += 1
+        tree = self._trees / str(self._count)
+        tree.mkdir()
+        (tree / "student.py").write_text(textwrap.dedent(source))
+        for name, data in files.items():
+            (tree / name).parent.mkdir(parents=True, exist_ok=True)
+            (tree / name).write_bytes(data)
+        return tree
+
+
+def survivors(scratch: Path) -> list[int]:
+    """Processes of this range's runs that still exist, its warm parents apart."""
+    found = []
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            command = Path(f"/proc/{entry}/cmdline").read_bytes().split(b"\0")
+            cwd = os.readlink(f"/proc/{entry}/cwd")
+            state = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            continue
+        ours = os.fsencode(STAGES) in command and cwd.startswith(str(scratch.parent))
+        if ours and state not in "ZX":
+            found.append(int(entry))
+    return found
+
+
+def settle(gone: Callable[[], bool], within_s: float = 20.0) -> bool:
+    """Wait until something is gone; False when it stays."""
+    give_up = time.monotonic() + within_s
+    while not gone():
+        if time.monotonic() > give_up:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+PROVIDERS: dict[str, Callable[[Path], Sandbox]] = {
+    "process": lambda scratch: ProcessSandbox(stages=STAGES, scratch=scratch),
+    "process-warm": lambda scratch: ProcessSandbox(warm=True, stages=STAGES, scratch=scratch),
+    "jail": lambda scratch: JailSandbox(stages=STAGES, scratch=scratch),
+    "jail-warm": lambda scratch: JailSandbox(warm=True, stages=STAGES, scratch=scratch),
+}
+ISOLATING = [name for name in PROVIDERS if not name.startswith("process")]
+_open: dict[str, Range] = {}
+
+
+@pytest.fixture(scope="session")
+def ranges(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Range]]:
+    """Makes the range of a provider when it is first asked for."""
+
+    def get(name: str) -> Range:
+        if name not in _open:
+            base = tmp_path_factory.mktemp(name)
+            scratch, trees = base / "scratch", base / "trees"
+            scratch.mkdir()
+            trees.mkdir()
+            sandbox = PROVIDERS[name](scratch)
+            lack = sandbox.available()
+            if lack is not None:
+                pytest.skip(lack)
+            _open[name] = Range(sandbox, scratch, trees)
+        return _open[name]
+
+    os.environ["GRADER_TEST_SECRET"] = "the course key"
+    yield get
+    for found in _open.values():
+        found.sandbox.close()
+    _open.clear()
+    del os.environ["GRADER_TEST_SECRET"]
+
+
+def _leave_nothing(found: Range) -> None:
+    assert settle(lambda: not survivors(found.scratch)), "a process survived"
+    assert list(found.scratch.iterdir()) == [], "a file was left"
+    after = found.run(HONEST)
+    assert after.json_frames == {"answer": b"42"}, "the next submission did not pass"
+
+
+@pytest.fixture(params=PROVIDERS)
+def any_range(request: pytest.FixtureRequest, ranges: Callable[[str], Range]) -> Iterator[Range]:
+    """Every provider in turn. Afterwards nothing may be left and the next submission passes."""
+    found = ranges(request.param)
+    yield found
+    _leave_nothing(found)
+
+
+@pytest.fixture(params=ISOLATING)
+def closed_range(request: pytest.FixtureRequest, ranges: Callable[[str], Range]) -> Iterator[Range]:
+    """Every provider that isolates, in turn; no hostile program runs in the others."""
+    found = ranges(request.param)
+    yield found
+    _leave_nothing(found)
