@@ -211,18 +211,24 @@ def regrade(
 
 @app.command(group=GRADING)
 def report(
-    path: Annotated[Path, Parameter(help="A run directory, or a JSON file of --json.")],
+    path: Annotated[
+        Path, Parameter(help="A run directory, a results folder, or a JSON file of --json.")
+    ],
     /,
     *,
     quiet: Quiet = False,
 ) -> int:
-    """Show the grade of a finished run once more."""
-    from grader.export.json import read_json
+    """Show finished grades once more."""
+    from grader.export.json import load_grades
+    from grader.report.classtable import render_class
     from grader.report.terminal import render
 
-    grades = read_json(path / "grade.json" if path.is_dir() else path)
-    for grade in grades:
-        _out().print(render(grade, quiet=quiet))
+    grades = load_grades(path)
+    if len(grades) > 1 and not quiet:
+        _out().print(render_class(grades))
+    else:
+        for grade in grades:
+            _out().print(render(grade, quiet=quiet))
     return _status(grades)
 
 
