@@ -1,0 +1,298 @@
+"""Other programs' formats: each as its program reads it, harmless whatever the student wrote."""
+
+import csv
+import io
+import json
+import re
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from grader.errors import UsageError
+from grader.export import (
+    write_canvas,
+    write_csv,
+    write_gradescope,
+    write_junit,
+    write_moodle,
+)
+from grader.export.csv import COLUMNS, safe_cell
+
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def all_grades(examples):
+    return [one() for one in (*examples.ALL, examples.hostile)]
+
+
+def table(file) -> list[list[str]]:
+    return list(csv.reader(io.StringIO(file.read_bytes().decode("utf-8"), newline="")))
+
+
+# --- Gradescope ---------------------------------------------------------------------------
+
+
+def gradescope(grade, folder):
+    write_gradescope(grade, folder / "results.json")
+    return json.loads((folder / "results.json").read_text(encoding="utf-8"))
+
+
+def test_gradescope_gets_the_score_after_the_penalty_and_a_test_for_each_check(examples, tmp_path):
+    grade = examples.deviating()
+
+    results = gradescope(grade, tmp_path)
+
+    assert results["score"] == grade.score == 50
+    assert len(results["tests"]) == len(grade.checks)
+    first = results["tests"][0]
+    assert (first["score"], first["max_score"], first["status"]) == (4, 4, "passed")
+    assert "block 1, layer 3" in str(results["tests"])
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [("visible", "visible"), ("hidden", "hidden"), ("after_due", "after_due_date")],
+)
+def test_gradescope_gets_each_checks_visibility_in_its_own_words(examples, tmp_path, ours, theirs):
+    grade = examples.full_marks()
+    hidden = grade.checks[0].model_copy(update={"visibility": ours})
+
+    results = gradescope(grade.model_copy(update={"checks": (hidden,)}), tmp_path)
+
+    assert results["tests"][0]["visibility"] == theirs
+
+
+@pytest.mark.parametrize("name", ["under_review", "withheld"])
+def test_gradescope_gets_no_score_where_nobody_earned_or_lost_any(examples, tmp_path, name):
+    results = gradescope(getattr(examples, name)(), tmp_path)
+
+    assert "score" not in results
+    assert "tests" not in results
+    assert results["output"]
+
+
+def test_gradescope_gets_zero_and_the_reason_for_a_rejected_submission(examples, tmp_path):
+    results = gradescope(examples.rejected(), tmp_path)
+
+    assert results["score"] == 0
+    assert "not a zip archive" in results["output"]
+
+
+def test_gradescope_gets_no_control_codes(examples, tmp_path):
+    write_gradescope(examples.hostile(), tmp_path / "results.json")
+
+    text = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
+    assert not CONTROL.search(str(text))
+
+
+# --- JUnit --------------------------------------------------------------------------------
+
+
+def test_junit_counts_what_failed_and_what_could_not_be_run(examples, tmp_path):
+    grades = all_grades(examples)
+    write_junit(grades, tmp_path / "junit.xml")
+
+    root = ET.parse(tmp_path / "junit.xml").getroot()
+
+    assert root.tag == "testsuites"
+    assert len(root) == len(grades)
+    for count, element in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        assert int(root.get(count)) == len(root.findall(f".//{element}")) > 0
+    assert int(root.get("tests")) == len(root.findall(".//testcase"))
+
+
+def test_junit_says_where_a_check_failed(examples, tmp_path):
+    write_junit([examples.deviating()], tmp_path / "junit.xml")
+
+    case = ET.parse(tmp_path / "junit.xml").find(".//testcase[@name='dense-connectivity']")
+
+    assert case.get("classname") == "architecture"
+    assert "12 of 18 layers" in case.find("failure").get("message")
+    assert "block 1, layer 3: input: expected 3 sources" in case.find("failure").text
+
+
+def test_junit_of_a_withheld_grade_is_an_error_with_its_cause(examples, tmp_path):
+    write_junit([examples.withheld()], tmp_path / "junit.xml")
+
+    error = ET.parse(tmp_path / "junit.xml").find(".//testcase[@name='submission']/error")
+
+    assert error.get("type") == "INFRA_ENGINE"
+
+
+# --- CSV ----------------------------------------------------------------------------------
+
+
+def test_the_csv_has_a_line_for_each_grade_and_no_score_where_there_is_none(examples, tmp_path):
+    write_csv(all_grades(examples), tmp_path / "grades.csv")
+
+    header, *rows = table(tmp_path / "grades.csv")
+
+    assert tuple(header) == COLUMNS
+    scores = {row[0]: row[2] for row in rows}
+    assert scores["s1234567"] == "100"
+    assert scores["s5678901"] == "0"
+    assert scores["s4567890"] == scores["s6789012"] == scores["s7890123"] == ""
+    assert dict(zip(header, rows[2], strict=True))["open_points"] == "18"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "=1+1",
+        "+1",
+        "-1",
+        "@SUM(A1)",
+        "\t=1",
+        "\r\n=1",
+        " =1",
+        "＝1",
+        "\x1b[0m=1",
+        '=cmd|"/c calc"!A1',
+        "|x",
+        "%0A=1",
+    ],
+)
+def test_no_cell_is_a_formula(text):
+    assert safe_cell(text).startswith("'")
+
+
+def test_a_cell_with_quotes_commas_and_line_ends_stays_one_cell(examples, tmp_path):
+    grade = examples.rejected().model_copy(update={"message": 'a,"b"\n=c'})
+    write_csv([grade], tmp_path / "grades.csv")
+
+    header, row = table(tmp_path / "grades.csv")
+
+    assert row[header.index("message")] == 'a,"b" =c'
+
+
+def test_no_hostile_text_makes_a_formula_or_a_control_code(examples, tmp_path):
+    grade = examples.hostile().model_copy(update={"student_id": "=1+1", "message": "@x"})
+    write_csv([grade], tmp_path / "grades.csv")
+
+    _, row = table(tmp_path / "grades.csv")
+
+    assert not CONTROL.search("".join(row))
+    assert not any(cell.startswith(("=", "+", "@")) for cell in row)
+
+
+# --- Canvas and Moodle --------------------------------------------------------------------
+
+CANVAS = (
+    "\ufeffStudent,ID,SIS User ID,SIS Login ID,Section,DenseNet (77),Other (78)\r\n"
+    "    Points Possible,,,,,100,10\r\n"
+    '"Roe, Jo",11,u1,s1234567,A,,7\r\n'
+    '"Doe, Al",12,u2,s4567890,A,33,8\r\n'
+    '"Poe, Ed",13,u3,s0000000,A,44,9\r\n'
+)
+
+
+def test_canvas_gets_its_own_table_back_with_the_scores_filled_in(examples, tmp_path):
+    (tmp_path / "in.csv").write_text(CANVAS, encoding="utf-8")
+
+    filled = write_canvas(
+        all_grades(examples)[:5], tmp_path / "in.csv", "DenseNet", tmp_path / "out.csv"
+    )
+
+    header, possible, roe, doe, poe = table(tmp_path / "out.csv")
+    assert header[5] == "DenseNet (77)"
+    assert possible[5] == "100"
+    assert roe == ["Roe, Jo", "11", "u1", "s1234567", "A", "100", "7"]
+    assert doe[5] == "33", "under review: the cell keeps what it held"
+    assert poe[5] == "44"
+    assert filled.filled == ("s1234567",)
+    assert filled.unscored == ("s4567890",)
+    assert filled.unknown == ("s2345678", "s3456789", "s5678901")
+
+
+@pytest.mark.parametrize(
+    ("content", "column", "expected"),
+    [
+        (CANVAS, "DenseNet 2", "no column"),
+        (CANVAS.replace("Other (78)", "DenseNet (79)"), "DenseNet", "2 columns"),
+        (CANVAS.replace("ID", "Nr"), "DenseNet", "expected one of the columns SIS Login ID"),
+        ("", "DenseNet", "the table is empty"),
+        ("a\nb,c\n", "DenseNet", "row 2: expected at most 1 cells"),
+    ],
+)
+def test_a_table_that_is_not_canvass_is_refused(examples, tmp_path, content, column, expected):
+    (tmp_path / "in.csv").write_text(content, encoding="utf-8")
+
+    with pytest.raises(UsageError, match=expected):
+        write_canvas([examples.full_marks()], tmp_path / "in.csv", column, tmp_path / "out.csv")
+
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_two_grades_of_one_student_are_left_to_a_person(examples, tmp_path):
+    (tmp_path / "in.csv").write_text(CANVAS, encoding="utf-8")
+
+    filled = write_canvas(
+        [examples.full_marks()] * 2, tmp_path / "in.csv", "DenseNet", tmp_path / "out.csv"
+    )
+
+    assert filled.repeated == ("s1234567",)
+    assert table(tmp_path / "out.csv")[2][5] == ""
+
+
+def test_an_id_that_two_students_have_is_of_none(examples, tmp_path):
+    (tmp_path / "in.csv").write_text(CANVAS.replace("13,u3", "s1234567,u3"), encoding="utf-8")
+
+    filled = write_canvas(
+        [examples.full_marks()], tmp_path / "in.csv", "DenseNet", tmp_path / "out.csv"
+    )
+
+    assert filled.unknown == ("s1234567",)
+
+
+MOODLE = (
+    "Identifier,Full name,Email address,Status,Grade,Maximum Grade,Feedback comments\r\n"
+    "Participant s2345678,Jo Roe,jo@x.org,Submitted,,100.00,\r\n"
+    "Participant 9,Al Doe,s7890123,Submitted,5,100.00,kept\r\n"
+)
+
+
+def test_moodle_gets_scores_and_escaped_feedback(examples, tmp_path):
+    (tmp_path / "in.csv").write_text(MOODLE, encoding="utf-8")
+
+    filled = write_moodle(
+        [examples.deviating(), examples.withheld()], tmp_path / "in.csv", tmp_path / "out.csv"
+    )
+
+    _, roe, doe = table(tmp_path / "out.csv")
+    assert roe[4] == "50"
+    assert "Each layer receives all earlier layers&#x27; maps. 2.5 / 10" in roe[6]
+    assert doe[4:] == ["5", "100.00", "kept"]
+    assert (filled.filled, filled.unscored) == (("s2345678",), ("s7890123",))
+
+
+def test_moodle_gets_no_html_from_a_student(examples, tmp_path):
+    (tmp_path / "in.csv").write_text(MOODLE, encoding="utf-8")
+    grade = examples.hostile().model_copy(update={"student_id": "s2345678"})
+
+    write_moodle([grade], tmp_path / "in.csv", tmp_path / "out.csv")
+
+    comments = table(tmp_path / "out.csv")[1][6]
+    assert "&lt;script&gt;" in comments
+    assert set(re.findall(r"<[^>]*>?", comments)) == {"<br>"}
+    assert len(comments) < 10_000
+
+
+def test_feedback_says_nothing_of_hidden_checks(examples, tmp_path):
+    (tmp_path / "in.csv").write_text(MOODLE, encoding="utf-8")
+    grade = examples.deviating()
+    hidden = tuple(check.model_copy(update={"visibility": "hidden"}) for check in grade.checks)
+
+    write_moodle(
+        [grade.model_copy(update={"checks": hidden})], tmp_path / "in.csv", tmp_path / "out.csv"
+    )
+
+    comments = table(tmp_path / "out.csv")[1][6]
+    assert "Score: 50 / 100" in comments
+    assert "block 1, layer 3" not in comments
+
+
+def test_a_worksheet_without_grades_is_refused(examples, tmp_path):
+    (tmp_path / "in.csv").write_text("Identifier,Full name\n1,x\n", encoding="utf-8")
+
+    with pytest.raises(UsageError, match="expected the column Grade"):
+        write_moodle([examples.full_marks()], tmp_path / "in.csv", tmp_path / "out.csv")
