@@ -1,0 +1,148 @@
+"""Bytes that are on the disk when the call returns, whole or not at all.
+
+A file is written beside its place, flushed, renamed, and the folder is flushed: whoever is killed
+in between leaves the old file or the new one. A line is appended in one write and cut off again if
+the disk took only part of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from grader.errors import Cause, InfrastructureError
+
+_HELP = {
+    errno.ENOSPC: "Free some space on that disk and run the same command again.",
+    errno.EDQUOT: "Free some of your quota and run the same command again.",
+    errno.EROFS: "The folder is read-only; choose another one with --results.",
+    errno.EACCES: "You may not write there; choose another folder with --results.",
+    errno.EPERM: "You may not write there; choose another folder with --results.",
+    errno.EFBIG: "The system limits the size of files; raise the limit (ulimit -f).",
+}
+
+
+def disk_error(what: str, error: OSError) -> InfrastructureError:
+    """A failure of the disk that holds results.
+
+    Args:
+        what: What could not be written or read, e.g. "the grade".
+        error: The underlying error; chain it with `from`.
+    """
+    help = _HELP.get(error.errno or 0, "Check the disk and run the same command again.")
+    return InfrastructureError(
+        Cause.INFRA_DISK, f"{what} could not be stored: {error.strerror or error}", help
+    )
+
+
+def write_atomically(path: Path, content: bytes, *, mode: int = 0o644) -> None:
+    """Put a file in its place, durable and whole.
+
+    Args:
+        path: Its place; folders above are made.
+        content: All of it.
+        mode: Permission bits.
+
+    Raises:
+        InfrastructureError: INFRA_DISK. The old file, if any, is untouched.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}-", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(name, mode)
+            os.replace(name, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(name)
+            raise
+        flush_folder(path.parent)
+    except OSError as error:
+        raise disk_error(path.name, error) from error
+
+
+def append_durably(path: Path, content: bytes) -> None:
+    """Append to a file; after a failure the file is as it was.
+
+    Raises:
+        InfrastructureError: INFRA_DISK.
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        created = not path.exists()
+        handle = os.open(path, flags, 0o644)
+        try:
+            before = os.fstat(handle).st_size
+            try:
+                _write_all(handle, content)
+                os.fsync(handle)
+            except OSError:
+                os.ftruncate(handle, before)
+                raise
+        finally:
+            os.close(handle)
+        if created:
+            flush_folder(path.parent)
+    except OSError as error:
+        raise disk_error(path.name, error) from error
+
+
+def _write_all(handle: int, content: bytes) -> None:
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(handle, rest) :]
+
+
+def flush_folder(folder: Path) -> None:
+    """Make renames in a folder durable, where the system can."""
+    if sys.platform == "win32":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock among processes; the system lets go of it when the holder dies.
+
+    Args:
+        path: A file that stands for the lock; made where missing, never removed.
+
+    Raises:
+        InfrastructureError: INFRA_DISK: it cannot be made.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise disk_error(path.name, error) from error
+    try:
+        _lock(handle)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int) -> None:
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(handle, msvcrt.LK_LOCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(handle, fcntl.LOCK_EX)

@@ -1,0 +1,104 @@
+"""Run directories: named by what went in, there only when complete.
+
+`results/runs/<submission>-<rest>/` holds what one run gave (trace.json, weights, run.json). The
+name is a digest of everything the run depends on, so the same command finds it again, two students
+with the same bytes share it, and a directory that is there is finished: it is filled under another
+name and renamed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from grader.ledger.durable import disk_error, flush_folder, locked
+
+RUNS = "runs"
+_PARTIAL = ".partial-"
+
+
+def run_directory(results_dir: Path, submission_sha256: str, *depends_on: str) -> Path:
+    """Where the run of a submission belongs.
+
+    Args:
+        results_dir: The results folder.
+        submission_sha256: Hex digest of the submission.
+        depends_on: What else decides the outcome: assignment digest, key id, version.
+
+    Returns:
+        The path; it exists only if the run is complete.
+    """
+    rest = hashlib.sha256("\0".join((submission_sha256, *depends_on)).encode()).hexdigest()
+    return results_dir / RUNS / f"{submission_sha256[:16]}-{rest[:12]}"
+
+
+@contextmanager
+def filling(run_dir: Path) -> Iterator[Path]:
+    """Fill a run directory; it appears when the block ends well, and not at all otherwise.
+
+    If another process finishes the same run first, its directory stands and this one is dropped:
+    both hold the same.
+
+    Args:
+        run_dir: From `run_directory`.
+
+    Yields:
+        A private folder on the same file system.
+
+    Raises:
+        InfrastructureError: INFRA_DISK.
+    """
+    try:
+        run_dir.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f"{_mine()}{os.getpid()}-", dir=run_dir.parent))
+    except OSError as error:
+        raise disk_error("the run", error) from error
+    try:
+        yield partial
+        with locked(run_dir.parent / ".lock"):
+            if not run_dir.exists():
+                partial.rename(run_dir)
+                flush_folder(run_dir.parent)
+    except OSError as error:
+        raise disk_error("the run", error) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def sweep(results_dir: Path) -> int:
+    """Remove what killed processes of this machine left half filled.
+
+    Returns:
+        How many folders were removed; those of living processes and other machines stay.
+    """
+    count = 0
+    for partial in (results_dir / RUNS).glob(f"{_mine()}*"):
+        owner = partial.name.removeprefix(_mine()).split("-")[0]
+        if owner.isdigit() and not _alive(int(owner)):
+            shutil.rmtree(partial, ignore_errors=True)
+            count += 1
+    return count
+
+
+def _mine() -> str:
+    """A results folder may be shared by machines whose process numbers mean nothing here."""
+    return f"{_PARTIAL}{hashlib.sha256(platform.node().encode()).hexdigest()[:8]}-"
+
+
+def _alive(process: int) -> bool:
+    if process <= 0 or sys.platform == "win32":  # there, os.kill always ends the process
+        return process > 0
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
