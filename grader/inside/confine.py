@@ -195,11 +195,42 @@ def readable_paths() -> list[str]:
     return sorted(p for p in paths if p and os.path.exists(p))
 
 
-def restrict_files(read: Iterable[str], write: Iterable[str]) -> None:
+def carve(paths: Iterable[str], excluded: str) -> tuple[list[str], list[str]]:
+    """Cover folders without one that lies in them: Landlock's rules only ever add.
+
+    Args:
+        paths: Files and folders.
+        excluded: A folder that may lie below some of them.
+
+    Returns:
+        What to allow whole, and the folders around the hole, whose names alone are needed.
+    """
+    hole = os.path.realpath(excluded)
+    whole: set[str] = set()
+    names: set[str] = set()
+    waiting = sorted({os.path.realpath(path) for path in paths}, reverse=True)
+    while waiting:
+        path = waiting.pop()
+        if _below(path, hole) or any(_below(path, other) for other in whole):
+            continue
+        if _below(hole, path):
+            names.add(path)
+            waiting += [os.path.realpath(os.path.join(path, name)) for name in os.listdir(path)]
+        else:
+            whole.add(path)
+    return sorted(whole), sorted(names)
+
+
+def _below(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
+
+
+def restrict_files(read: Iterable[str], names: Iterable[str], write: Iterable[str]) -> None:
     """Let this thread and its children open nothing but these.
 
     Args:
         read: Files and folders to read.
+        names: Folders to list.
         write: Folders to read, write and create plain files in. Nothing can be executed.
 
     Raises:
@@ -218,6 +249,8 @@ def restrict_files(read: Iterable[str], write: Iterable[str]) -> None:
     try:
         for path in read:
             _allow_beneath(ruleset, path, _READ_FILE | _READ_DIR)
+        for path in names:
+            _allow_beneath(ruleset, path, _READ_DIR)
         _allow_beneath(ruleset, os.devnull, _READ_FILE | _WRITE_FILE)
         for path in OWN_FACTS:
             _allow_beneath(ruleset, path, _READ_FILE, pin=True)

@@ -146,16 +146,19 @@ class Job:
         private: The private folder, None in a container.
         uid: User to become, None to stay.
         tasks: Threads that user has already.
+        libraries: What may be read of this machine, and folders that may be listed. The grader's
+            own package is left out: where it is installed, a reference solution lies in it.
     """
 
-    def __init__(self, stage: str, stages: pathlib.Path, module: types.ModuleType | None) -> None:
+    def __init__(self, stage: str, stages: pathlib.Path) -> None:
         self.stage = stage
         self.stages = stages
-        self.module = module
+        self.module: types.ModuleType | None = None
         self.order: dict[str, Any] | None = None
         self.private: str | None = None
         self.uid: int | None = None
         self.tasks = 0
+        self.libraries = confine.carve(confine.readable_paths(), str(HERE.parent))
 
 
 def work(job: Job, fds: tuple[int, int, int]) -> NoReturn:
@@ -216,8 +219,10 @@ def imprison(job: Job, tree: pathlib.Path) -> None:
         raise confine.Lack("a process with one thread; the libraries started more on import")
     confine.step_down(job.uid)
     confine.prctl(confine.PR_SET_PDEATHSIG, signal.SIGKILL)
-    read = [*confine.readable_paths(), str(tree), str(HERE), str(job.stages)]
-    confine.restrict_files(read, [str(job.private)])
+    read, names = job.libraries
+    confine.restrict_files(
+        [*read, str(tree), str(HERE), str(job.stages)], names, [str(job.private)]
+    )
     confine.restrict_calls(syscalls)
 
 
@@ -423,13 +428,13 @@ def _take_in(keep: int | None) -> None:
 # --- zygote -------------------------------------------------------------------------------
 
 
-def serve(stage: str, stages: pathlib.Path, grader: socket.socket) -> None:
+def serve(job: Job, grader: socket.socket) -> None:
     """Be the zygote: import once, then fork a supervisor for each message until the end.
 
     A message is one byte with four descriptors: request, output, log, the supervisor's socket.
     """
     try:
-        module = load_stage(stage, stages)
+        job.module = load_stage(job.stage, job.stages)
     except BaseException as error:
         grader.sendall(json.dumps({"error": f"{type(error).__name__}: {error}"}).encode() + b"\n")
         return
@@ -446,7 +451,6 @@ def serve(stage: str, stages: pathlib.Path, grader: socket.socket) -> None:
         if os.fork() == 0:
             grader.close()
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            job = Job(stage, stages, module)
             supervise(job, socket.socket(fileno=fds[3]), (fds[0], fds[1], fds[2]))
         for fd in fds:
             os.close(fd)
@@ -462,12 +466,12 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--control", type=int, help="descriptor of the socket to the grader")
     parser.add_argument("--warm", action="store_true", help="be a zygote")
     options = parser.parse_args(argv)
-    job = Job(options.stage, options.stages, None)
+    job = Job(options.stage, options.stages)
     if options.control is None:
         work(job, (0, 1, 2))
     control = socket.socket(fileno=options.control)
     if options.warm:
-        serve(options.stage, options.stages, control)
+        serve(job, control)
     else:
         supervise(job, control, (0, 1, 2))
 

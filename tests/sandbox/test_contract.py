@@ -587,6 +587,17 @@ def answer(path):
     assert answer(closed_range.run(source, path=str(secret))) == [True] * 5
 
 
+@pytest.mark.parametrize("name", ["grader/paper.py", "reference_solution/densenet.py"])
+def test_the_grader_and_its_reference_solution_cannot_be_read(
+    closed_range: Range, name: str
+) -> None:
+    source = f"{TRY}\ndef answer(path): return refused(lambda: open(path).close())"
+    path = Path(__file__).parents[2] / name
+
+    assert path.exists()
+    assert answer(closed_range.run(source, path=str(path))) is True
+
+
 @pytest.mark.parametrize("path", ["/root", "/home", "/tmp", "/var", "/run", "/etc/shadow", "/work"])
 def test_no_folder_of_this_machine_can_be_listed(closed_range: Range, path: str) -> None:
     source = f"""{TRY}

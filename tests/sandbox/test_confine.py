@@ -1,0 +1,186 @@
+"""What may be read is carved out, and the filter says what its tables say."""
+
+from __future__ import annotations
+
+import errno
+import platform
+import struct
+from pathlib import Path
+
+import pytest
+
+from grader.inside import confine, syscalls
+
+ALLOW, KILL = 0x7FFF0000, 0x80000000
+REFUSE, UNKNOWN = 0x50000 | errno.EPERM, 0x50000 | errno.ENOSYS
+
+
+def verdict(
+    machine: str, number: int, *arguments: int, architecture: int | None = None, pid: int = 7
+) -> int:
+    """Run the filter as the kernel would: classic BPF over struct seccomp_data."""
+    own = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}[machine]
+    padded = [*arguments, *[0] * (6 - len(arguments))]
+    data = struct.pack("=IIQ6Q", number, architecture or own, 0, *padded)
+    program = confine.filter_program(machine, pid, syscalls)
+    at = accumulator = 0
+    while True:
+        code, if_true, if_false, operand = program[at]
+        at += 1
+        match code:
+            case 0x20:
+                accumulator = struct.unpack_from("=I", data, operand)[0]
+            case 0x54:
+                accumulator &= operand
+            case 0x15:
+                at += if_true if accumulator == operand else if_false
+            case 0x35:
+                at += if_true if accumulator >= operand else if_false
+            case 0x06:
+                return operand
+            case _:
+                raise AssertionError(f"unknown instruction {code:#x}")
+
+
+def number_of(name: str, machine: str) -> int:
+    tables = {**syscalls.ALLOWED, **syscalls.GUARDED, **syscalls.REFUSED, **syscalls.FATAL}
+    number = tables[name][0 if machine == "x86_64" else 1]
+    assert number is not None
+    return number
+
+
+machines = pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+
+
+@machines
+def test_every_call_gets_the_verdict_of_its_table(machine: str) -> None:
+    column = 0 if machine == "x86_64" else 1
+    expected = ((syscalls.ALLOWED, ALLOW), (syscalls.REFUSED, REFUSE), (syscalls.FATAL, KILL))
+
+    for table, wanted in expected:
+        for name, entry in table.items():
+            number = entry[column]
+            if number is not None:
+                assert verdict(machine, number) == wanted, name
+
+
+@machines
+def test_no_number_stands_in_two_tables(machine: str) -> None:
+    column = 0 if machine == "x86_64" else 1
+    tables = (syscalls.ALLOWED, syscalls.GUARDED, syscalls.REFUSED, syscalls.FATAL)
+    numbers = [e[column] for t in tables for e in t.values() if e[column] is not None]
+
+    assert len(numbers) == len(set(numbers))
+
+
+@machines
+def test_every_guarded_call_has_a_guard(machine: str) -> None:
+    assert set(confine._guards(7)) == set(syscalls.GUARDED)
+
+
+@machines
+@pytest.mark.parametrize(
+    ("name", "arguments", "expected"),
+    [
+        ("kill", (7, 15), ALLOW),
+        ("kill", (8, 0), REFUSE),
+        ("kill", (0, 15), REFUSE),
+        ("kill", (2**32 - 1, 15), REFUSE),
+        ("kill", (2**64 - 7, 15), REFUSE),
+        ("tgkill", (7, 9, 6), ALLOW),
+        ("tgkill", (8, 9, 6), REFUSE),
+        ("prlimit64", (0, 7), ALLOW),
+        ("prlimit64", (1, 7), REFUSE),
+        ("clone", (0x3D0F00,), ALLOW),
+        ("clone", (17,), REFUSE),
+        ("clone", (0x10000 | 0x10000000,), REFUSE),
+        ("clone", (0x20000000,), REFUSE),
+        ("clone3", (0, 88), UNKNOWN),
+        ("openat", (0, 0, 0), ALLOW),
+        ("openat", (0, 0, 0o1 | 0o100 | 0o1000), ALLOW),
+        ("openat", (0, 0, 0o1000), REFUSE),
+        ("openat", (0, 0, 0o20200000 | 2), 0x50000 | errno.EOPNOTSUPP),
+        ("fcntl", (3, 3), ALLOW),
+        ("fcntl", (3, 8), REFUSE),
+        ("fcntl", (3, 10), REFUSE),
+        ("fcntl", (3, 15), REFUSE),
+        ("ioctl", (0, 0x5401), ALLOW),
+        ("ioctl", (0, 0x5412), 0x50000 | errno.ENOTTY),
+        ("ioctl", (0, 0x8901), 0x50000 | errno.ENOTTY),
+        ("prctl", (15,), ALLOW),
+        ("prctl", (1,), REFUSE),
+        ("prctl", (22,), REFUSE),
+        ("prctl", (36,), REFUSE),
+        ("socketpair", (1, 1), ALLOW),
+        ("socketpair", (1, 1 | 0o2000000), ALLOW),
+        ("socketpair", (1, 2), REFUSE),
+        ("socketpair", (2, 1), REFUSE),
+        ("sched_setaffinity", (8,), REFUSE),
+    ],
+)
+def test_a_guard_looks_at_the_arguments(
+    machine: str, name: str, arguments: tuple[int, ...], expected: int
+) -> None:
+    assert verdict(machine, number_of(name, machine), *arguments) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "flags", "expected"), [("open", 0, ALLOW), ("open", 0o1000, REFUSE)]
+)
+def test_the_old_open_is_guarded_too(name: str, flags: int, expected: int) -> None:
+    assert verdict("x86_64", number_of(name, "x86_64"), 0, flags) == expected
+
+
+@machines
+@pytest.mark.parametrize("number", [470, 1000, 0x3FFFFFFF])
+def test_an_unknown_call_does_not_exist(machine: str, number: int) -> None:
+    assert verdict(machine, number) == UNKNOWN
+
+
+def test_calls_of_another_architecture_end_the_program() -> None:
+    assert verdict("x86_64", 39, architecture=0x40000003) == KILL
+    assert verdict("x86_64", 0x40000000 | 39) == KILL
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="headers of x86-64")
+def test_numbers_are_the_kernels() -> None:
+    header = Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h")
+    if not header.exists():
+        pytest.skip("the kernel's headers are not installed")
+    lines = (line.split() for line in header.read_text().splitlines())
+    kernel = {w[1][5:]: int(w[2]) for w in lines if w[:1] == ["#define"] and len(w) == 3}
+    tables = {**syscalls.ALLOWED, **syscalls.GUARDED, **syscalls.REFUSED, **syscalls.FATAL}
+
+    ours = {name: entry[0] for name, entry in tables.items() if name in kernel}
+    assert ours == {name: kernel[name] for name in ours}
+
+
+# --- carving ------------------------------------------------------------------------------
+
+
+def test_a_folder_without_the_hole_is_taken_whole(tmp_path: Path) -> None:
+    assert confine.carve([str(tmp_path)], "/elsewhere") == ([str(tmp_path)], [])
+
+
+def test_the_grader_is_left_out_of_the_libraries(tmp_path: Path) -> None:
+    site = tmp_path / "lib" / "site-packages"
+    for name in ("keras", "grader/inside", "numpy"):
+        (site / name).mkdir(parents=True)
+
+    whole, names = confine.carve([str(tmp_path / "lib"), str(site)], str(site / "grader"))
+
+    assert whole == [str(site / "keras"), str(site / "numpy")]
+    assert names == [str(tmp_path / "lib"), str(site)]
+
+
+def test_a_link_into_the_hole_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "grader").mkdir()
+    (tmp_path / "link").symlink_to("grader")
+
+    whole, _ = confine.carve([str(tmp_path)], str(tmp_path / "grader"))
+
+    assert whole == []
+
+
+def test_the_hole_itself_is_never_read(tmp_path: Path) -> None:
+    assert confine.carve([str(tmp_path / "a")], str(tmp_path)) == ([], [])
