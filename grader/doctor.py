@@ -218,16 +218,17 @@ def _data(folder: Path | None) -> Reading:
             fix="Put cifar-10-batches-py/ into a folder and name that with --data or GRADER_DATA, "
             "or let Keras download it (170 MB) on a machine that is connected.",
         )
-    kind = "the official images" if found.official else "not the official images, bit for bit"
+    kind = "the official images" if found.official else "not bit for bit the official images"
     return Reading(name="CIFAR-10", status="ok", found=f"{found.source}: {kind}")
 
 
 def _assignment(folder: Path) -> Reading:
     from grader.assignment import load_assignment
     from grader.checks import CHECKS
+    from grader.scoring.accuracy import ACCURACY
 
     try:
-        assignment = load_assignment(folder, [check.name for check in CHECKS])
+        assignment = load_assignment(folder, [*(check.name for check in CHECKS), ACCURACY])
     except GraderError as error:
         return Reading(name="assignment", status="missing", found=str(error), fix="Mend the file.")
     due = assignment.deadline.due

@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from grader.domain import CheckResult, Finding, Grade
     from grader.sandbox import Kind
 
-UNSEEN_BY_STUDENTS = ("accuracy", "deadline")
-"""Groups that need the test set or the receipt; no laptop has them."""
-
 
 def write_template(folder: Path) -> list[Path]:
     """Copy the template into a folder. Nothing that stands there is ever replaced.
@@ -51,7 +48,7 @@ def public_checks() -> list[str]:
     """Names of the checks that `grade check` runs, in the order of the report."""
     from grader.checks import CHECKS
 
-    return [check.name for check in CHECKS if check.group not in UNSEEN_BY_STUDENTS]
+    return [check.name for check in CHECKS]
 
 
 def sandbox_for_own_code() -> Kind:
