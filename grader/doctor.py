@@ -169,6 +169,12 @@ def _opencv() -> Reading:
 # --- isolation --------------------------------------------------------------------------------
 
 
+_READY = {
+    "jail": "holds: Landlock and seccomp were tried on this kernel",
+    "docker": "the engine answers and has the image",
+}
+
+
 def _provider(kind: Literal["docker", "jail"]) -> Reading:
     """Ask a sandbox provider itself; it knows what it needs and how to get it."""
     from grader.sandbox import open_sandbox
@@ -178,7 +184,7 @@ def _provider(kind: Literal["docker", "jail"]) -> Reading:
     except GraderError as error:
         lack = f"{error} {getattr(error, 'help', '')}".strip()
         return Reading(name=kind, status="note", found="not available", fix=lack)
-    return Reading(name=kind, status="ok", found="ready")
+    return Reading(name=kind, status="ok", found=_READY[kind])
 
 
 def _isolation() -> Reading:
