@@ -34,26 +34,80 @@ PROVENANCE = Provenance(
 PAPER = "Huang et al. 2017"
 
 TITLES = {
-    "module-contract": ("shape", "The module imports and has the functions of the assignment."),
-    "block-shape": ("shape", "A dense block keeps height and width and gives m + n·k maps."),
-    "transition-shape": ("shape", "A transition halves height and width and gives ⌊θm⌋ maps."),
-    "network-shape": ("shape", "The network's feature maps are 32×32, 16×16 and 8×8."),
-    "growth": ("shape", "Each dense layer adds exactly k maps."),
-    "parameter-count-block": ("parameters", "A dense block has the paper's parameters."),
-    "parameter-count-transition": ("parameters", "A transition has the paper's parameters."),
-    "parameter-count-network": ("parameters", "The network has the paper's parameters."),
-    "build-model-parameters": ("parameters", "build_model() has the paper's parameters."),
-    "composite-function": ("architecture", "H is batch norm, ReLU, convolution, in this order."),
-    "dense-connectivity": ("architecture", "Each layer receives all earlier layers' maps."),
-    "bottleneck": ("architecture", "A bottleneck's 1×1 convolution gives 4k maps."),
-    "transition-layer": ("architecture", "A transition is batch norm, 1×1 convolution, pooling."),
-    "stem": ("architecture", "The stem is one 3×3 convolution and nothing else."),
-    "head": ("architecture", "The head is batch norm, ReLU, global pooling, softmax."),
-    "block-structure": ("architecture", "There are three blocks of n layers each."),
-    "foreign-ops": ("architecture", "Nothing is computed that a DenseNet does not have."),
-    "training-behaviour": ("architecture", "Batch norm and dropout train as they should."),
-    "own-weights": ("architecture", "No two layers share weights."),
-    "build-model": ("architecture", "build_model() gives a network of the paper."),
+    "module-contract": (
+        "shape",
+        "densenet.py imports, and has the functions the assignment asks for.",
+    ),
+    "block-shape": (
+        "shape",
+        "dense_block keeps the map's size and gives its input's channels plus n·k.",
+    ),
+    "transition-shape": (
+        "shape",
+        "transition halves the map's height and width and keeps ⌊θm⌋ channels.",
+    ),
+    "network-shape": (
+        "shape",
+        "build_densenet maps images to one number a class; its maps halve from block to block.",
+    ),
+    "growth": ("shape", "Every layer of a dense block adds k maps."),
+    "parameter-count-block": (
+        "parameters",
+        "dense_block has exactly the paper's trainable parameters and batch-norm statistics.",
+    ),
+    "parameter-count-transition": (
+        "parameters",
+        "transition has exactly the paper's trainable parameters and batch-norm statistics.",
+    ),
+    "parameter-count-network": (
+        "parameters",
+        "build_densenet has exactly the paper's trainable parameters and batch-norm statistics.",
+    ),
+    "build-model-parameters": (
+        "parameters",
+        "build_model() has exactly the parameters of a DenseNet of its depth and growth rate.",
+    ),
+    "composite-function": (
+        "architecture",
+        "Each layer is BN, then ReLU, then a convolution, in this order.",
+    ),
+    "dense-connectivity": (
+        "architecture",
+        "Each layer receives the block's input and all earlier layers' maps, as they are.",
+    ),
+    "bottleneck": (
+        "architecture",
+        "With bottleneck=True each layer has a 1×1 convolution to 4k maps before the 3×3 one.",
+    ),
+    "transition-layer": (
+        "architecture",
+        "A transition is BN, a 1×1 convolution to ⌊θm⌋ maps, and 2×2 average pooling.",
+    ),
+    "stem": (
+        "architecture",
+        "The network begins with one 3×3 convolution: 2k maps (BC) or 16, nothing behind it.",
+    ),
+    "head": (
+        "architecture",
+        "The network ends in BN, ReLU, global average pooling, one Dense layer and softmax.",
+    ),
+    "block-structure": (
+        "architecture",
+        "Three blocks of n layers, L = 3n + 4 or 6n + 4, a transition between each two.",
+    ),
+    "foreign-ops": ("architecture", "Nothing is computed that the paper does not have."),
+    "training-behaviour": (
+        "architecture",
+        "Training and inference differ in batch statistics and dropout, and in nothing else.",
+    ),
+    "own-weights": (
+        "architecture",
+        "Each convolution and normalisation has trained weights of its own, all of them used.",
+    ),
+    "build-model": (
+        "architecture",
+        "build_model() gives a DenseNet of the paper for 32×32×3 images and 10 classes.",
+    ),
 }
 
 

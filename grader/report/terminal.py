@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from itertools import groupby
 
+from rich.align import Align
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.padding import Padding
 from rich.panel import Panel
@@ -33,10 +34,10 @@ from grader.domain import (
 from grader.report.text import safe_line, safe_text
 from grader.scoring import ACCURACY, open_points, points_of_checks
 
-MAX_WIDTH = 120
+MAX_WIDTH = 132
 """Columns; on a wider screen lines would be too long to read."""
-WIDE = 100
-"""Columns from which the checks' names stand beside their titles."""
+WIDE = 120
+"""Columns from which titles are shown in full and expected and received share a line."""
 SHOWN_PER_KIND = 2
 """Findings of one kind shown in full; the rest is folded into one line."""
 SHOWN_PER_CHECK = 6
@@ -198,14 +199,7 @@ def _header(grade: Grade, assignment: Assignment | None, ascii_only: bool) -> Re
     head.add_column(justify="right", no_wrap=True)
     head.add_row(
         safe_text(grade.student_id, 60, "bold"),
-        # Assembled: a style of the whole text would colour the cell's padding too. The spaces
-        # are no-break ones, as Rich strips the others when it aligns to the right.
-        Text.assemble(
-            (
-                f"\N{NO-BREAK SPACE}{STATUS_WORDS[grade.status].upper()}\N{NO-BREAK SPACE}",
-                f"bold reverse {style}",
-            )
-        ),
+        _badge(STATUS_WORDS[grade.status].upper(), f"bold reverse {style}"),
     )
     title = assignment.title if assignment else "Assignment"
     head.add_row(safe_text(title, 80), _score(grade))
@@ -214,6 +208,11 @@ def _header(grade: Grade, assignment: Assignment | None, ascii_only: bool) -> Re
     if grade.status is GradeStatus.GRADED:
         body.append(_Bar(grade.score, open_points(grade), grade.max_score, ascii_only))
     return Panel(Group(*body), border_style=style, padding=(0, 1))
+
+
+def _badge(word: str, style: str) -> RenderableType:
+    """A word on its colour. Padded, as Rich strips a text's own spaces when it aligns it."""
+    return Align.right(Padding(Text(word, style), (0, 1), style=style, expand=False))
 
 
 def _verdict_style(grade: Grade) -> str:
@@ -281,40 +280,36 @@ def _notice(grade: Grade) -> RenderableType:
 
 
 def _points_table(grade: Grade, ascii_only: bool, wide: bool) -> RenderableType:
+    """Checks by group with their points; their titles beside them only on a wide screen.
+
+    On a narrow one the titles of the checks that lost points stand below, with the explanation.
+    """
     table = Table.grid(expand=True, padding=(0, 1))
     table.add_column(width=1)
     table.add_column(width=7)
+    table.add_column(no_wrap=True)
     table.add_column(ratio=1)
-    if wide:
-        table.add_column(no_wrap=True, style="dim")
     table.add_column(justify="right", no_wrap=True)
     table.add_column(width=1, style="dim")
     table.add_column(justify="right", no_wrap=True)
     for group, checks in _by_group(grade.checks):
-        earned = math.fsum(check.score for check in checks)
-        most = math.fsum(check.max_score for check in checks)
-        title = safe_text(group.replace("_", " ").capitalize(), 40, "bold")
-        undecided = any(check.outcome is Outcome.SKIPPED for check in checks) and not earned
-        subtotal = _points(earned, most, bold=True)
-        if undecided:
-            subtotal[0].stylize("yellow")
-        table.add_row(*_cells(("", "", title), wide, subtotal))
+        title = safe_text(group.replace("_", " ").capitalize(), 26, "bold")
+        table.add_row("", "", title, "", *_subtotal(checks))
         for check in checks:
             table.add_row(*_check_row(check, ascii_only, wide))
         table.add_row()
     for label, points in _sum(grade):
-        table.add_row(*_cells(("", "", label), wide, points))
+        table.add_row("", "", label, "", *points)
     return Padding(table, (0, 0, 0, 1))
 
 
-def _cells(
-    front: tuple[RenderableType, ...],
-    wide: bool,
-    points: tuple[RenderableType, ...],
-    name: RenderableType = "",
-) -> tuple[RenderableType, ...]:
-    """One row of the table: with the check's name only on a wide screen."""
-    return (*front, name, *points) if wide else (*front, *points)
+def _subtotal(checks: Sequence[CheckResult]) -> tuple[Text, Text, Text]:
+    """A group's points; yellow where nothing was lost yet, because nothing was judged."""
+    earned = math.fsum(check.score for check in checks)
+    subtotal = _points(earned, math.fsum(check.max_score for check in checks), bold=True)
+    if not earned and any(check.outcome is Outcome.SKIPPED for check in checks):
+        subtotal[0].stylize("yellow")
+    return subtotal
 
 
 def _points(earned: float, most: float, bold: bool = False) -> tuple[Text, Text, Text]:
@@ -325,17 +320,25 @@ def _points(earned: float, most: float, bold: bool = False) -> tuple[Text, Text,
 
 def _check_row(check: CheckResult, ascii_only: bool, wide: bool) -> tuple[RenderableType, ...]:
     mark, ascii_mark, word, style = _OUTCOMES[check.outcome]
-    title = safe_text(check.title.rstrip("."), 160)
+    passed = check.outcome is Outcome.PASSED
+    notes = []
     if check.visibility != "visible":
-        title.append(f" ({check.visibility.replace('_', ' ')})", "dim")
+        notes.append(Text(check.visibility.replace("_", " "), "yellow"))
     remarks = sum(finding.severity == "remark" for finding in check.findings)
-    if remarks and check.outcome is Outcome.PASSED:
-        title.append(" (remark)" if remarks == 1 else f" ({remarks} remarks)", "cyan")
-    earned, stroke, most = _points(check.score, check.max_score)
-    if check.outcome is not Outcome.PASSED:
-        earned.stylize(style)
-    front = (Text(ascii_mark if ascii_only else mark, style), Text(word, style), title)
-    return _cells(front, wide, (earned, stroke, most), safe_text(check.name, 30))
+    if remarks and passed:
+        notes.append(Text("1 remark" if remarks == 1 else f"{remarks} remarks", "cyan"))
+    if wide:
+        notes.append(safe_text(check.title.rstrip("."), 160, "dim"))
+    points = _points(check.score, check.max_score)
+    if not passed:
+        points[0].stylize(style)
+    return (
+        Text(ascii_mark if ascii_only else mark, style),
+        Text(word, style),
+        safe_text(check.name, 26),
+        Text(", ").join(notes),
+        *points,
+    )
 
 
 def _sum(grade: Grade) -> Iterator[tuple[Text, tuple[Text, ...]]]:
@@ -390,8 +393,9 @@ def _explanation(check: CheckResult, ascii_only: bool, wide: bool) -> Renderable
     name.append_text(safe_text(check.name, 40, "bold"))
     head.add_row(name, Text(f"{check.score:g} / {check.max_score:g}", style))
     body: list[RenderableType] = [head]
+    body.append(Padding(safe_text(check.title, 200), _INDENT))
     if check.rationale:
-        body.append(Padding(safe_text(check.rationale, 400), _INDENT))
+        body.append(Padding(safe_text(check.rationale, 400, style), _INDENT))
     body.extend(Padding(part, _INDENT) for part in _findings(check.findings, wide))
     helped = {finding.help for finding in check.findings}
     if check.help and check.help not in helped:

@@ -260,7 +260,7 @@ def test_moodle_gets_scores_and_escaped_feedback(examples, tmp_path):
 
     _, roe, doe = table(tmp_path / "out.csv")
     assert roe[4] == "50"
-    assert "Each layer receives all earlier layers&#x27; maps. 2.5 / 10" in roe[6]
+    assert "earlier layers&#x27; maps, as they are. 2.5 / 10" in roe[6]
     assert doe[4:] == ["5", "100.00", "kept"]
     assert (filled.filled, filled.unscored) == (("s2345678",), ("s7890123",))
 
