@@ -21,6 +21,13 @@ _META = "meta"
 Arrays = list[npt.NDArray[Any]]
 
 
+def copy_of(variable: Any) -> npt.NDArray[Any]:
+    """A variable or tensor of any backend as an array of its own."""
+    from keras import ops
+
+    return np.array(ops.convert_to_numpy(variable))
+
+
 class Checkpoint(NamedTuple):
     """All that a run needs to go on."""
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from grader.engine.augment import Draws, TrainingImages
-from grader.engine.checkpoint import Arrays
+from grader.engine.checkpoint import Arrays, copy_of
 from grader.engine.losses import batch_loss, count_right
 from grader.engine.recipe import Recipe
 
@@ -75,9 +75,10 @@ class JaxSteps:
         try:
             # The arrays are given away to the compiled function, so they must not be Keras's own.
             state = jax.tree.map(lambda array: array.copy(), self._gather())
-            state, loss, right = self._many(state, tuple(draws), rates, count)
+            state, losses, right = self._many(state, tuple(draws), rates, count)
             self._scatter(state)
-            return float(loss), int(right)
+            # Summed in double precision, so that it does not depend on how calls were cut.
+            return float(np.asarray(losses, np.float64)[:count].sum()), int(right)
         except jax.errors.JaxRuntimeError as error:
             if "RESOURCE_EXHAUSTED" in str(error):
                 raise MemoryError(str(error)) from error
@@ -88,14 +89,14 @@ class JaxSteps:
         import jax.numpy as jnp
 
         def body(i: Any, carry: Any) -> Any:
-            state, loss, right = carry
+            state, losses, right = carry
             state, step_loss, step_right = self._step(
                 state, Draws(*(array[i] for array in draws)), rates[i]
             )
-            return state, loss + step_loss, right + step_right
+            return state, losses.at[i].set(step_loss), right + step_right
 
         draws = tuple(jnp.asarray(array) for array in draws)
-        start = (state, jnp.zeros(()), jnp.zeros((), jnp.int32))
+        start = (state, jnp.zeros(len(rates)), jnp.zeros((), jnp.int32))
         return jax.lax.fori_loop(0, count, body, start)
 
     def _step(self, state: _State, draws: Draws, rate: Any) -> Any:
@@ -184,14 +185,14 @@ class JaxSteps:
 
     def averages(self) -> list[tuple[Any, npt.NDArray[np.float32]]]:
         """The averaged variables with their averages; empty without a moving average."""
-        return [(v, np.array(e)) for v, e in zip(self.averaged, self.ema, strict=True)]
+        return [(v, copy_of(e)) for v, e in zip(self.averaged, self.ema, strict=True)]
 
     def state(self) -> dict[str, Arrays]:
         """Everything that changes during training, as plain arrays."""
         return {
-            "model": [np.array(v) for v in self.model.variables],
-            "optimizer": [np.array(v) for v in self.optimizer.variables],
-            "ema": [np.array(e) for e in (*self.ema, self.taken)],
+            "model": [copy_of(v) for v in self.model.variables],
+            "optimizer": [copy_of(v) for v in self.optimizer.variables],
+            "ema": [copy_of(e) for e in (*self.ema, self.taken)],
         }
 
     def restore(self, state: dict[str, Arrays]) -> None:

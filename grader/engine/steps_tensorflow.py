@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from grader.engine.augment import Draws, TrainingImages
-from grader.engine.checkpoint import Arrays
+from grader.engine.checkpoint import Arrays, copy_of
 from grader.engine.losses import batch_loss, count_right
 from grader.engine.recipe import Recipe
 
@@ -72,9 +72,10 @@ class TensorFlowSteps:
 
         def body(i: Any, loss: Any, right: Any) -> Any:
             step_loss, step_right = self._step(Draws(*(array[i] for array in draws)), rates[i])
-            return i + 1, loss + step_loss, right + step_right
+            return i + 1, loss + tf.cast(step_loss, tf.float64), right + step_right
 
-        start = (tf.constant(0), tf.constant(0.0), tf.constant(0))
+        # Double precision holds the sum exactly, so it does not depend on how calls were cut.
+        start = (tf.constant(0), tf.constant(0.0, tf.float64), tf.constant(0))
         _, loss, right = tf.while_loop(lambda i, *_: i < count, body, start, parallel_iterations=1)
         return loss, right
 
@@ -136,11 +137,11 @@ class TensorFlowSteps:
 
     def averages(self) -> list[tuple[Any, npt.NDArray[np.float32]]]:
         """The averaged variables with their averages; empty without a moving average."""
-        return [(v, e.numpy()) for v, e in zip(self.averaged, self.ema, strict=True)]
+        return [(v, copy_of(e)) for v, e in zip(self.averaged, self.ema, strict=True)]
 
     def state(self) -> dict[str, Arrays]:
         """Everything that changes during training, as plain arrays."""
-        return {role: [np.array(v) for v in members] for role, members in self._roles().items()}
+        return {role: [copy_of(v) for v in members] for role, members in self._roles().items()}
 
     def restore(self, state: dict[str, Arrays]) -> None:
         """Put back what `state` gave."""

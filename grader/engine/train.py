@@ -186,7 +186,7 @@ def logits_of(model: Any) -> Iterator[bool]:
 def _gives_probabilities(model: Any) -> bool:
     """Whether the answers to two noise images are non-negative and sum to 1."""
     noise = np.random.default_rng(0).random((2, *model.input_shape[1:]), dtype=np.float32)
-    answer = np.array(model(noise, training=False), dtype=np.float64)
+    answer = checkpoints.copy_of(model(noise, training=False)).astype(np.float64)
     return bool((answer >= 0).all() and np.allclose(answer.sum(-1), 1, atol=1e-3))
 
 
@@ -431,7 +431,7 @@ class _Run:
 
     def _measure_averages(self) -> tuple[float, float]:
         """Measure the moving averages where there are any, then go on with the weights."""
-        kept = [(variable, np.array(variable)) for variable, _ in self.steps.averages()]
+        kept = [(variable, checkpoints.copy_of(variable)) for variable, _ in self.steps.averages()]
         self._use_averages()
         result = self._measure()
         for variable, value in kept:

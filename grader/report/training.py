@@ -178,7 +178,7 @@ def split(times: Times) -> str:
 
 def duration(seconds: float) -> str:
     """Seconds as a person says them: 3.2 s, 4 min 05 s, 1 h 02 min."""
-    if seconds < 60:
+    if round(seconds, 1) < 60:
         return f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < 3600:

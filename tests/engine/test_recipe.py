@@ -142,11 +142,13 @@ def test_equal_values_have_equal_hashes_however_they_are_written() -> None:
     assert spelled.sha256 != parse_recipe(b"epochs = 13").sha256
 
 
+def told(raw: bytes) -> str:
+    try:
+        return parse_recipe(raw).sha256
+    except RecipeError as error:
+        return str(error)
+
+
 @given(st.binary(max_size=200))
 def test_any_bytes_give_a_recipe_or_a_refusal(raw: bytes) -> None:
-    try:
-        recipe = parse_recipe(raw)
-    except RecipeError as error:
-        assert str(error).startswith("recipe.toml")
-    else:
-        assert isinstance(recipe, Recipe)
+    assert told(raw) == Recipe().sha256 or told(raw).startswith("recipe.toml")

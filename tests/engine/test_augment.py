@@ -1,0 +1,152 @@
+import numpy as np
+import pytest
+
+from grader.engine.augment import Draws, TrainingImages, draw_epoch, padded_pixels
+from grader.engine.recipe import Augmentation, Recipe
+
+ALL = Augmentation(flip=True, pad_crop=4, cutout=8, mixup=0.2)
+
+
+def recipe(what: Augmentation = ALL, seed: int = 0, batch_size: int = 8) -> Recipe:
+    return Recipe(batch_size=batch_size, seed=seed, augmentation=what)
+
+
+def test_the_same_seed_and_epoch_draw_the_same() -> None:
+    first, second = draw_epoch(recipe(), 3, 100), draw_epoch(recipe(), 3, 100)
+
+    assert all((a == b).all() for a, b in zip(first, second, strict=True))
+
+
+def test_another_epoch_or_seed_draws_otherwise() -> None:
+    first = draw_epoch(recipe(), 3, 100).image
+
+    assert (first != draw_epoch(recipe(), 4, 100).image).any()
+    assert (first != draw_epoch(recipe(seed=1), 3, 100).image).any()
+
+
+def test_an_epoch_takes_each_image_once_and_drops_less_than_a_batch() -> None:
+    drawn = draw_epoch(recipe(), 0, 100).image
+
+    assert drawn.shape == (12, 8)
+    assert len(set(drawn.ravel().tolist())) == 96
+
+
+def test_fewer_images_than_a_batch_are_one_step() -> None:
+    assert draw_epoch(recipe(batch_size=128), 0, 100).image.shape == (1, 100)
+
+
+def test_draws_stay_within_their_bounds() -> None:
+    drawn = draw_epoch(recipe(), 0, 1000)
+
+    assert set(np.unique(drawn.top)) == set(range(9))
+    assert set(np.unique(drawn.flip)) == {0, 1}
+    assert drawn.mix.min() >= 0.5
+    assert drawn.mix.max() <= 1
+
+
+def test_without_augmentation_nothing_is_drawn_but_the_order() -> None:
+    drawn = draw_epoch(recipe(Augmentation()), 0, 100)
+
+    assert not drawn.top.any()
+    assert not drawn.flip.any()
+    assert (drawn.mix == 1).all()
+
+
+def test_a_short_slice_is_filled_to_its_length() -> None:
+    drawn = draw_epoch(recipe(), 0, 100)
+
+    part = drawn.slice(10, 12, 5)
+
+    assert (part.image[:2] == drawn.image[10:12]).all()
+    assert part.image.shape == (5, 8)
+
+
+def test_the_border_is_the_mean_colour() -> None:
+    images = np.zeros((2, 32, 32, 3), np.uint8)
+    images[..., 1] = 90
+
+    padded = padded_pixels(images, 2).reshape(2, 36, 36, 3)
+
+    assert padded[0, 0, 0].tolist() == [0, 90, 0]
+
+
+def one_step(images: np.ndarray, what: Augmentation, **draws: object) -> tuple[np.ndarray, ...]:
+    count = len(images)
+    zeros = np.zeros(count, np.int32)
+    plain = Draws(
+        np.arange(count, dtype=np.int32),
+        zeros + what.pad_crop,
+        zeros + what.pad_crop,
+        zeros,
+        np.zeros((count, 2), np.int32),
+        np.ones(1, np.float32),
+    )
+    labels = np.arange(count) % 10
+    pool = TrainingImages(images, labels, what, 10)
+    return tuple(np.asarray(part) for part in pool.batch(plain._replace(**draws)))
+
+
+@pytest.fixture
+def images() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3), np.uint8)
+
+
+@pytest.mark.tensorflow
+def test_the_middle_crop_without_mirror_is_the_image_itself(images: np.ndarray) -> None:
+    found, target, labels = one_step(images, Augmentation(pad_crop=4))
+
+    assert (found == images).all()
+    assert found.dtype == np.uint8
+    assert (target.argmax(-1) == labels).all()
+
+
+@pytest.mark.tensorflow
+def test_a_mirrored_image_is_mirrored_left_to_right(images: np.ndarray) -> None:
+    flip = np.array([1, 0, 1, 0, 1, 0], np.int32)
+
+    found, _, _ = one_step(images, Augmentation(flip=True), flip=flip)
+
+    assert (found[0] == images[0, :, ::-1]).all()
+    assert (found[1] == images[1]).all()
+
+
+@pytest.mark.tensorflow
+def test_a_shifted_image_is_shifted_and_the_border_comes_in(images: np.ndarray) -> None:
+    top = np.zeros(6, np.int32)
+
+    found, _, _ = one_step(images, Augmentation(pad_crop=4), top=top)
+
+    assert (found[:, 4:] == images[:, :-4]).all()
+    assert (found[:, :4] == found[0, 0, 0]).all()
+
+
+@pytest.mark.tensorflow
+def test_cutout_blanks_one_square_and_leaves_the_rest(images: np.ndarray) -> None:
+    hole = np.full((6, 2), 16, np.int32)
+
+    found, _, _ = one_step(images, Augmentation(cutout=8), hole=hole)
+
+    assert (found[:, 12:20, 12:20] == found[0, 12, 12]).all()
+    changed = (found != images).any(-1)
+    changed[:, 12:20, 12:20] = False
+    assert not changed.any()
+
+
+@pytest.mark.tensorflow
+def test_cutout_at_the_border_is_cut_off_there(images: np.ndarray) -> None:
+    found, _, _ = one_step(images, Augmentation(cutout=8), hole=np.zeros((6, 2), np.int32))
+
+    assert (found[:, :4, :4] == found[0, 0, 0]).all()
+    assert (found[:, 4:, 4:] == images[:, 4:, 4:]).all()
+
+
+@pytest.mark.tensorflow
+def test_mixup_mixes_images_and_labels_by_the_same_share(images: np.ndarray) -> None:
+    share = np.array([0.75], np.float32)
+
+    found, target, labels = one_step(images, Augmentation(mixup=0.2), mix=share)
+
+    expected = np.rint(0.75 * images[1].astype(np.float32) + 0.25 * images[0])
+    assert np.abs(found[1].astype(np.float32) - expected).max() <= 1
+    assert target[1, labels[1]] == pytest.approx(0.75)
+    assert target[1, labels[0]] == pytest.approx(0.25)

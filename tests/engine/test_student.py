@@ -1,0 +1,148 @@
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from grader.engine import student
+from grader.engine.data import Cifar10, NoData
+from grader.engine.history import Progress, StopReason
+from grader.engine.student import train_submission
+from grader.errors import Cause, InfrastructureError, UsageError
+
+pytestmark = pytest.mark.tensorflow
+
+DENSENET = """
+import keras
+from keras import layers, ops
+
+def build_model():
+    inputs = keras.Input((32, 32, 3))
+    x = layers.Conv2D(6, 3, strides=4, use_bias=False)(inputs)
+    x = layers.ReLU()(layers.BatchNormalization(momentum=0.8)(x))
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, layers.Dense(10, activation="softmax")(x))
+
+def preprocess(images):
+    return ops.cast(images, "float32") / 255.0
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, easy: Cifar10, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(student, "find_cifar10", lambda *place, **options: easy)
+    (tmp_path / "densenet.py").write_text(DENSENET)
+    (tmp_path / "recipe.toml").write_text("epochs = 3\nbatch_size = 16\nema = 0.9\n")
+    return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def _float32_again() -> Iterator[None]:
+    yield
+    import keras
+
+    keras.config.set_dtype_policy("float32")
+
+
+def test_training_writes_weights_that_have_the_accuracy_it_reports(
+    folder: Path, easy: Cifar10
+) -> None:
+    history = train_submission(folder)
+
+    module: dict[str, Any] = {}
+    exec(DENSENET, module)
+    model = module["build_model"]()
+    model.load_weights(folder / "densenet.weights.h5")
+    answers = np.asarray(model(easy.test_images.astype(np.float32) / 255)).argmax(-1)
+    assert history.test_accuracy == pytest.approx((answers == easy.test_labels).mean())
+    assert len(json.loads((folder / "training.json").read_text())["epochs"]) == 3
+
+
+def test_the_same_call_takes_up_an_interrupted_run(folder: Path) -> None:
+    def interrupt(event: object) -> None:
+        if isinstance(event, Progress) and event.epoch == 2:
+            raise KeyboardInterrupt
+
+    first = train_submission(folder, on_event=interrupt)
+    second = train_submission(folder)
+
+    assert first.stopped is StopReason.INTERRUPTED
+    assert second.resumed_at == 1
+    assert second.epochs[:1] == first.epochs
+    assert second.stopped is StopReason.FINISHED
+
+
+def test_a_changed_densenet_py_or_restart_starts_anew(folder: Path) -> None:
+    train_submission(folder)
+    restarted = train_submission(folder, restart=True)
+    (folder / "densenet.py").write_text(DENSENET + "# changed\n")
+
+    assert restarted.resumed_at is None
+    assert train_submission(folder).resumed_at is None
+
+
+def test_a_notebook_stands_for_densenet_py(folder: Path) -> None:
+    (folder / "densenet.py").unlink()
+    cell = {"cell_type": "code", "source": DENSENET, "metadata": {}, "outputs": []}
+    notebook = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    (folder / "densenet.ipynb").write_text(json.dumps(notebook))
+
+    assert train_submission(folder).stopped is StopReason.FINISHED
+
+
+def test_a_module_beside_densenet_py_can_be_imported(folder: Path) -> None:
+    (folder / "my_sizes.py").write_text("MAPS = 6\n")
+    (folder / "densenet.py").write_text("from my_sizes import MAPS\n" + DENSENET)
+
+    assert train_submission(folder).stopped is StopReason.FINISHED
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("def build_model(:", "SyntaxError"),
+        ("import no_such_module", "No module named 'no_such_module'"),
+        ("x = 1", "build_model"),
+        (DENSENET.replace("Dense(10", "Dense(100"), r"Received: \(2, 100\)"),
+        ("def build_model():\n    raise NotImplementedError('dense_block is yours')", "is yours"),
+        (
+            DENSENET + "\nimport numpy\ndef preprocess(x):\n    return numpy.asarray(x) / 255\n",
+            "preprocess|numpy|NumPy",
+        ),
+    ],
+)
+def test_code_that_cannot_be_trained_is_told_in_one_line(
+    folder: Path, code: str, told: str
+) -> None:
+    (folder / "densenet.py").write_text(code)
+
+    with pytest.raises(UsageError, match=told):
+        train_submission(folder)
+
+
+def test_an_empty_folder_is_told_to_begin_with_init(folder: Path) -> None:
+    (folder / "densenet.py").unlink()
+
+    with pytest.raises(UsageError, match="grade init"):
+        train_submission(folder)
+
+
+def test_no_data_is_the_machine_s_fault_with_a_way_out(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(student, "find_cifar10", lambda *place, **options: NoData("nowhere"))
+
+    with pytest.raises(InfrastructureError, match="nowhere") as caught:
+        train_submission(folder)
+
+    assert caught.value.cause is Cause.INFRA_DATA
+    assert "--data" in caught.value.help
+
+
+def test_a_run_with_the_template_s_seed_is_the_same_twice(folder: Path) -> None:
+    first = train_submission(folder)
+    second = train_submission(folder, restart=True)
+
+    assert first.epochs[-1].loss == second.epochs[-1].loss

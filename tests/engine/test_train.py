@@ -1,0 +1,395 @@
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from grader.engine import train
+from grader.engine.data import Cifar10
+from grader.engine.history import EpochDone, History, Progress, Started, Stopped, StopReason
+from grader.engine.optimizers import decayed_variables, make_optimizer
+from grader.engine.recipe import Augmentation, Optimizer, Recipe, Schedule
+from grader.engine.train import fit, logits_of
+
+pytestmark = pytest.mark.tensorflow
+
+Build = Callable[..., Any]
+
+
+def recipe(**changes: Any) -> Recipe:
+    fields: dict[str, Any] = {
+        "epochs": 4,
+        "batch_size": 16,
+        "optimizer": Optimizer(learning_rate=0.05),
+        "augmentation": Augmentation(flip=True, pad_crop=2),
+    }
+    return Recipe(**{**fields, **changes})
+
+
+def curve(history: History) -> list[tuple[float, float | None]]:
+    return [(epoch.loss, epoch.test_accuracy) for epoch in history.epochs]
+
+
+def test_a_network_learns_what_can_be_learnt(tiny: Build, easy: Cifar10) -> None:
+    model = tiny()
+
+    history = fit(model, recipe(epochs=20), easy)
+
+    assert history.stopped is StopReason.FINISHED
+    assert history.test_accuracy is not None
+    assert history.test_accuracy > 0.9
+    assert history.epochs[-1].loss < history.epochs[0].loss
+
+
+def test_the_accuracy_reported_is_the_one_the_returned_weights_have(
+    tiny: Build, easy: Cifar10
+) -> None:
+    model = tiny()
+
+    history = fit(model, recipe(ema=0.9), easy)
+
+    answers = np.asarray(model(easy.test_images.astype(np.float32) / 255)).argmax(-1)
+    assert history.test_accuracy == pytest.approx((answers == easy.test_labels).mean())
+
+
+def test_two_runs_with_the_same_seed_give_the_same_weights(tiny: Build, easy: Cifar10) -> None:
+    models = [tiny(dropout=0.2), tiny(dropout=0.2)]
+
+    curves = [curve(fit(model, recipe(ema=0.9), easy)) for model in models]
+
+    assert curves[0] == curves[1]
+    for one, other in zip(*(model.get_weights() for model in models), strict=True):
+        assert (one == other).all()
+
+
+class Killed(BaseException):
+    """Stands for a kill -9: nothing of the trainer's runs after it but what the system does."""
+
+
+def killed_after(epoch: int) -> Callable[[object], None]:
+    def on_event(event: object) -> None:
+        if isinstance(event, Progress) and event.epoch > epoch:
+            raise Killed
+
+    return on_event
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+def test_a_run_killed_in_an_epoch_goes_on_and_gives_the_curve_it_would_have_given(
+    tiny: Build, easy: Cifar10, tmp_path: Path, name: Any
+) -> None:
+    rules = recipe(
+        ema=0.9,
+        schedule=Schedule(name="one_cycle"),
+        optimizer=Optimizer(name=name, learning_rate=0.01, weight_decay=1e-3),
+    )
+    whole_model = tiny(dropout=0.2)
+    whole = fit(whole_model, rules, easy)
+    with pytest.raises(Killed):
+        fit(tiny(dropout=0.2), rules, easy, checkpoint_dir=tmp_path, on_event=killed_after(2))
+    model = tiny(dropout=0.2, seed=99)
+
+    resumed = fit(model, rules, easy, checkpoint_dir=tmp_path)
+
+    assert resumed.resumed_at == 2
+    assert curve(resumed) == curve(whole)
+    for one, other in zip(model.get_weights(), whole_model.get_weights(), strict=True):
+        assert (one == other).all()
+
+
+def test_a_checkpoint_of_another_recipe_or_network_is_not_taken_up(
+    tiny: Build, easy: Cifar10, tmp_path: Path
+) -> None:
+    fit(tiny(), recipe(epochs=1), easy, checkpoint_dir=tmp_path, fingerprint="one")
+
+    other_recipe = fit(tiny(), recipe(epochs=2), easy, checkpoint_dir=tmp_path, fingerprint="one")
+    other_code = fit(tiny(), recipe(epochs=2), easy, checkpoint_dir=tmp_path, fingerprint="two")
+
+    assert other_recipe.resumed_at is None
+    assert other_code.resumed_at is None
+
+
+def test_a_finished_run_taken_up_trains_no_further(
+    tiny: Build, easy: Cifar10, tmp_path: Path
+) -> None:
+    first = fit(tiny(), recipe(), easy, checkpoint_dir=tmp_path)
+    model = tiny(seed=99)
+
+    again = fit(model, recipe(), easy, checkpoint_dir=tmp_path)
+
+    assert curve(again) == curve(first)
+    assert again.test_accuracy == first.test_accuracy
+
+
+def test_a_run_past_its_budget_stops_and_keeps_the_last_whole_epoch(
+    tiny: Build, easy: Cifar10, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow_down(monkeypatch, 0.01)
+    model = tiny()
+
+    history = fit(model, recipe(epochs=1000), easy, budget_s=1.0)
+
+    assert history.stopped is StopReason.OUT_OF_TIME
+    assert 0.9 <= history.times.training_s <= 1.2
+    assert history.epochs
+    assert history.test_accuracy == history.epochs[-1].test_accuracy
+    answers = np.asarray(model(easy.test_images.astype(np.float32) / 255)).argmax(-1)
+    assert history.test_accuracy == pytest.approx((answers == easy.test_labels).mean())
+
+
+def test_a_budget_that_ends_in_the_first_epoch_still_gives_an_accuracy(
+    tiny: Build, easy: Cifar10, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow_down(monkeypatch, 0.01)
+
+    history = fit(tiny(), recipe(batch_size=4), easy, budget_s=0.05)
+
+    assert history.stopped is StopReason.OUT_OF_TIME
+    assert history.epochs == ()
+    assert history.test_accuracy is not None
+
+
+def slow_down(monkeypatch: pytest.MonkeyPatch, step_s: float) -> None:
+    """The clock the trainer reads gains `step_s` with every step."""
+    from grader.engine.steps_tensorflow import TensorFlowSteps
+
+    gained = [0.0]
+    real, clock = TensorFlowSteps.train, time.perf_counter
+
+    def slow(self: Any, draws: Any, rates: Any, count: int) -> Any:
+        gained[0] += step_s * count
+        return real(self, draws, rates, count)
+
+    monkeypatch.setattr(TensorFlowSteps, "train", slow)
+    monkeypatch.setattr(train.time, "perf_counter", lambda: clock() + gained[0])
+
+
+def test_only_steps_are_charged_and_the_rest_is_itemised(
+    tiny: Build, easy: Cifar10, tmp_path: Path
+) -> None:
+    times = fit(tiny(), recipe(), easy, checkpoint_dir=tmp_path).times
+
+    for seconds in times.model_dump().values():
+        assert seconds > 0
+    assert times.training_s < times.compilation_s
+
+
+def test_a_loss_that_is_no_number_stops_the_run_with_advice(tiny: Build, easy: Cifar10) -> None:
+    def divide_by_zero(images: Any) -> Any:
+        from keras import ops
+
+        return ops.cast(images, "float32") / 0.0
+
+    model = tiny()
+    before = model.get_weights()
+
+    history = fit(model, recipe(), easy, preprocess=divide_by_zero)
+
+    assert history.stopped is StopReason.DIVERGED
+    assert "learning rate" in history.advice
+    assert all((a == b).all() for a, b in zip(before, model.get_weights(), strict=True))
+
+
+def test_a_network_at_chance_after_three_epochs_is_stopped_with_advice(
+    tiny: Build, easy: Cifar10
+) -> None:
+    def blind(images: Any) -> Any:
+        from keras import ops
+
+        return 0.0 * ops.cast(images, "float32")
+
+    history = fit(tiny(), recipe(epochs=50), easy, preprocess=blind)
+
+    assert history.stopped is StopReason.AT_CHANCE
+    assert len(history.epochs) == 3
+    assert "preprocess()" in history.advice
+
+
+def test_a_warm_up_is_waited_for_before_chance_is_judged(tiny: Build, easy: Cifar10) -> None:
+    def blind(images: Any) -> Any:
+        from keras import ops
+
+        return 0.0 * ops.cast(images, "float32")
+
+    rules = recipe(epochs=50, schedule=Schedule(warmup_epochs=2.0))
+
+    assert len(fit(tiny(), rules, easy, preprocess=blind).epochs) == 5
+
+
+def test_an_interrupt_keeps_the_last_whole_epoch_and_says_how_to_go_on(
+    tiny: Build, easy: Cifar10
+) -> None:
+    def on_event(event: object) -> None:
+        if isinstance(event, Progress) and event.epoch == 3:
+            raise KeyboardInterrupt
+
+    history = fit(tiny(), recipe(), easy, on_event=on_event)
+
+    assert history.stopped is StopReason.INTERRUPTED
+    assert len(history.epochs) == 2
+    assert history.test_accuracy == history.epochs[-1].test_accuracy
+
+
+def test_a_full_device_is_told_apart_and_keeps_the_last_whole_epoch(
+    tiny: Build, easy: Cifar10, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from grader.engine.steps_tensorflow import TensorFlowSteps
+
+    real, calls = TensorFlowSteps._step, []
+
+    def full(self: Any, draws: Any, rate: Any) -> Any:
+        import tensorflow as tf
+
+        calls.append(1)
+        raise tf.errors.ResourceExhaustedError(None, None, "out of memory")
+
+    monkeypatch.setattr(TensorFlowSteps, "_step", full)
+
+    history = fit(tiny(), recipe(), easy)
+
+    assert calls
+    assert real is not full
+    assert history.stopped is StopReason.OUT_OF_MEMORY
+    assert "batch_size" in history.advice
+
+
+def test_events_tell_the_run_from_start_to_stop(tiny: Build, easy: Cifar10) -> None:
+    events: list[Any] = []
+
+    history = fit(tiny(), recipe(epochs=2), easy, on_event=events.append)
+
+    assert isinstance(events[0], Started)
+    assert events[0].steps_per_epoch == 10
+    assert [e.epoch.number for e in events if isinstance(e, EpochDone)] == [1, 2]
+    last = [e for e in events if isinstance(e, Progress)][-1]
+    assert (last.epoch, last.step, last.remaining_s) == (2, 10, 0.0)
+    assert events[-1] == Stopped(history)
+
+
+def test_the_test_images_decide_nothing(tiny: Build, easy: Cifar10) -> None:
+    import dataclasses
+
+    models = [tiny(), tiny()]
+    blank = dataclasses.replace(easy, test_images=np.zeros_like(easy.test_images))
+
+    fit(models[0], recipe(), easy)
+    fit(models[1], recipe(), blank)
+
+    for one, other in zip(*(model.get_weights() for model in models), strict=True):
+        assert (one == other).all()
+
+
+@pytest.mark.parametrize("head", ["softmax", "logits", "softmax layer"])
+def test_logits_and_probabilities_are_told_apart_and_train_alike(
+    tiny: Build, easy: Cifar10, head: str
+) -> None:
+    reference = curve(fit(tiny(head="softmax"), recipe(epochs=2), easy))
+
+    found = curve(fit(tiny(head=head), recipe(epochs=2), easy))
+
+    assert [loss for loss, _ in found] == pytest.approx([loss for loss, _ in reference], rel=1e-4)
+
+
+def test_a_model_keeps_its_softmax_after_training(tiny: Build, easy: Cifar10) -> None:
+    model = tiny()
+
+    fit(model, recipe(epochs=1), easy)
+
+    answer = np.asarray(model(np.zeros((1, 32, 32, 3), np.float32)))
+    assert answer.sum() == pytest.approx(1)
+    with logits_of(model) as gives_logits:
+        assert gives_logits
+
+
+def test_a_plain_keras_fit_takes_the_same_steps(tiny: Build, easy: Cifar10) -> None:
+    import keras
+
+    ours, theirs = tiny(), tiny()
+    rules = recipe(epochs=1, batch_size=160, augmentation=Augmentation())
+    fit(ours, rules, easy)
+
+    theirs.compile(
+        keras.optimizers.SGD(0.05, momentum=0.9, nesterov=True),
+        "sparse_categorical_crossentropy",
+    )
+    theirs.fit(easy.train_images / np.float32(255), easy.train_labels, batch_size=160, verbose=0)
+
+    for one, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_weight_decay_by_the_gradient_shrinks_kernels_and_spares_what_is_excluded(
+    tiny: Build, easy: Cifar10
+) -> None:
+    rules = Optimizer(learning_rate=0.1, momentum=0.0, nesterov=False, weight_decay=0.5)
+    plain = rules.model_copy(update={"weight_decay": 0.0})
+    models = [tiny(), tiny()]
+    start = models[0].get_weights()
+
+    for model, optimizer in zip(models, (rules, plain), strict=True):
+        fit(
+            model,
+            recipe(epochs=1, batch_size=160, optimizer=optimizer, augmentation=Augmentation()),
+            easy,
+        )
+
+    names = [w.path.split("/")[-1] for w in models[0].weights]
+    for name, first, decayed, free in zip(
+        names, start, *(m.get_weights() for m in models), strict=True
+    ):
+        expected = 0.1 * 0.5 * first if name == "kernel" else 0 * first
+        np.testing.assert_allclose(free - decayed, expected, atol=1e-5)
+
+
+def test_without_exceptions_all_trainable_weights_are_decayed(tiny: Build) -> None:
+    model = tiny()
+
+    every = decayed_variables(Optimizer(weight_decay_excludes=()), model)
+    kernels = decayed_variables(Optimizer(), model)
+
+    assert len(every) == len(model.trainable_variables)
+    assert {v.name for v in kernels} == {"kernel"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["sgd", "adam", "adamw", "nadam", "adamax", "rmsprop", "adagrad", "adadelta", "lion", "lamb"],
+)
+def test_every_optimizer_takes_steps(tiny: Build, name: Any) -> None:
+    rules = Optimizer(name=name, learning_rate=0.01, weight_decay=1e-3, clip_norm=1.0)
+    model = tiny()
+    before = model.get_weights()
+    optimizer = make_optimizer(rules, model)
+
+    optimizer.apply([v * 0 + 0.1 for v in model.trainable_variables], model.trainable_variables)
+
+    after = model.get_weights()
+    assert all(np.isfinite(weights).all() for weights in after)
+    assert any((a != b).any() for a, b in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_trains_float32_weights(tiny: Build, easy: Cifar10, precision: Any) -> None:
+    import keras
+
+    rules = recipe(epochs=8, precision=precision)
+    try:
+        train.prepare(rules)
+        model = tiny()
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+    history = fit(model, rules, easy)
+
+    assert all(w.dtype == "float32" for w in model.weights)
+    assert history.epochs[-1].loss < history.epochs[0].loss
+
+
+def test_mixup_and_cutout_train(tiny: Build, easy: Cifar10) -> None:
+    what = Augmentation(flip=True, pad_crop=4, cutout=8, mixup=0.2)
+
+    history = fit(tiny(), recipe(augmentation=what, label_smoothing=0.1), easy)
+
+    assert history.stopped is StopReason.FINISHED

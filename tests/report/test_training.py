@@ -1,0 +1,138 @@
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from grader.engine.history import (
+    Epoch,
+    EpochDone,
+    History,
+    Progress,
+    Started,
+    Stopped,
+    StopReason,
+    Times,
+)
+from grader.engine.recipe import Recipe
+from grader.report.training import TrainingDisplay, draw_curve, duration, sparkline, verdict
+
+
+def epoch(number: int, accuracy: float | None = 0.5) -> Epoch:
+    return Epoch(
+        number=number,
+        loss=1.5 / number,
+        train_accuracy=0.4,
+        test_accuracy=accuracy,
+        test_loss=None if accuracy is None else 1.2,
+        learning_rate=0.1,
+        images_per_s=123.4,
+        training_s=100.0 * number,
+    )
+
+
+def history(stopped: StopReason = StopReason.FINISHED, **changes: object) -> History:
+    fields = {
+        "epochs": (epoch(1, 0.5), epoch(2, 0.861)),
+        "stopped": stopped,
+        "stopped_in_epoch": 2,
+        "test_accuracy": 0.861,
+        "times": Times(training_s=852.0, compilation_s=3.0),
+        "recipe_sha256": "0" * 64,
+        "backend": "tensorflow",
+    }
+    return History.model_validate({**fields, **changes})
+
+
+def shown(*events: object, terminal: bool = False, width: int = 80) -> str:
+    stream = io.StringIO()
+    console = Console(file=stream, width=width, force_terminal=terminal, color_system=None)
+    with TrainingDisplay(console) as display:
+        for event in events:
+            display(event)  # type: ignore[arg-type]
+    return stream.getvalue()
+
+
+START = Started(Recipe(epochs=2), 390, 233138)
+STEP = Progress(epoch=1, step=39, loss=1.9, accuracy=0.31, images_per_s=150.0, remaining_s=3725.0)
+
+
+def test_into_a_file_goes_one_plain_row_per_epoch() -> None:
+    text = shown(START, STEP, EpochDone(epoch(1)), EpochDone(epoch(2, 0.861)), Stopped(history()))
+
+    lines = [line.split() for line in text.splitlines()]
+    assert ["1/2", "1.500", "40.0%", "50.00%", "0.1", "123", "1", "min", "40", "s"] in lines
+    assert "\x1b" not in text
+    assert "finished after epoch 2: 86.10% on the test images" in text
+    assert "not counted: data 0.0 s, compilation 3.0 s" in text
+
+
+def test_on_a_terminal_epoch_loss_accuracy_speed_and_time_left_move() -> None:
+    text = shown(START, STEP, terminal=True, width=100)
+
+    assert "epoch 1/2" in text
+    assert "loss 1.900  accuracy 31.0%  150 images/s  1 h 02 min left" in text
+
+
+def test_before_a_step_was_timed_no_speed_is_claimed() -> None:
+    step = Progress(epoch=1, step=1, loss=2.3, accuracy=0.1, images_per_s=None, remaining_s=None)
+
+    assert "images/s  " not in shown(START, step, terminal=True).split("time")[-1]
+
+
+def test_a_run_that_goes_on_shows_what_it_had_done() -> None:
+    text = shown(Started(Recipe(epochs=2), 390, 233138, (epoch(1),)))
+
+    assert "goes on after epoch 1" in text
+    assert "50.00%" in text
+
+
+def test_an_epoch_that_was_not_measured_shows_a_dash_not_a_zero() -> None:
+    text = shown(START, EpochDone(epoch(1, None)))
+
+    assert "–" in text
+    assert "0.00%" not in text
+
+
+def test_a_run_out_of_time_says_when_where_and_what_stands() -> None:
+    ended = history(
+        StopReason.OUT_OF_TIME, budget_s=900.0, stopped_in_epoch=24, advice="Fewer epochs."
+    )
+
+    assert verdict(ended) == (
+        "stopped after 14 min 12 s of 15 min 00 s, epoch 24: out of time. "
+        "86.10% on the test images. Fewer epochs."
+    )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.04, "0.0 s"),
+        (59.9, "59.9 s"),
+        (60, "1 min 00 s"),
+        (245, "4 min 05 s"),
+        (3599, "59 min 59 s"),
+        (3600, "1 h 00 min"),
+        (59.97, "1 min 00 s"),
+    ],
+)
+def test_seconds_are_said_as_a_person_says_them(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("values", "bars"),
+    [([], ""), ([0.5], "▁"), ([0.5, 0.5], "▁▁"), ([0, 0.5, 1], "▁▅█"), ([1, 0], "█▁")],
+)
+def test_a_sparkline_runs_from_the_lowest_to_the_highest(values: list[float], bars: str) -> None:
+    assert sparkline(values) == bars
+
+
+@pytest.mark.parametrize(("name", "head"), [("curve.png", b"\x89PNG"), ("curve.svg", b"<?xml")])
+def test_the_curve_is_a_picture(tmp_path: Path, name: str, head: bytes) -> None:
+    pytest.importorskip("matplotlib")
+
+    draw_curve([epoch(1), epoch(2, None), epoch(3)], tmp_path / name)
+
+    assert (tmp_path / name).read_bytes().startswith(head)
