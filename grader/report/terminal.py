@@ -569,7 +569,7 @@ def _deadline(result: DeadlineResult, zone: tzinfo | None) -> RenderableType:
     if result.extension:
         rows.add_row("", safe_text(result.extension, 120, "cyan"))
     if result.received_at is not None:
-        rows.add_row("difference", _difference(result))
+        rows.add_row("difference", _difference(result, result.received_at))
     rows.add_row("rule", safe_text(result.rule, 300))
     rows.add_row("effect", _effect(result))
     return Padding(rows, (0, 0, 0, 1))
@@ -583,11 +583,10 @@ def _moment(moment: datetime, zone: tzinfo | None) -> Text:
     return text.append(f"  =  {moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC", "dim")
 
 
-def _difference(result: DeadlineResult) -> Text:
+def _difference(result: DeadlineResult, received_at: datetime) -> Text:
     if result.seconds_late > 0:
         return Text(f"{duration(result.seconds_late)} late", "bold yellow")
-    assert result.received_at is not None
-    early = (result.due.astimezone(UTC) - result.received_at.astimezone(UTC)).total_seconds()
+    early = (result.due.astimezone(UTC) - received_at.astimezone(UTC)).total_seconds()
     if early < 1:
         return Text("in the due second itself: in time")
     return Text(f"{duration(early)} before: in time")

@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 from rich.console import Console
 
 from grader.report.classtable import render_class
@@ -83,6 +84,33 @@ def test_a_hostile_submission_puts_no_control_code_on_the_screen(examples, width
 
     assert not FORBIDDEN.search(text)
     assert "[bold green]100/100[/]" in text
+
+
+def everywhere(record, text: str):
+    """The record with every free string replaced: what enums and patterns do not bind."""
+    kept = {"sha256", "assignment_sha256", "mode", "isolation", "received_from", "visibility"}
+    update = {}
+    for name in type(record).model_fields:
+        value = getattr(record, name)
+        if type(value) is str and name not in kept | {"severity"}:
+            update[name] = text
+        elif isinstance(value, BaseModel):
+            update[name] = everywhere(value, text)
+        elif isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
+            update[name] = tuple(everywhere(one, text) for one in value)
+    return record.model_copy(update=update)
+
+
+@pytest.mark.parametrize("width", [80, 140])
+@pytest.mark.parametrize("name", NAMES)
+def test_every_string_of_a_grade_may_be_hostile(examples, name, width):
+    grade = everywhere(getattr(examples, name)(), examples.HOSTILE)
+
+    text = printed(render(grade, examples.ASSIGNMENT), width)
+    text += printed(one_line(grade), width) + printed(render_class([grade]), width)
+
+    assert not FORBIDDEN.search(text)
+    assert "alert(1)" in text
 
 
 def test_colours_of_a_hostile_report_are_the_reports_own(examples):
