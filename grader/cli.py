@@ -4,7 +4,7 @@ Results go to standard output, progress and errors to standard error. No room th
 TensorFlow, Keras, OpenCV or Docker is imported before a command asks for it.
 
     0    graded, whatever the score
-    1    a submission was rejected: there was nothing to grade
+    1    a submission was rejected: there was nothing to grade; or what `verify` read was changed
     2    the command line or assignment.toml is wrong
     3    the grader or its machine failed; nothing was turned into points
     130  interrupted
@@ -27,6 +27,7 @@ from grader import __version__
 from grader.errors import (
     EXIT_GRADED,
     EXIT_INFRASTRUCTURE,
+    EXIT_REJECTED,
     EXIT_USAGE,
     GraderError,
     UsageError,
@@ -333,6 +334,26 @@ def doctor(
     with progress.status("Looking at this machine (TensorFlow takes some seconds)"):
         readings = examine(data, assignment or assignment_dir())
     return show(readings, _out(), as_json=json)
+
+
+@app.command(group=TOOLS)
+def verify(
+    results: Annotated[Path, Parameter(help="The results folder.")] = RESULTS,
+    /,
+) -> int:
+    """Say which recorded grade was changed, dropped or added since it was written."""
+    from grader.ledger import ProblemKind
+    from grader.ledger import verify as problems_of
+
+    if not results.is_dir():
+        raise UsageError(f"{results}: expected a results folder. Received: no folder.")
+    problems = problems_of(results)
+    for problem in problems:
+        _tell(f"{problem.kind.value}: {problem.message}")
+    if all(problem.kind is ProblemKind.INTERRUPTED for problem in problems):
+        _tell(f"{results}: every grade is as it was written.")
+        return EXIT_GRADED
+    return EXIT_REJECTED
 
 
 # --- shared by the commands -------------------------------------------------------------------
