@@ -44,6 +44,9 @@ STORED, DEFLATED = 0, 8
 FULL16, FULL32 = 0xFFFF, 0xFFFFFFFF
 """A field with this value stands in the zip64 record instead."""
 
+NEWEST = 63
+"""Version 6.3 of the standard; a member that needs a newer one means what nobody can know."""
+
 ENCRYPTED = 1 << 0 | 1 << 6 | 1 << 13
 """Flag bits: traditional encryption, strong encryption, masked headers."""
 SIZES_FOLLOW = 1 << 3
@@ -254,7 +257,7 @@ def _read_central(data: bytes, at: int, end: _End) -> tuple[_Central, int]:
     if name_at > end.stops_at or data[at : at + 4] != CENTRAL_SIGN:
         raise bad_archive("the zip's table of contents is damaged or holds less than it says.")
     fields = CENTRAL.unpack_from(data, at)
-    _, _, made_by, _, _, flags, method, _, _, crc, packed, length = fields[:12]
+    _, _, made_by, needs, _, flags, method, _, _, crc, packed, length = fields[:12]
     name_bytes, extra_bytes, comment_bytes, disk, _, attributes, header_at = fields[12:]
     stop = name_at + name_bytes + extra_bytes + comment_bytes
     if stop > end.stops_at:
@@ -266,6 +269,8 @@ def _read_central(data: bytes, at: int, end: _End) -> tuple[_Central, int]:
     )
     if disk:
         raise _multi_disk()
+    if needs > NEWEST:
+        raise bad_archive(f"{_plain(raw_name)}: needs a version of zip that does not exist yet.")
     name = _decoded(raw_name, flags, extras)
     found = _Central(
         raw_name, name, made_by, flags, method, crc, packed, length, attributes, header_at
@@ -349,7 +354,8 @@ def _read_local(data: bytes, central: _Central, end: _End) -> Entry:
     raw_name = data[at + LOCAL.size : at + LOCAL.size + name_bytes]
     extras = _extras(data[at + LOCAL.size + name_bytes : data_at], raw_name)
     _refuse_unreadable(central, flags, method)
-    if raw_name != central.raw_name or (flags ^ central.flags) & SIZES_FOLLOW:
+    must_agree = SIZES_FOLLOW if raw_name.isascii() else SIZES_FOLLOW | UTF8_NAME
+    if raw_name != central.raw_name or (flags ^ central.flags) & must_agree:
         raise _lying(central.raw_name)
     _refuse_other_sizes(central, (crc, length, packed), extras.get(FIELD_ZIP64), flags)
     if data_at + central.compressed_bytes > end.directory_at:

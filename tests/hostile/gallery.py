@@ -1,0 +1,8 @@
+"""All cases of the gallery, in the order in which they are shown."""
+
+from tests.hostile.archives import ARCHIVES
+from tests.hostile.cases import Case
+from tests.hostile.honest import HONEST
+from tests.hostile.layouts import LAYOUTS
+
+GALLERY: tuple[Case, ...] = (*ARCHIVES, *LAYOUTS, *HONEST)
