@@ -40,7 +40,7 @@ CHECK_NAMES = frozenset(
         "block-structure",
         "foreign-ops",
         "training-behaviour",
-        "shared-weights",
+        "own-weights",
         "build-model",
     }
 )

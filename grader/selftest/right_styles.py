@@ -369,7 +369,7 @@ STYLES = (
     ),
     _style(
         "subclassed-model",
-        "The whole network as a subclass of Model, built by its build().",
+        "The whole network as a subclass of Model; its weights appear when it is called.",
         define=_LAYERS + _MODEL,
     ),
     _style(

@@ -821,7 +821,7 @@ BUILD_MODELS = (
         "    both = [model(inputs), model(ops.flip(inputs, axis=2))]\n"
         "    return keras.Model(inputs, layers.Average()(both))\n",
         "The trained network averages over the image and its mirror image: same count.",
-        "shared-weights",
+        "own-weights",
         "foreign-ops",
     ),
     _trained(
@@ -853,7 +853,7 @@ BUILD_MODELS = (
     ),
 )
 
-_SHARED = {"shared-weights"}
+_SHARED = {"own-weights"}
 
 
 def _shared(
@@ -1250,6 +1250,37 @@ MODES = (
     ),
 )
 
+_MODED = '''\
+class BatchNormRelu(layers.Layer):
+    """BN and ReLU with the mode of BN written out."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.bn = layers.BatchNormalization()
+
+    def call(self, x, training=None):
+        return ops.relu(self.bn(x, training=MODE))
+
+
+def bn_relu(x):
+    """Batch normalisation, then ReLU."""
+    return BatchNormRelu()(x)
+'''
+
+MODES_IN_LAYERS = tuple(
+    _mode(
+        f"layer-bn-hard-wired-to-{name}",
+        f"Inside a layer of its own, BN is called with training={mode} in both modes.",
+        where="dense_block",
+        define=_MODED.replace("MODE", mode),
+    )
+    for name, mode in (
+        ("training", "True"),
+        ("inference", "False"),
+        ("the-contrary", "not training"),
+    )
+)
+
 EXTRAS = (
     _network(
         "unused-branch-times-zero",
@@ -1575,6 +1606,365 @@ CONTRACTS = (
     ),
 )
 
+_INLINE = '''\
+def right_block(x, num_layers, growth_rate, bottleneck=True, dropout_rate=0.0):
+    """The paper's block, in a function that is not asked for."""
+    for _ in range(num_layers):
+        x = join([x, dense_layer(x, growth_rate, bottleneck, dropout_rate)])
+    return x
+
+
+def right_transition(x, compression=0.5, dropout_rate=0.0):
+    """The paper's transition, in a function that is not asked for."""
+    x = conv(bn_relu(x), math.floor(compression * x.shape[-1]), 1)
+    return layers.AveragePooling2D(2)(drop(x, dropout_rate))
+'''
+_USE_RIGHT_BLOCK = (BLOCK, BLOCK.replace("dense_block", "right_block"))
+_USE_RIGHT_TRANSITION = (TRANSITION, TRANSITION.replace("= transition", "= right_transition"))
+_IN_BLOCK = {"dense-connectivity", "composite-function", "parameter-count-block", "foreign-ops"}
+
+APART = (
+    _network(
+        "only-dense-block-function-chain",
+        _IN_BLOCK,
+        "The network is right, the function dense_block is a chain the network does not use.",
+        ("        seen = join(features)\n", "        seen = features[-1]\n"),
+        _USE_RIGHT_BLOCK,
+        where="dense_block",
+        define=_INLINE,
+    ),
+    _network(
+        "only-dense-block-function-link-doubled",
+        _IN_BLOCK,
+        "The network is right, the function dense_block takes layer 2 for layer 1 in layer 3.",
+        (
+            "        seen = join(features)\n",
+            "        order = (0, 2, 2) if layer == 3 else range(layer)\n"
+            "        seen = join([features[i] for i in order])\n",
+        ),
+        _USE_RIGHT_BLOCK,
+        where="dense_block, layer 3",
+        define=_INLINE,
+    ),
+    _network(
+        "only-dense-block-function-activates",
+        _IN_BLOCK,
+        "The network is right, the function dense_block activates what it concatenates.",
+        ("        features.append(new)\n", "        features.append(ops.relu(new))\n"),
+        _USE_RIGHT_BLOCK,
+        where="dense_block",
+        define=_INLINE,
+    ),
+    _network(
+        "only-transition-function-max-pooling",
+        {"transition-layer"},
+        "The network is right, the function transition pools by the maximum.",
+        ("    return layers.AveragePooling2D(2)(x)\n", "    return layers.MaxPooling2D(2)(x)\n"),
+        _USE_RIGHT_TRANSITION,
+        where="transition",
+        define=_INLINE,
+    ),
+    _network(
+        "only-transition-function-bn-conv-relu",
+        {"transition-layer"},
+        "The network is right, the function transition is BN, convolution, ReLU.",
+        (
+            "    x = bn_relu(x)\n    x = conv(x, filters, 1)\n",
+            "    x = layers.ReLU()(conv(layers.BatchNormalization()(x), filters, 1))\n",
+        ),
+        _USE_RIGHT_TRANSITION,
+        where="transition",
+        define=_INLINE,
+    ),
+    _network(
+        "only-network-chain",
+        _IN_BLOCK | {"parameter-count-network", "block-structure"},
+        "dense_block is right, but the network uses a chain of its own.",
+        in_block("True"),
+        where="block 1",
+        define=odd_block(
+            "    for _ in range(num_layers):\n"
+            "        x = dense_layer(x, growth_rate, bottleneck, dropout_rate)\n"
+            "    return x\n"
+        ),
+    ),
+    _network(
+        "only-network-link-doubled",
+        _IN_BLOCK,
+        "dense_block is right, but the network's own blocks take layer 2 for layer 1 in layer 3.",
+        in_block("True"),
+        where="layer 3",
+        define=odd_block(
+            "    features = [x]\n"
+            "    for layer in range(1, num_layers + 1):\n"
+            "        seen = [x, features[2], features[2]] if layer == 3 else features\n"
+            "        seen = join(seen)\n"
+            "        features.append(dense_layer(seen, growth_rate, bottleneck, dropout_rate))\n"
+            "    return join(features)\n"
+        ),
+    ),
+    _network(
+        "only-network-strided-transitions",
+        {"transition-layer"},
+        "transition is right, but the network's own transitions are strided convolutions.",
+        (TRANSITION, TRANSITION.replace("= transition", "= strided")),
+        where="transition 1",
+        define='''def strided(x, compression, dropout_rate):
+    """A 1x1 convolution with stride 2."""
+    filters = math.floor(compression * x.shape[-1])
+    return layers.Conv2D(filters, 1, strides=2, use_bias=False)(bn_relu(x))
+''',
+    ),
+    _network(
+        "only-network-plain",
+        _IN_BLOCK | {"parameter-count-network", "block-structure"},
+        "The functions are right, the network is a plain convolutional one that ignores them.",
+        (BLOCK, "x = conv(bn_relu(x), x.shape[-1] + num_layers * growth_rate, 3)"),
+    ),
+    _network(
+        "network-keras-applications",
+        {"block-structure", "stem", "network-shape", "parameter-count-network", "build-model"},
+        "build_densenet gives keras.applications' DenseNet121 for any configuration.",
+        define='''def build_densenet(
+    depth=40,
+    growth_rate=12,
+    compression=0.5,
+    bottleneck=True,
+    num_classes=10,
+    input_shape=(32, 32, 3),
+    dropout_rate=0.0,
+):
+    """DenseNet-121."""
+    inputs = keras.Input(input_shape)
+    x = inputs if input_shape[0] >= 32 else layers.UpSampling2D(4)(inputs)
+    base = keras.applications.DenseNet121(
+        include_top=False, weights=None, input_shape=x.shape[1:], pooling="avg"
+    )
+    outputs = layers.Dense(num_classes, activation="softmax")(base(x))
+    return keras.Model(inputs, outputs)
+''',
+    ),
+)
+
+_WHEN = "    features = [x]\n"
+
+CONDITIONAL = (
+    _network(
+        "bn-missing-with-dropout",
+        {"composite-function", "training-behaviour", "parameter-count-block"},
+        "With dropout there is no BN in the dense layers.",
+        (
+            "    x = bn_relu(x)\n    x = conv(x, filters, kernel_size)\n",
+            "    x = layers.ReLU()(x) if dropout_rate else bn_relu(x)\n"
+            "    x = conv(x, filters, kernel_size)\n",
+        ),
+        ("depth=22, growth_rate=12)", "depth=22, growth_rate=12, dropout_rate=0.1)"),
+    ),
+    _network(
+        "links-lost-after-the-fifth-layer",
+        {"dense-connectivity", "parameter-count-block", "parameter-count-network"},
+        "Each layer sees the block input and the last five outputs only.",
+        (
+            "        seen = join(features)\n",
+            "        seen = join(features[:1] + features[1:][-5:])\n",
+        ),
+        where="layer 7",
+    ),
+    _network(
+        "order-wrong-for-odd-growth",
+        {"composite-function"},
+        "For an odd k the layers are convolution, BN, ReLU.",
+        in_layer("growth_rate % 2"),
+        where="dense_block",
+        define=odd_layer(second="    x = bn_relu(conv(x, growth_rate, 3))\n"),
+    ),
+    _network(
+        "links-lost-for-other-k-than-12",
+        {"dense-connectivity", "parameter-count-block"},
+        "For k other than 12 each layer sees only the last output.",
+        (
+            "        seen = join(features)\n",
+            "        seen = join(features if growth_rate == 12 else features[-1:])\n",
+        ),
+        where="dense_block",
+    ),
+    _network(
+        "pooling-wrong-for-small-maps",
+        {"transition-layer"},
+        "Maps of 16x16 and smaller are max-pooled.",
+        (
+            "    return layers.AveragePooling2D(2)(x)\n",
+            "    if x.shape[1] <= 16:\n"
+            "        return layers.MaxPooling2D(2)(x)\n"
+            "    return layers.AveragePooling2D(2)(x)\n",
+        ),
+        where="transition",
+    ),
+    _network(
+        "transition-floor-of-even-widths-only",
+        {"transition-layer", "transition-shape", "parameter-count-transition"},
+        "An odd number of maps is rounded up.",
+        (
+            "math.floor(compression * x.shape[-1])",
+            "math.floor(compression * (x.shape[-1] + x.shape[-1] % 2))",
+        ),
+        where="transition",
+    ),
+    _network(
+        "by-input-values",
+        {"foreign-ops", "composite-function", "dense-connectivity"},
+        "New maps are dropped where the mean of the input is negative.",
+        (
+            "        features.append(new)\n",
+            "        new = ops.where(ops.mean(x, (1, 2, 3), keepdims=True) > 0, new, 0.0 * new)\n"
+            "        features.append(new)\n",
+        ),
+        where="dense_block",
+    ),
+    _network(
+        "by-batch-size",
+        {"foreign-ops", "composite-function", "dense-connectivity"},
+        "New maps are divided by the number of images in the batch.",
+        (
+            "        features.append(new)\n",
+            '        features.append(new / ops.cast(ops.shape(new)[0], "float32"))\n',
+        ),
+        where="dense_block",
+    ),
+)
+
+_DENSE_LAYER = "        new = dense_layer(seen, growth_rate, bottleneck, dropout_rate)\n"
+
+RELATIVES = (
+    _network(
+        "bottleneck-maps-concatenated",
+        {"growth", "block-shape", "parameter-count-block", "dense-connectivity"},
+        "The bottleneck's 4k maps are concatenated as well.",
+        (
+            _DENSE_LAYER,
+            "        if bottleneck:\n"
+            "            features.append(conv(bn_relu(seen), 4 * growth_rate, 1))\n"
+            "            seen = features[-1]\n"
+            "        new = composite(seen, growth_rate, 3, dropout_rate)\n",
+        ),
+        where="dense_block",
+    ),
+    _network(
+        "fusion-convolution-at-the-end",
+        {"block-structure", "parameter-count-block", "dense-connectivity", "composite-function"},
+        "A 1x1 convolution mixes the block's output, as in residual dense networks.",
+        (
+            OUT,
+            OUT.replace(
+                "    return join(features)",
+                "    x = join(features)\n    return conv(x, x.shape[-1], 1)",
+            ),
+        ),
+        where="dense_block",
+    ),
+    _network(
+        "half-of-the-input-bypasses",
+        {"dense-connectivity", "parameter-count-block"},
+        "Half of the block input bypasses the layers, as in CSPNet.",
+        (
+            "    features = [x]\n",
+            "    half = x.shape[-1] // 2\n    bypass, x = x[..., :half], x[..., half:]\n"
+            "    features = [x]\n",
+        ),
+        (OUT, OUT.replace("join(features)", "join([bypass, *features])")),
+        where="dense_block",
+    ),
+    _network(
+        "gated-layers",
+        {"foreign-ops", "dense-connectivity", "composite-function", "parameter-count-block"},
+        "New maps are gated by a sigmoid of another convolution, as in highway networks.",
+        (
+            _DENSE_LAYER,
+            _DENSE_LAYER + "        new = new * ops.sigmoid(conv(bn_relu(seen), growth_rate, 1))\n",
+        ),
+        where="dense_block",
+    ),
+    _network(
+        "dual-path",
+        {"foreign-ops", "dense-connectivity", "parameter-count-block", "composite-function"},
+        "A residual and a dense path side by side, as in dual path networks.",
+        (
+            _DENSE_LAYER,
+            _DENSE_LAYER
+            + "        features[0] = layers.Add()([features[0], conv(new, x.shape[-1], 1)])\n",
+        ),
+        where="dense_block",
+    ),
+    _network(
+        "multi-scale-layers",
+        {"dense-connectivity", "composite-function", "parameter-count-block", "foreign-ops"},
+        "Every layer's maps are made at half the resolution as well and added.",
+        (
+            _DENSE_LAYER,
+            _DENSE_LAYER + "        small = layers.AveragePooling2D(2)(new)\n"
+            "        new = new + layers.UpSampling2D(2)(small)\n",
+        ),
+        where="dense_block",
+    ),
+    _network(
+        "transition-pool-stride-1-convolution-stride-2",
+        {"transition-layer"},
+        "The convolution has stride 2, the pooling stride 1: same shape and count.",
+        (
+            "    x = conv(x, filters, 1)\n",
+            "    x = layers.Conv2D(filters, 1, strides=2, use_bias=False)(x)\n",
+        ),
+        (
+            "    return layers.AveragePooling2D(2)(x)\n",
+            '    return layers.AveragePooling2D(2, 1, padding="same")(x)\n',
+        ),
+        where="transition",
+    ),
+    _network(
+        "head-mean-over-channels",
+        {"head", "parameter-count-network"},
+        "The mean is taken over the rows and the channels.",
+        (
+            "    x = layers.GlobalAveragePooling2D()(x)\n",
+            "    x = ops.mean(x, axis=(1, 3))\n",
+        ),
+        where="head",
+    ),
+    _network(
+        "positions-added",
+        {"foreign-ops", "stem", "parameter-count-network"},
+        "Learned positions are added after the stem.",
+        (STEM, STEM + "    x = Positions()(x)\n"),
+        where="stem",
+        define='''class Positions(layers.Layer):
+    """Learned position maps."""
+
+    def build(self, shape):
+        self.maps = self.add_weight(shape=shape[1:])
+
+    def call(self, x):
+        return x + self.maps
+''',
+    ),
+    _network(
+        "local-response-normalisation",
+        {"foreign-ops", "composite-function"},
+        "Local response normalisation after every ReLU.",
+        ("    return layers.ReLU()(x)\n", "    return Response()(layers.ReLU()(x))\n"),
+        where="dense_block",
+        define='''import tensorflow as tf
+
+
+class Response(layers.Layer):
+    """AlexNet's normalisation."""
+
+    def call(self, x):
+        return tf.nn.local_response_normalization(x)
+''',
+    ),
+)
+
+
 WRONG_NETWORKS = (
     *STEMS,
     *STEM_WIDTHS,
@@ -1584,6 +1974,10 @@ WRONG_NETWORKS = (
     *BUILD_MODELS,
     *SHARED,
     *MODES,
+    *MODES_IN_LAYERS,
     *EXTRAS,
     *CONTRACTS,
+    *APART,
+    *CONDITIONAL,
+    *RELATIVES,
 )

@@ -57,15 +57,15 @@ def networks(module: types.ModuleType) -> dict[str, keras.Model]:
     made["bc-22-theta"] = module.build_densenet(22, 5, 0.3, True, **small)
     made["basic-22"] = module.build_densenet(22, 5, 1.0, False, **small)
     made["build-model"] = module.build_model()
-    return {name: functional(model) for name, model in made.items()}
+    return {
+        name: functional(model, 32 if name == "build-model" else 16) for name, model in made.items()
+    }
 
 
-def functional(model: keras.Model) -> keras.Model:
+def functional(model: keras.Model, side: int) -> keras.Model:
     """A subclassed model as a functional one, which tells its shapes."""
     if isinstance(model, keras.Sequential) or hasattr(model, "operations"):
         return model
-    assert model.built, "a subclassed model must come built"
-    side = 32 if model.count_params() > 70_000 else 16
     x = keras.Input((side, side, 3))
     return keras.Model(x, model(x))
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from grader.checks import CHECKS
 from grader.selftest.catalogue import Mutant, MutantError, catalogue, write
 from grader.selftest.mutant import CHECK_NAMES
 from grader.selftest.reference import REFERENCE
@@ -116,3 +117,7 @@ def test_reading_the_catalogue_imports_neither_keras_nor_tensorflow():
     )
 
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_the_checks_that_mutants_name_are_those_of_the_grader():
+    assert {check.name for check in CHECKS} == CHECK_NAMES
