@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from grader.graph.symbols import ASSIGNMENTS, Symbol, Unreadable, digest
+from grader.graph.symbols import ASSIGNMENTS, Symbol, Unreadable, Values, digest
 
 Array = NDArray[Any]
 TOLERANCE = 1e-6
@@ -112,7 +112,7 @@ class Affine:
         """Equal for equal maps."""
         return digest("affine", self.channels, *[t.key for t in self.terms])
 
-    def coefficients(self, start: int, stop: int, assignment: int) -> tuple[Array, Array]:
+    def coefficients(self, start: int, stop: int, assignment: int | Values) -> tuple[Array, Array]:
         """A and B of terms[start:stop] as vectors of `channels` numbers."""
         factor = np.ones(self.channels)
         offset = np.zeros(self.channels)
@@ -457,8 +457,15 @@ class Statistic:
     steps: int
     key: str
 
-    def sample(self, assignment: int) -> Array:
-        """Random positions of the value, float64 (positions, channels), the same whoever asks."""
+    def sample(self, assignment: int | Values) -> Array:
+        """Positions of the value, float64 (positions, channels), the same whoever asks.
+
+        Random ones; where variables have given values, those that these give.
+        """
+        if isinstance(assignment, Values):
+            if assignment.sample is None:
+                raise Unreadable("batch statistics")
+            return assignment.sample(self)
         columns = []
         for segment in self.value.segments:
             seed = [11, segment.node, assignment]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +29,24 @@ Array = NDArray[Any]
 
 class Unreadable(Exception):
     """An operation, or a use of one, that has no place in the canonical vocabulary."""
+
+
+class Values:
+    """Given values of a network's variables, where otherwise random ones stand for them.
+
+    Attributes:
+        arrays: One for each variable of the table, in its order.
+        sample: Gives the positions (positions, channels) of a value that batch statistics are
+            taken of; None where there is no image to take them from.
+        known: Values computed so far; symbols share parts, so each is computed once.
+    """
+
+    def __init__(
+        self, arrays: Sequence[Array], sample: Callable[[Any], Array] | None = None
+    ) -> None:
+        self.arrays = arrays
+        self.sample = sample
+        self.known: dict[Symbol, Array] = {}
 
 
 def digest(*parts: object) -> str:
@@ -57,26 +75,33 @@ class Symbol:
     key: str
     variables: frozenset[int] = frozenset()
     statistics: tuple[Any, ...] = ()
-    compute: Callable[[int], Array] | None = None
+    compute: Callable[[Any], Array] | None = None
     bare: tuple[int, str] | None = None
     constant: Array | None = None
     depth: int = 0
     _cache: dict[int, Array] = field(default_factory=dict)
 
-    def value(self, assignment: int) -> Array:
-        """Its value (float64) under one random assignment of all variables.
+    def value(self, assignment: int | Values) -> Array:
+        """Its value (float64) under one random assignment of all variables, or a given one.
 
         Raises:
             Unreadable: It cannot be evaluated.
         """
         if self.constant is not None:
             return self.constant
+        if isinstance(assignment, Values):
+            if self not in assignment.known:
+                assignment.known[self] = self._computed(assignment)
+            return assignment.known[self]
         if assignment not in self._cache:
-            if self.compute is None or math.prod(self.shape) > MAX_ELEMENTS:
-                raise Unreadable("a value that cannot be computed")
-            with np.errstate(all="ignore"):
-                self._cache[assignment] = self.compute(assignment)
+            self._cache[assignment] = self._computed(assignment)
         return self._cache[assignment]
+
+    def _computed(self, assignment: int | Values) -> Array:
+        if self.compute is None or math.prod(self.shape) > MAX_ELEMENTS:
+            raise Unreadable("a value that cannot be computed")
+        with np.errstate(all="ignore"):
+            return self.compute(assignment)
 
     @property
     def size(self) -> int:
@@ -98,7 +123,9 @@ def constant(array: Array) -> Symbol:
 def variable(index: int, shape: tuple[int, ...]) -> Symbol:
     """A symbol for a variable of the network; random positive values stand for it."""
 
-    def compute(assignment: int) -> Array:
+    def compute(assignment: int | Values) -> Array:
+        if isinstance(assignment, Values):
+            return assignment.arrays[index]
         return np.random.default_rng([7, index, assignment]).uniform(0.5, 1.5, shape)
 
     return Symbol(
