@@ -18,7 +18,7 @@ import traceback
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Group, Parameter
 from rich.console import Console
@@ -187,7 +187,6 @@ def regrade(
     /,
     *,
     assignment: Assignment = None,
-    results: Results = RESULTS,
     json: JsonFile = None,
     submitted_at: SubmittedAt = None,
     evaluate: Annotated[bool, _flag("--evaluate", "Measure the accuracy again.")] = False,
@@ -199,7 +198,6 @@ def regrade(
 
     options = _options(
         assignment=assignment,
-        results=results,
         submitted_at=submitted_at,
         evaluate=evaluate,
         data=data,
@@ -220,17 +218,32 @@ def report(
     quiet: Quiet = False,
 ) -> int:
     """Show finished grades once more."""
-    from grader.export.json import load_grades
     from grader.report.classtable import render_class
     from grader.report.terminal import render
 
-    grades = load_grades(path)
+    grades = _finished(path)
     if len(grades) > 1 and not quiet:
         _out().print(render_class(grades))
     else:
         for grade in grades:
             _out().print(render(grade, quiet=quiet))
     return _status(grades)
+
+
+def _finished(path: Path) -> Sequence[Grade]:
+    """The grades that stand at a path, without running anything."""
+    from grader.export.json import load_grades
+    from grader.ledger import Ledger
+    from grader.ledger.book import LEDGER
+    from grader.pipeline import RUN_FILE
+    from grader.pipeline import regrade as regrade_run
+
+    if (path / RUN_FILE).is_file():
+        return [regrade_run(path, _options(evaluate=False))]
+    if (path / LEDGER).is_file():
+        ledger = Ledger(path)
+        return [ledger.read_grade(entry) for entry in ledger.current()]
+    return load_grades(path)
 
 
 # --- students ---------------------------------------------------------------------------------
@@ -371,7 +384,7 @@ def _options(
     assignment: Path | None = None,
     results: Path = RESULTS,
     submitted_at: str | None = None,
-    **rest: object,
+    **rest: Any,
 ) -> GradeOptions:
     from grader.pipeline import GradeOptions
     from grader.resources import assignment_dir
