@@ -124,19 +124,20 @@ def _keep_capabilities(mask: int) -> None:
 # --- resources ----------------------------------------------------------------------------
 
 
-def limit_resources(limits: Mapping[str, float], tasks_of_user: int) -> None:
+def limit_resources(limits: Mapping[str, float], tasks_of_user: int | None) -> None:
     """Set the limits that hold from the start.
 
     Args:
         limits: The fields of `grader.domain.Limits`.
-        tasks_of_user: Threads this user has already: the kernel counts them all together.
+        tasks_of_user: Threads this user has already: the kernel counts them all together. None
+            where something else counts.
     """
     import resource
 
     _lower(resource.RLIMIT_CORE, 0)
     _lower(resource.RLIMIT_NOFILE, 256)
     _lower(resource.RLIMIT_FSIZE, int(limits["file_bytes"]))
-    if hasattr(resource, "RLIMIT_NPROC"):
+    if hasattr(resource, "RLIMIT_NPROC") and tasks_of_user is not None:
         _lower(resource.RLIMIT_NPROC, tasks_of_user + int(limits["processes"]))
     for name in ("RLIMIT_MSGQUEUE", "RLIMIT_RTPRIO", "RLIMIT_SIGPENDING"):
         if hasattr(resource, name):

@@ -67,28 +67,48 @@ class Channel:
             rest = rest[os.write(self._fd, rest) :]
 
 
-def read_request(fd: int) -> Mapping[str, Any]:
-    """Read the one frame that the grader sends on standard input.
+def read_frame(fd: int, name: str) -> Mapping[str, Any]:
+    """Read one JSON frame that the grader sends.
 
     Args:
-        fd: Read end of the pipe; only the grader writes to it, so its lengths are believed.
+        fd: Read end of a pipe that only the grader writes to, so its lengths are believed.
+        name: What it must be called: "request", or "order" in a container.
 
     Returns:
-        The request as plain data.
+        The frame's object.
 
     Raises:
-        ValueError: The bytes are not one JSON frame named "request".
+        ValueError: The bytes are not one JSON frame of that name.
         EOFError: The grader went away.
     """
-    magic, kind, name_bytes, payload_bytes = HEADER.unpack(_read_exactly(fd, HEADER.size))
-    if magic != MAGIC or kind != KIND_JSON or payload_bytes > _MAX_REQUEST_BYTES:
-        raise ValueError("request: expected one JSON frame")
-    if _read_exactly(fd, name_bytes) != REQUEST.encode():
-        raise ValueError("request: expected a frame named 'request'")
-    request = json.loads(_read_exactly(fd, payload_bytes))
-    if not isinstance(request, dict):
-        raise ValueError("request: expected a JSON object")
-    return request
+    raw = _read_raw(fd)
+    label = raw[HEADER.size : HEADER.size + raw[5]]
+    if raw[4:5] != KIND_JSON or label != name.encode():
+        raise ValueError(f"{name}: expected a JSON frame of this name")
+    found = json.loads(raw[HEADER.size + raw[5] :])
+    if not isinstance(found, dict):
+        raise ValueError(f"{name}: expected a JSON object")
+    return found
+
+
+def copy_frame(source: int, target: int) -> None:
+    """Pass one frame on, unread.
+
+    Args:
+        source: Read end of a pipe that only the grader writes to.
+        target: Where it goes.
+    """
+    rest = memoryview(_read_raw(source))
+    while rest:
+        rest = rest[os.write(target, rest) :]
+
+
+def _read_raw(fd: int) -> bytes:
+    header = _read_exactly(fd, HEADER.size)
+    magic, _, name_bytes, payload_bytes = HEADER.unpack(header)
+    if magic != MAGIC or payload_bytes > _MAX_REQUEST_BYTES:
+        raise ValueError("expected a frame")
+    return header + _read_exactly(fd, name_bytes + payload_bytes)
 
 
 def _read_exactly(fd: int, size: int) -> bytes:
@@ -96,6 +116,6 @@ def _read_exactly(fd: int, size: int) -> bytes:
     while len(data) < size:
         piece = os.read(fd, min(size - len(data), 2**20))
         if not piece:
-            raise EOFError(f"request: expected {size} bytes, received {len(data)}")
+            raise EOFError(f"expected {size} bytes, received {len(data)}")
         data += piece
     return bytes(data)

@@ -13,7 +13,9 @@ whatever the reason), it kills all that is left, removes the folder and reports 
 ended. The *zygote* has imported the stage's libraries once and only ever forks; it runs no student
 code and never a TensorFlow operation (a fork after one hangs).
 
-Without --control (in a container, where the engine supervises) the worker runs alone.
+In a container (--container) there is no socket: order and request come on standard input, and the
+supervisor passes output, log and report on in labelled pieces over standard output. It is the
+container's first process, which nothing inside can signal; with --warm that is the zygote.
 
 What crosses: the request on the worker's standard input, frames on its standard output, its log
 on its standard error; the order (limits, folder) and the report as one JSON line each on the
@@ -23,6 +25,7 @@ socket, which the worker does not have. Once it runs, the worker's descriptors a
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import gc
 import importlib.util
@@ -75,7 +78,7 @@ def load_stage(name: str, folder: pathlib.Path) -> types.ModuleType:
 # --- worker -------------------------------------------------------------------------------
 
 
-def arrange_descriptors(request_fd: int, output_fd: int, log_fd: int) -> int:
+def arrange_descriptors(output_fd: int, log_fd: int) -> int:
     """Give the student's code a null input and the log, and hide the channel.
 
     Returns:
@@ -142,8 +145,9 @@ class Job:
         stages: Folder it lies in.
         module: It, where it is imported already.
         order: {"limits": Limits as a dict, "jail": whether to confine, "tmp": where the private
-            folder is made}; None where a container does all that.
-        private: The private folder, None in a container.
+            folder is made, "container": whether that is a file system of its own, and then
+            "tree_bytes": what the student's tree takes of it}. None until it came.
+        private: The private folder.
         uid: User to become, None to stay.
         tasks: Threads that user has already.
         libraries: What may be read of this machine, and folders that may be listed. The grader's
@@ -161,17 +165,17 @@ class Job:
         self.libraries = confine.carve(confine.readable_paths(), str(HERE.parent))
 
 
-def work(job: Job, fds: tuple[int, int, int]) -> NoReturn:
+def work(job: Job, fds: tuple[int, ...]) -> NoReturn:
     """Be the worker: from the request to the end frame.
 
     Whatever fails before "ready" is the machine's fault, after it the student's.
     """
     status = 1
     try:
-        envelope = frames.read_request(fds[0])
-        channel = frames.Channel(arrange_descriptors(*fds))
+        envelope = frames.read_frame(fds[0], frames.REQUEST)
+        channel = frames.Channel(arrange_descriptors(fds[1], fds[2]))
         try:
-            tree = pathlib.Path(envelope["tree"])
+            tree = lay_out(envelope)
             module = enter(job, tree)
             channel.send_json(frames.READY, {})
             add_tree_to_path(tree)
@@ -189,18 +193,29 @@ def work(job: Job, fds: tuple[int, int, int]) -> NoReturn:
         os._exit(status)  # no atexit, no threads, no destructors of the student's
 
 
+def lay_out(envelope: Mapping[str, Any]) -> pathlib.Path:
+    """Return the student's tree; in a container, which has no folder of ours, write it first."""
+    if envelope.get("files") is None:
+        return pathlib.Path(envelope["tree"])
+    tree = pathlib.Path(tempfile.mkdtemp(prefix="tree-", dir=envelope["tree"]))
+    for name, data in envelope["files"].items():
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_bytes(base64.b64decode(data))
+    return tree
+
+
 def enter(job: Job, tree: pathlib.Path) -> types.ModuleType:
     """Confine this process and import the stage. Returns the stage module."""
     os.chdir(tree)
     if sys.platform == "linux":
         confine.prctl(confine.PR_SET_DUMPABLE, 1)  # the supervisor's watch reads our open files
-    if job.order is None:
-        return job.module or load_stage(job.stage, job.stages)
+    assert job.order is not None
     os.environ["HOME"] = os.environ["TMPDIR"] = str(job.private)
     tempfile.tempdir = None
     limits = job.order["limits"]
     statm = os.open("/proc/self/statm", os.O_RDONLY) if sys.platform == "linux" else None
-    confine.limit_resources(limits, job.tasks)
+    # In a container the engine counts processes; a user's there are counted on all the machine.
+    confine.limit_resources(limits, None if job.order.get("container") else job.tasks)
     if job.order["jail"]:
         imprison(job, tree)
     module = job.module or load_stage(job.stage, job.stages)
@@ -229,7 +244,126 @@ def imprison(job: Job, tree: pathlib.Path) -> None:
 # --- supervisor ---------------------------------------------------------------------------
 
 
-def supervise(job: Job, control: socket.socket, fds: tuple[int, int, int]) -> NoReturn:
+class SocketLine:
+    """The supervisor's line to the grader: a socket for order and report.
+
+    Args:
+        control: The socket.
+        fds: The worker's request, output and log, which lead to the grader directly.
+    """
+
+    def __init__(self, control: socket.socket, fds: tuple[int, int, int]) -> None:
+        self._control = control
+        self.fds = fds
+
+    @property
+    def hangup(self) -> int:
+        """Readable when the grader wants an end or is gone."""
+        return self._control.fileno()
+
+    def order(self) -> dict[str, Any]:
+        """Wait for what the grader wants."""
+        line = bytearray()
+        while not line.endswith(b"\n"):
+            piece = self._control.recv(1)
+            if not piece:
+                raise EOFError("the grader went away before it gave an order")
+            line += piece
+        order: dict[str, Any] = json.loads(line)
+        return order
+
+    def leave_to_worker(self) -> None:
+        """Drop what is the supervisor's, in the worker."""
+        self._control.close()
+
+    def leave_to_supervisor(self) -> None:
+        """Drop what is the worker's, in the supervisor."""
+        for fd in self.fds:
+            os.close(fd)
+
+    def sources(self) -> list[int]:
+        """List what there is to pass on: nothing, the pipes lead to the grader."""
+        return []
+
+    def pass_on(self, fd: int) -> None:
+        """Pass on what came from one of the sources."""
+
+    def report(self, report: Mapping[str, Any]) -> None:
+        """Say how the worker ended."""
+        with contextlib.suppress(OSError):
+            self._control.sendall(json.dumps(report).encode() + b"\n")
+
+
+class StreamLine:
+    """The supervisor's line out of a container: frames in, labelled pieces out.
+
+    Args:
+        stdin: The order, then the request, one frame each; afterwards its end means hang up.
+        stdout: Where pieces go: one letter (O output, L log, R report), four bytes length, data.
+    """
+
+    def __init__(self, stdin: int, stdout: int) -> None:
+        self.hangup = stdin
+        self._out = stdout
+        request, self._request = os.pipe()
+        output_read, output = os.pipe()
+        log_read, log = os.pipe()
+        self.fds: tuple[int, ...] = (request, output, log)
+        self._letters = {output_read: b"O", log_read: b"L"}
+
+    def order(self) -> dict[str, Any]:
+        """Wait for what the grader wants."""
+        return dict(frames.read_frame(self.hangup, "order"))
+
+    def leave_to_worker(self) -> None:
+        """Drop what is the supervisor's, in the worker."""
+        for fd in (*self._letters, self._request):
+            os.close(fd)
+
+    def leave_to_supervisor(self) -> None:
+        """Drop what is the worker's, in the supervisor, and pass the request on."""
+        self._close_theirs()
+        with contextlib.suppress(OSError):
+            frames.copy_frame(self.hangup, self._request)
+        os.close(self._request)
+
+    def sources(self) -> list[int]:
+        """List the pipes that are open still."""
+        return list(self._letters)
+
+    def pass_on(self, fd: int) -> None:
+        """Pass on what came from one of the pipes."""
+        data = os.read(fd, 2**16)
+        if data:
+            self._send(self._letters[fd], data)
+        else:
+            os.close(fd)
+            del self._letters[fd]
+
+    def report(self, report: Mapping[str, Any]) -> None:
+        """Say how the worker ended, after all it has said itself."""
+        self._close_theirs()
+        for fd in list(self._letters):
+            while fd in self._letters:
+                self.pass_on(fd)
+        self._send(b"R", json.dumps(report).encode())
+
+    def _close_theirs(self) -> None:
+        for fd in self.fds:
+            os.close(fd)
+        self.fds = ()
+
+    def _send(self, letter: bytes, data: bytes) -> None:
+        rest = memoryview(letter + len(data).to_bytes(4, "big") + data)
+        with contextlib.suppress(OSError):  # the grader is gone, and so are we soon
+            while rest:
+                rest = rest[os.write(self._out, rest) :]
+
+
+Line = SocketLine | StreamLine
+
+
+def supervise(job: Job, line: Line) -> None:
     """Be the supervisor of one worker: see the module's docstring."""
     with contextlib.suppress(OSError):
         os.setsid()
@@ -238,63 +372,63 @@ def supervise(job: Job, control: socket.socket, fds: tuple[int, int, int]) -> No
         confine.prctl(confine.PR_SET_DUMPABLE, 0)
     report: dict[str, Any] = {"status": None, "reason": None}
     try:
-        job.order = json.loads(_read_line(control))
+        job.order = line.order()
         job.uid = confine.own_uid() if job.order["jail"] else None
         job.tasks = tasks_of_user(job.uid if job.uid is not None else os.getuid())
         job.private = tempfile.mkdtemp(prefix="grader-", dir=job.order["tmp"])
         try:
             if job.uid is not None:
                 os.chown(job.private, job.uid, job.uid)
-            report.update(_watch(job, control, fds))
+            report.update(_watch(job, line))
         finally:
             kill_descendants()
-            shutil.rmtree(job.private, ignore_errors=True)
+            clean_up(job)
     except Exception as error:
         report["error"] = f"{type(error).__name__}: {error}"
         report["errno"] = getattr(error, "errno", None)
-    with contextlib.suppress(OSError):
-        control.sendall(json.dumps(report).encode() + b"\n")
-    os._exit(0)
+    line.report(report)
 
 
-def _read_line(control: socket.socket) -> bytes:
-    line = bytearray()
-    while not line.endswith(b"\n"):
-        piece = control.recv(1)
-        if not piece:
-            raise EOFError("the grader went away before it gave an order")
-        line += piece
-    return bytes(line)
+def clean_up(job: Job) -> None:
+    """Remove all that the run wrote."""
+    assert job.order is not None
+    shutil.rmtree(str(job.private), ignore_errors=True)
+    if job.order.get("container"):
+        for entry in os.listdir(job.order["tmp"]):
+            shutil.rmtree(os.path.join(job.order["tmp"], entry), ignore_errors=True)
 
 
-def _watch(job: Job, control: socket.socket, fds: tuple[int, int, int]) -> dict[str, Any]:
+def _watch(job: Job, line: Line) -> dict[str, Any]:
     worker = os.fork()
     if worker == 0:
         with contextlib.suppress(OSError):
             os.setsid()
-        control.close()
-        work(job, fds)
-    for fd in fds:
-        os.close(fd)
+        line.leave_to_worker()
+        work(job, line.fds)
+    line.leave_to_supervisor()
     assert job.order is not None
     limits, peak, reason = job.order["limits"], 0, None
-    ended: list[Any] = [os.pidfd_open(worker)] if hasattr(os, "pidfd_open") else []
+    ended: list[int] = [os.pidfd_open(worker)] if hasattr(os, "pidfd_open") else []
     while True:
-        readable, _, _ = select.select([control, *ended], [], [], TICK_S)
+        readable, _, _ = select.select([line.hangup, *ended, *line.sources()], [], [], TICK_S)
+        for fd in set(readable) & set(line.sources()):
+            line.pass_on(fd)
         pid, status, usage = os.wait4(worker, os.WNOHANG)
         if pid:
             break
         pids = list(descendants())
         memory, tasks = use_of(pids)
         peak = max(peak, memory)
-        disk = disk_use(str(job.private)) + unlinked_use(pids)
-        reason = over(limits, memory, tasks, disk)
-        if reason or control in readable:  # a byte or the socket's end: the grader wants an end
+        reason = over(limits, memory, tasks, disk_of_run(job, pids))
+        if reason or line.hangup in readable:
             kill_descendants(keep=worker)
             _, status, usage = os.wait4(worker, 0)
             break
-    if reason is None and disk_use(str(job.private)) >= limits["file_bytes"]:
-        reason = "disk"
+    kill_descendants()
+    for fd in ended:
+        os.close(fd)
+    if reason is None:
+        reason = over(limits, 0, 0, disk_of_run(job, []))
     scale = 1 if sys.platform == "darwin" else 1024
     return {
         "status": status,
@@ -302,6 +436,19 @@ def _watch(job: Job, control: socket.socket, fds: tuple[int, int, int]) -> dict[
         "cpu_time_s": usage.ru_utime + usage.ru_stime,
         "peak_memory_bytes": max(peak, usage.ru_maxrss * scale),
     }
+
+
+def disk_of_run(job: Job, pids: list[int]) -> int:
+    """Return the bytes a run takes on disk.
+
+    In a container that is the whole of its little file system, less the student's own tree.
+    """
+    assert job.order is not None
+    if job.order.get("container"):
+        system = os.statvfs(job.order["tmp"])
+        used = (system.f_blocks - system.f_bfree) * system.f_frsize
+        return max(0, used - int(job.order["tree_bytes"]))
+    return disk_use(str(job.private)) + unlinked_use(pids)
 
 
 def over(limits: Mapping[str, Any], memory: int, tasks: int, disk: int) -> str | None:
@@ -451,9 +598,46 @@ def serve(job: Job, grader: socket.socket) -> None:
         if os.fork() == 0:
             grader.close()
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            supervise(job, socket.socket(fileno=fds[3]), (fds[0], fds[1], fds[2]))
+            supervise(job, SocketLine(socket.socket(fileno=fds[3]), (fds[0], fds[1], fds[2])))
+            os._exit(0)
         for fd in fds:
             os.close(fd)
+
+
+def serve_container(job: Job, *, warm: bool) -> None:
+    """Be the first process of a container.
+
+    Cold: supervise one run. Warm: import once, then fork a supervisor for each order, so that
+    the request of one run never is in the memory that the next is forked from.
+    """
+    stdin, stdout = os.dup(0), os.dup(1)
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(null, fd)
+    os.close(null)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # without handlers, nothing inside can signal it
+    confine.prctl(confine.PR_SET_DUMPABLE, 0)
+    if not warm:
+        supervise(job, StreamLine(stdin, stdout))
+        return
+    try:
+        job.module = load_stage(job.stage, job.stages)
+    except BaseException as error:
+        line = StreamLine(stdin, stdout)
+        line.order()
+        line.report({"error": f"{type(error).__name__}: {error}", "import": True})
+        return
+    gc.collect()
+    gc.freeze()
+    while True:
+        select.select([stdin], [], [])
+        supervisor = os.fork()
+        if supervisor == 0:
+            supervise(job, StreamLine(stdin, stdout))
+            os._exit(0 if job.order is not None else 1)
+        _, status = os.waitpid(supervisor, 0)
+        if status != 0:  # no order came: the grader is gone
+            return
 
 
 def main(argv: list[str]) -> None:
@@ -463,17 +647,18 @@ def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="main.py")
     parser.add_argument("stage")
     parser.add_argument("--stages", type=pathlib.Path, default=HERE)
-    parser.add_argument("--control", type=int, help="descriptor of the socket to the grader")
+    how = parser.add_mutually_exclusive_group(required=True)
+    how.add_argument("--control", type=int, help="descriptor of the socket to the grader")
+    how.add_argument("--container", action="store_true", help="be a container's first process")
     parser.add_argument("--warm", action="store_true", help="be a zygote")
     options = parser.parse_args(argv)
     job = Job(options.stage, options.stages)
-    if options.control is None:
-        work(job, (0, 1, 2))
-    control = socket.socket(fileno=options.control)
-    if options.warm:
-        serve(job, control)
+    if options.container:
+        serve_container(job, warm=options.warm)
+    elif options.warm:
+        serve(job, socket.socket(fileno=options.control))
     else:
-        supervise(job, control, (0, 1, 2))
+        supervise(job, SocketLine(socket.socket(fileno=options.control), (0, 1, 2)))
 
 
 if __name__ == "__main__":

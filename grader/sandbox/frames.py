@@ -18,7 +18,6 @@ from grader.sandbox.contract import END, KIND_BINARY, KIND_JSON, MAGIC
 
 READY = "ready"
 CRASH = "crash"
-REQUEST = "request"
 MAX_FRAMES = 4096
 _HEADER = struct.Struct(">4scBQ")
 _NAME = re.compile(rb"[A-Za-z0-9_.:/-]{1,128}")
@@ -40,18 +39,19 @@ class FrameError(Exception):
         self.message = message
 
 
-def encode_request(request: Mapping[str, Any]) -> bytes:
-    """Pack the request as the one frame that goes in.
+def encode(name: str, content: Mapping[str, Any]) -> bytes:
+    """Pack one JSON frame that goes in.
 
     Args:
-        request: Plain data.
+        name: "request", or "order" for a container.
+        content: Plain data.
 
     Returns:
         Header, name and JSON payload.
     """
-    payload = json.dumps(request, separators=(",", ":")).encode()
-    name = REQUEST.encode()
-    return _HEADER.pack(MAGIC, KIND_JSON, len(name), len(payload)) + name + payload
+    payload = json.dumps(content, separators=(",", ":")).encode()
+    label = name.encode()
+    return _HEADER.pack(MAGIC, KIND_JSON, len(label), len(payload)) + label + payload
 
 
 class FrameParser:

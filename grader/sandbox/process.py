@@ -7,6 +7,7 @@ start. The program inside is `grader/inside/main.py`, where the processes are ex
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import socket
 import subprocess
@@ -18,7 +19,7 @@ from typing import Any
 from grader.domain import Isolation
 from grader.errors import Cause, InfrastructureError
 from grader.sandbox.contract import Sandbox, Stage, StageResult
-from grader.sandbox.frames import encode_request
+from grader.sandbox.frames import encode
 from grader.sandbox.pump import Ends, Pump
 from grader.sandbox.verdict import result
 from grader.sandbox.zygote import Zygote
@@ -98,9 +99,9 @@ class ProcessSandbox(Sandbox):
                 cleanup.callback(ends.close)
             ends.control.sendall(self._order(stage))
             tree = {"tree": str(stage.tree.resolve()), "request": dict(stage.request)}
-            pump = Pump(ends, encode_request(tree), stage.limits)
+            pump = Pump(ends, encode("request", tree), stage.limits)
             ending = pump.run()
-        return result(ending, pump.parser, stage.limits, self.isolation)
+        return result(ending, pump.talk.parser, stage.limits, self.isolation)
 
     def close(self) -> None:
         """End the warm parents."""
@@ -108,8 +109,6 @@ class ProcessSandbox(Sandbox):
             self._zygotes.close()
 
     def _order(self, stage: Stage) -> bytes:
-        import json
-
         order: dict[str, Any] = {
             "limits": stage.limits.model_dump(),
             "jail": self._jail,

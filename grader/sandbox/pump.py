@@ -8,6 +8,7 @@ never reads, never writes or writes without end only ever costs its own time.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import selectors
@@ -27,6 +28,13 @@ START_S = 180.0
 STOP_S = 30.0
 """For the supervisor to kill and clean up."""
 _CHUNK = 2**18
+_ERRNO_CAUSES = {
+    errno.ENOSPC: Cause.INFRA_DISK,
+    errno.EROFS: Cause.INFRA_DISK,
+    errno.EDQUOT: Cause.INFRA_DISK,
+    errno.ENOMEM: Cause.INFRA_MEMORY,
+}
+"""Of what the supervisor itself ran into."""
 
 
 @dataclass
@@ -81,27 +89,111 @@ class LogTail:
         return bytes(self._data[-self._limit :])
 
 
-class Pump:
-    """One conversation with one stage.
+class Conversation:
+    """What is known of one run so far, and what that means; no reading or writing of its own.
 
     Args:
-        ends: Our ends of its pipes.
+        limits: What the program may use.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self.parser = FrameParser(limits.output_bytes)
+        self.ending = Ending()
+        self._limits = limits
+        self._log = LogTail(limits.log_bytes)
+        self._started = time.monotonic()
+        self._ready_at: float | None = None
+        self._stopped_at: float | None = None
+
+    @property
+    def stopped(self) -> bool:
+        """Whether we have decided to end it."""
+        return self._stopped_at is not None
+
+    @property
+    def seconds_left(self) -> float:
+        """Until the clock that runs now is up."""
+        if self._stopped_at is not None:
+            end = self._stopped_at + STOP_S
+        elif self._ready_at is not None:
+            end = self._ready_at + self._limits.wall_time_s
+        else:
+            end = self._started + START_S
+        return max(0.0, end - time.monotonic())
+
+    def hear_output(self, data: bytes) -> None:
+        """Take bytes of the frames."""
+        try:
+            self.parser.feed(data)
+        except FrameError as error:
+            self.stop(error.cause, error.message)
+        if self._ready_at is None and self.parser.ready:
+            self._ready_at = time.monotonic()
+
+    def hear_log(self, data: bytes) -> None:
+        """Take bytes of what it prints."""
+        self._log.add(data)
+
+    def hear_report(self, data: bytes) -> None:
+        """Take the supervisor's report, one JSON object."""
+        try:
+            self._take_report(json.loads(data))
+        except ValueError:
+            self._take_report({"error": "the supervisor ended without a report"})
+
+    def out_of_time(self) -> None:
+        """Decide what a clock that is up means."""
+        if self.stopped:
+            self.ending.infra = f"the supervisor did not end the stage within {STOP_S:g} s"
+        elif self._ready_at is None:
+            self.stop(Cause.STUDENT_TIMEOUT, f"the stage did not start within {START_S:g} s")
+        else:
+            allowed = f"{self._limits.wall_time_s:g} s"
+            self.stop(Cause.STUDENT_TIMEOUT, f"time: expected at most {allowed}, received more")
+
+    def stop(self, cause: Cause, message: str) -> None:
+        """Decide to end it; the first decision stands."""
+        if self._stopped_at is None:
+            self.ending.stopped = (cause, message)
+            self._stopped_at = time.monotonic()
+
+    def finish(self) -> Ending:
+        """Say what was seen."""
+        self.ending.wall_time_s = time.monotonic() - (self._ready_at or self._started)
+        self.ending.log = bytes(self._log)
+        return self.ending
+
+    def _take_report(self, report: dict[str, Any]) -> None:
+        ending = self.ending
+        if report.get("error"):
+            ending.infra = ending.infra or report["error"]
+            if report.get("import"):
+                ending.infra_cause = Cause.INFRA_TENSORFLOW
+                return
+            ending.infra_cause = _ERRNO_CAUSES.get(report.get("errno") or 0, Cause.INFRA_SANDBOX)
+            return
+        status = report.get("status")
+        ending.status = None if status is None else os.waitstatus_to_exitcode(status)
+        ending.reason = report.get("reason")
+        ending.cpu_time_s = report.get("cpu_time_s")
+        ending.peak_memory_bytes = report.get("peak_memory_bytes")
+
+
+class Pump:
+    """Holds a conversation over a run's pipes and socket.
+
+    Args:
+        ends: Our ends of them.
         request: The encoded request.
-        limits: What it may use.
+        limits: What the program may use.
     """
 
     def __init__(self, ends: Ends, request: bytes, limits: Limits) -> None:
-        self.parser = FrameParser(limits.output_bytes)
+        self.talk = Conversation(limits)
         self._ends = ends
         self._request = memoryview(request)
-        self._limits = limits
-        self._log = LogTail(limits.log_bytes)
         self._report = bytearray()
-        self._ending = Ending()
         self._selector = selectors.DefaultSelector()
-        self._started = time.monotonic()
-        self._ready_at: float | None = None
-        self._kill_at: float | None = None
         self._done = False
 
     def run(self) -> Ending:
@@ -115,41 +207,20 @@ class Pump:
         self._ends.control.setblocking(False)
         self._selector.register(self._ends.control, selectors.EVENT_READ, self._read_report)
         with self._selector:
-            while not self._done:
+            while not self._done and self.talk.ending.infra is None:
                 self._turn()
             self._drain()
-        return self._finish()
+        self.talk.hear_report(bytes(self._report))
+        return self.talk.finish()
 
     def _turn(self) -> None:
-        now = time.monotonic()
-        if now >= self._deadline():
-            self._out_of_time()
-        for key, _ in self._selector.select(max(0.0, self._deadline() - now)):
-            handler: Callable[[], None] = key.data
+        before = self.talk.stopped
+        for key, _ in self._selector.select(self.talk.seconds_left):
+            handler: Callable[[], object] = key.data
             handler()
-
-    def _deadline(self) -> float:
-        if self._kill_at is not None:
-            return self._kill_at + STOP_S
-        if self._ready_at is not None:
-            return self._ready_at + self._limits.wall_time_s
-        return self._started + START_S
-
-    def _out_of_time(self) -> None:
-        if self._kill_at is not None:
-            self._ending.infra = f"the supervisor did not end the stage within {STOP_S:g} s"
-            self._done = True
-        elif self._ready_at is None:
-            message = f"the stage did not start within {START_S:g} s"
-            self._stop(Cause.STUDENT_TIMEOUT, message)
-        else:
-            message = f"time: expected at most {self._limits.wall_time_s:g} s, received more"
-            self._stop(Cause.STUDENT_TIMEOUT, message)
-
-    def _stop(self, cause: Cause, message: str) -> None:
-        if self._kill_at is None:
-            self._ending.stopped = (cause, message)
-            self._kill_at = time.monotonic()
+        if self.talk.seconds_left == 0.0 and not self._done:
+            self.talk.out_of_time()
+        if self.talk.stopped and not before:
             with contextlib.suppress(OSError):
                 self._ends.control.send(b"x")
 
@@ -168,17 +239,12 @@ class Pump:
     def _read_output(self) -> bool:
         data = self._read("output")
         if data:
-            try:
-                self.parser.feed(data)
-            except FrameError as error:
-                self._stop(error.cause, error.message)
-            if self._ready_at is None and self.parser.ready:
-                self._ready_at = time.monotonic()
+            self.talk.hear_output(data)
         return bool(data)
 
     def _read_log(self) -> bool:
         data = self._read("log")
-        self._log.add(data or b"")
+        self.talk.hear_log(data or b"")
         return bool(data)
 
     def _read(self, name: str) -> bytes | None:
@@ -202,36 +268,3 @@ class Pump:
         for name, read in (("output", self._read_output), ("log", self._read_log)):
             while getattr(self._ends, name) >= 0 and read():
                 pass
-
-    def _finish(self) -> Ending:
-        ending = self._ending
-        ending.wall_time_s = time.monotonic() - (self._ready_at or self._started)
-        ending.log = bytes(self._log)
-        try:
-            report = json.loads(bytes(self._report))
-        except ValueError:
-            report = {"error": "the supervisor ended without a report"}
-        self._take_report(report)
-        return ending
-
-    def _take_report(self, report: dict[str, Any]) -> None:
-        ending = self._ending
-        if report.get("error") and ending.infra is None:
-            ending.infra = report["error"]
-            if report.get("errno") in _ERRNO_CAUSES:
-                ending.infra_cause = _ERRNO_CAUSES[report["errno"]]
-            return
-        status = report.get("status")
-        ending.status = None if status is None else os.waitstatus_to_exitcode(status)
-        ending.reason = report.get("reason")
-        ending.cpu_time_s = report.get("cpu_time_s")
-        ending.peak_memory_bytes = report.get("peak_memory_bytes")
-
-
-_ERRNO_CAUSES = {
-    28: Cause.INFRA_DISK,
-    30: Cause.INFRA_DISK,
-    122: Cause.INFRA_DISK,
-    12: Cause.INFRA_MEMORY,
-}
-"""ENOSPC, EROFS, EDQUOT, ENOMEM"""

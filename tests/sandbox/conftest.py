@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import tarfile
 import textwrap
 import time
 from collections.abc import Callable, Iterator
@@ -11,9 +13,20 @@ from typing import Any
 
 import pytest
 
+from grader import __version__
 from grader.domain import Limits
+from grader.errors import InfrastructureError
 from grader.sandbox.contract import Sandbox, Stage, StageResult
+from grader.sandbox.docker import (
+    INSIDE,
+    OWNER_LABEL,
+    VERSION_LABEL,
+    DockerSandbox,
+    _engine,
+    _owner,
+)
 from grader.sandbox.jail import JailSandbox
+from grader.sandbox.process import STAGES as INSIDE_SOURCES
 from grader.sandbox.process import ProcessSandbox
 
 STAGES = Path(__file__).parent / "stages"
@@ -33,7 +46,8 @@ HONEST = "def answer(): return 42"
 class Range:
     """A sandbox under test, with shorthand to run programs in it."""
 
-    def __init__(self, sandbox: Sandbox, scratch: Path, trees: Path) -> None:
+    def __init__(self, name: str, sandbox: Sandbox, scratch: Path, trees: Path) -> None:
+        self.name = name
         self.sandbox = sandbox
         self.scratch = scratch
         self._trees = trees
@@ -76,6 +90,15 @@ def survivors(scratch: Path) -> list[int]:
     return found
 
 
+def our_containers() -> list[str]:
+    """Containers of this very process that still exist, warm ones included."""
+    client = _engine()
+    label = f"{OWNER_LABEL}={_owner()}"
+    found = client.containers.list(all=True, ignore_removed=True, filters={"label": label})
+    client.close()
+    return [c.id for c in found if "--warm" not in c.attrs["Config"]["Entrypoint"]]
+
+
 def settle(gone: Callable[[], bool], within_s: float = 20.0) -> bool:
     """Wait until something is gone; False when it stays."""
     give_up = time.monotonic() + within_s
@@ -86,13 +109,53 @@ def settle(gone: Callable[[], bool], within_s: float = 20.0) -> bool:
     return True
 
 
+BASE_IMAGE = "python:3.11-slim"
+TEST_IMAGE = "densenet-grader-test:contract"
+
+
+def build_test_image() -> None:
+    """An image with the inside program and the test stages, without the libraries.
+
+    Raises:
+        InfrastructureError: There is no engine.
+    """
+    client = _engine()
+    version = f"{VERSION_LABEL}={__version__}"
+    recipe = (
+        f"FROM {BASE_IMAGE}\nLABEL {version}\nCOPY inside {INSIDE}\nCOPY stages {INSIDE}/stages\n"
+    )
+    context = io.BytesIO()
+    with tarfile.open(fileobj=context, mode="w") as tar:
+        entry = tarfile.TarInfo("Dockerfile")
+        entry.size = len(recipe)
+        tar.addfile(entry, io.BytesIO(recipe.encode()))
+        tar.add(INSIDE_SOURCES, "inside", filter=_sources)
+        tar.add(STAGES, "stages", filter=_sources)
+    context.seek(0)
+    client.images.build(fileobj=context, custom_context=True, tag=TEST_IMAGE, rm=True)
+    client.close()
+
+
+def _sources(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    entry.mode |= 0o444
+    return None if "__pycache__" in entry.name else entry
+
+
+def docker_sandbox(*, warm: bool) -> Sandbox:
+    return DockerSandbox(warm=warm, image=TEST_IMAGE, stages=f"{INSIDE}/stages")
+
+
 PROVIDERS: dict[str, Callable[[Path], Sandbox]] = {
     "process": lambda scratch: ProcessSandbox(stages=STAGES, scratch=scratch),
     "process-warm": lambda scratch: ProcessSandbox(warm=True, stages=STAGES, scratch=scratch),
     "jail": lambda scratch: JailSandbox(stages=STAGES, scratch=scratch),
     "jail-warm": lambda scratch: JailSandbox(warm=True, stages=STAGES, scratch=scratch),
+    "docker": lambda _: docker_sandbox(warm=False),
+    "docker-warm": lambda _: docker_sandbox(warm=True),
 }
 ISOLATING = [name for name in PROVIDERS if not name.startswith("process")]
+MAY_NOT_SKIP = os.environ.get("GRADER_TEST_REQUIRE", "").split(",")
+"""Providers that must be there, as in CI: "jail,docker"."""
 _open: dict[str, Range] = {}
 
 
@@ -107,10 +170,12 @@ def ranges(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str],
             scratch.mkdir()
             trees.mkdir()
             sandbox = PROVIDERS[name](scratch)
-            lack = sandbox.available()
+            lack = _lack(name, sandbox)
+            if lack is not None and name.split("-")[0] in MAY_NOT_SKIP:
+                pytest.fail(lack)
             if lack is not None:
                 pytest.skip(lack)
-            _open[name] = Range(sandbox, scratch, trees)
+            _open[name] = Range(name, sandbox, scratch, trees)
         return _open[name]
 
     os.environ["GRADER_TEST_SECRET"] = "the course key"
@@ -121,9 +186,25 @@ def ranges(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str],
     del os.environ["GRADER_TEST_SECRET"]
 
 
+def _lack(name: str, sandbox: Sandbox) -> str | None:
+    if name.startswith("docker") and "docker" not in _built:
+        try:
+            build_test_image()
+        except (InfrastructureError, OSError) as error:
+            return str(error)
+        except Exception as error:  # the engine's own: no base image, no disk
+            return f"{BASE_IMAGE}: {error}"
+        _built.add("docker")
+    return sandbox.available()
+
+
+_built: set[str] = set()
+
+
 def _leave_nothing(found: Range) -> None:
     assert settle(lambda: not survivors(found.scratch)), "a process survived"
     assert list(found.scratch.iterdir()) == [], "a file was left"
+    assert found.name != "docker" or our_containers() == [], "a container was left"
     after = found.run(HONEST)
     assert after.json_frames == {"answer": b"42"}, "the next submission did not pass"
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from grader.errors import Cause
 from grader.inside import frames as inside
 from grader.sandbox import contract
-from grader.sandbox.frames import MAX_FRAMES, FrameError, FrameParser, encode_request
+from grader.sandbox.frames import MAX_FRAMES, FrameError, FrameParser, encode
 
 LIMIT = 2**20
 
@@ -81,10 +81,10 @@ def test_what_the_inside_sends_arrives_whole() -> None:
 
 def test_the_request_arrives_whole() -> None:
     read, write = os.pipe()
-    os.write(write, encode_request({"tree": "/t", "n": 3}))
+    os.write(write, encode("request", {"tree": "/t", "n": 3}))
     os.close(write)
 
-    request = inside.read_request(read)
+    request = inside.read_frame(read, "request")
     os.close(read)
 
     assert request == {"tree": "/t", "n": 3}
@@ -92,11 +92,11 @@ def test_the_request_arrives_whole() -> None:
 
 def test_a_request_that_breaks_off_is_an_end_of_file() -> None:
     read, write = os.pipe()
-    os.write(write, encode_request({"tree": "/t"})[:-3])
+    os.write(write, encode("request", {"tree": "/t"})[:-3])
     os.close(write)
 
     with pytest.raises(EOFError):
-        inside.read_request(read)
+        inside.read_frame(read, "request")
     os.close(read)
 
 
