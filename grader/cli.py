@@ -173,8 +173,10 @@ def grade(
         jobs=jobs,
         data=data,
     )
-    several = len(discover(paths)) > 1
-    grades = grade_paths(list(paths), options, _shown(options, quiet, several))
+    waiting = len(discover(paths))
+    several = waiting > 1
+    with _Working("Grading", waiting, _shown(options, quiet, several)) as on_grade:
+        grades = grade_paths(list(paths), options, on_grade)
     if several and not quiet:
         _out().print(render_class(grades))
     _write_json(grades, json)
@@ -278,8 +280,9 @@ def check(
     if sandbox == "auto":
         sandbox = sandbox_for_own_code()
     options = _options(assignment=assignment, sandbox=sandbox, evaluate=False)
-    grade = check_folder(folder, options)
-    _shown(options, quiet)(grade)
+    with _Working("Checking", 1, _shown(options, quiet)) as on_grade:
+        grade = check_folder(folder, options)
+        on_grade(grade)
     _write_json([grade], json)
     return _status([grade])
 
@@ -426,6 +429,39 @@ def _shown(options: GradeOptions, quiet: bool, several: bool = False) -> Callabl
     assignment = load_assignment(options.assignment_dir)
     console = Console(stderr=True) if several and not quiet else _out()
     return lambda grade: console.print(render(grade, assignment, quiet=quiet or several))
+
+
+class _Working:
+    """A moving line on standard error while work goes on; it steps aside for each grade.
+
+    Args:
+        verb: What is being done.
+        total: Submissions to come.
+        show: Shows a finished grade.
+    """
+
+    def __init__(self, verb: str, total: int, show: Callable[[Grade], None]) -> None:
+        self.verb, self.total, self.show = verb, total, show
+        self.done = 0
+        self.status = Console(stderr=True).status(self._words())
+
+    def _words(self) -> str:
+        return f"{self.verb} {self.done + 1} of {self.total}" if self.total > 1 else self.verb
+
+    def __enter__(self) -> Callable[[Grade], None]:
+        self.status.start()
+        return self._one_done
+
+    def __exit__(self, *_: object) -> None:
+        self.status.stop()
+
+    def _one_done(self, grade: Grade) -> None:
+        self.status.stop()
+        self.show(grade)
+        self.done += 1
+        if self.done < self.total:
+            self.status.update(self._words())
+            self.status.start()
 
 
 def _write_json(grades: Sequence[Grade], file: Path | None) -> None:
