@@ -102,7 +102,7 @@ def test_the_records_of_the_class_verify(graded):
     assert grade("verify", "results", cwd=folder).returncode == 0
 
 
-def test_an_interrupted_class_goes_on_where_it_was(graded):
+def test_the_same_command_again_runs_no_student_code_again(graded):
     folder, _ = graded
     before = {path: os.stat(path).st_mtime_ns for path in folder.rglob("run.json")}
 
