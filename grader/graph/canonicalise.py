@@ -135,9 +135,11 @@ class _Reader:
 
     def _read_variable(self, op: Op) -> Symbol:
         index = self.resources.get(op.inputs[0][0])
-        shape = op.outputs[0][1] or ()
+        shape = op.outputs[0][1]
         if index is None or op.op != "ReadVariableOp":
-            return opaque(shape, "unknown variable", op.name)
+            return opaque(shape or (), "unknown variable", op.name)
+        if shape is None:  # inside a compiled function
+            shape = tuple(self.trace.variables[index].shape)
         if tuple(self.trace.variables[index].shape) != shape:
             return opaque(shape, "variable of another shape", index)
         return variable(index, shape)
@@ -429,9 +431,7 @@ def channel_slice(value: Value, start: int, stop: int) -> tuple[Segment, ...]:
                 replace(s, start=s.start + low) if s.affine is not None else s
                 for s in segment.steps
             )
-            found.append(
-                Segment(segment.node, segment.start + low, segment.start + high, steps)
-            )
+            found.append(Segment(segment.node, segment.start + low, segment.start + high, steps))
         at += segment.width
     return tuple(found)
 
@@ -699,9 +699,7 @@ def _arithmetic(reader: _Reader, op: Op, arguments: list[Any]) -> Any:
         value = _value(a)
         if op.attributes.get("data_format") == "NCHW":
             tail = (1,) * (len(value.axes) - 2)
-            b = expression(
-                "column", [b], lambda v: v.reshape(-1, *tail), (b.size, *tail), True
-            )
+            b = expression("column", [b], lambda v: v.reshape(-1, *tail), (b.size, *tail), True)
         return affine_step(value, "add", b)
     value, symbol = (a, b) if isinstance(a, Value) else (b, a)
     if op.op in ("Add", "AddV2"):
@@ -1162,16 +1160,15 @@ def _reduce(reader: _Reader, op: Op, arguments: list[Any]) -> Any:
     if not roles <= {"H", "W"} or op.op in ("Min", "Prod"):
         raise Unreadable("a mean over channels" if "C" in roles else "a reduction")
     rows, columns = (_inner(atoms, role) for role in "HW")
-    step = Step("pool", ("max" if op.op == "Max" else "mean", (rows, columns), (rows, columns),
-                         (0, 0, 0, 0)))
+    step = Step(
+        "pool",
+        ("max" if op.op == "Max" else "mean", (rows, columns), (rows, columns), (0, 0, 0, 0)),
+    )
     height, width = value.height // rows, value.width // columns
     scale = {"H": rows, "W": columns}
     axes: Axes = tuple(
         _merged(
-            [
-                replace(a, stride=a.stride // scale[a.role]) if a.role in scale else a
-                for a in axis
-            ]
+            [replace(a, stride=a.stride // scale[a.role]) if a.role in scale else a for a in axis]
         )
         for axis in kept
     )
@@ -1439,7 +1436,7 @@ def _einsum_kernel(op: Op, kernel: Symbol, rank: int) -> Symbol:
     equation = str(op.attributes.get("equation", "")).replace(" ", "")
     inputs, _, output = equation.partition("->")
     left, _, right = inputs.partition(",")
-    left, output = left.replace("...", "~~~"[: rank]), output.replace("...", "~~~"[: rank])
+    left, output = left.replace("...", "~~~"[:rank]), output.replace("...", "~~~"[:rank])
     if len(right) != 2 or not left or left[:-1] != output[:-1]:
         raise Unreadable("an einsum that is no fully connected layer")
     if right == left[-1] + output[-1]:
@@ -1482,9 +1479,7 @@ def _fused_batch_norm(reader: _Reader, op: Op, arguments: list[Any]) -> Any:
         lambda g, v: g / np.sqrt(v + epsilon),
         gamma.shape,
     )
-    shift = expression(
-        "fused shift", [beta, mean, scale], lambda b, m, s: b - m * s, beta.shape
-    )
+    shift = expression("fused shift", [beta, mean, scale], lambda b, m, s: b - m * s, beta.shape)
     if op.attributes.get("data_format") == "NCHW":
         column = (value.channels, 1, 1)
         scale = expression("column", [scale], lambda v: v.reshape(column), column)

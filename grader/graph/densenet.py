@@ -343,7 +343,9 @@ def _is_transition(graph: Graph, unit: Unit) -> bool:
     if len(unit.convolutions) != 1 or not _passes_everything(graph, node):
         return False
     before = {graph.nodes[i].height for i in sources(node)} | {node.inputs[0].height}
-    behind = {graph.nodes[i].inputs[0].height for i in consumers(graph).get(node.index, ()) if i > 0}
+    behind = {
+        graph.nodes[i].inputs[0].height for i in consumers(graph).get(node.index, ()) if i > 0
+    }
     one = node.kernel_shape[:2] == (1, 1)
     return one or (bool(behind) and max(behind) < max(before)) or node.height < max(before)
 

@@ -32,8 +32,9 @@ FUNCTIONS: dict[str, Callable[..., Array]] = {
     "Relu": lambda x: np.maximum(x, 0),
     "Relu6": lambda x: np.clip(x, 0, 6),
     "Elu": lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))),
-    "Selu": lambda x: 1.0507009873554805
-    * np.where(x > 0, x, 1.6732632423543772 * np.expm1(np.minimum(x, 0))),
+    "Selu": lambda x: (
+        1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(np.minimum(x, 0)))
+    ),
     "Sigmoid": _sigmoid,
     "Tanh": np.tanh,
     "Softplus": lambda x: np.logaddexp(0, x),
@@ -137,9 +138,9 @@ _NAMED: dict[str, Callable[[Array], Array]] = {
     "softsign": FUNCTIONS["Softsign"],
     "swish": lambda x: x * _sigmoid(x),
     "gelu": lambda x: 0.5 * x * (1 + _erf(x / math.sqrt(2))),
-    "gelu (tanh form)": lambda x: 0.5
-    * x
-    * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
+    "gelu (tanh form)": lambda x: (
+        0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+    ),
     "mish": lambda x: x * np.tanh(np.logaddexp(0, x)),
     "hard sigmoid": lambda x: np.clip(x / 6 + 0.5, 0, 1),
     "hard swish": lambda x: x * np.clip(x / 6 + 0.5, 0, 1),

@@ -103,7 +103,7 @@ def deviation(
 
 
 def size_text(node: Node) -> str:
-    """"3×3 convolution", or "fully connected layer" for one on a single position."""
+    """ "3×3 convolution", or "fully connected layer" for one on a single position."""
     rows, columns = node.kernel_shape[:2]
     if node.written_as == "MatMul" and node.height == 1:
         return "fully connected layer"
@@ -270,9 +270,7 @@ class Judge:
                 found = words(segment)
                 own = len(self._own_steps(self.graph.nodes[segment.node], self._prefix(segment)))
                 rest = tuple(
-                    w
-                    for w in found[own:]
-                    if not (w.kind in SILENT and self.expected.training)
+                    w for w in found[own:] if not (w.kind in SILENT and self.expected.training)
                 )
                 rests.append((segment, rest))
         return rests
@@ -412,8 +410,10 @@ class Judge:
                 continue
             where = self.reading.place(node)
             if node.kernel.bare is None:
-                what = "numbers that are never trained" if not node.kernel.variables else (
-                    "weights that are computed from others"
+                what = (
+                    "numbers that are never trained"
+                    if not node.kernel.variables
+                    else ("weights that are computed from others")
                 )
                 self.say(
                     "own-weights", where, f"the kernel of its {size_text(node)}",
@@ -643,9 +643,7 @@ def _judge_block_output(judge: Judge, block: Block, name: str, known: list[Sourc
         for segment in block.output:
             found = words(segment)
             own = len(judge._own_steps(judge.graph.nodes[segment.node], ()))
-            rest = [
-                w for w in found[own:] if not (w.kind in SILENT and judge.expected.training)
-            ]
+            rest = [w for w in found[own:] if not (w.kind in SILENT and judge.expected.training)]
             if rest:
                 judge.say(
                     "dense-connectivity", name, f"{judge.label(segment.node)} in its output",
@@ -673,9 +671,7 @@ def judge_transition(
             judge, unit.entry.segments, known, where, "it", node.index, "dense-connectivity"
         )
     received = sum(s.width for s in unit.entry.segments)
-    judge.geometry(
-        node, where, (1, 1), None, ("transition-layer", "transition-layer"), POOLING
-    )
+    judge.geometry(node, where, (1, 1), None, ("transition-layer", "transition-layer"), POOLING)
     _judge_compression(judge, node, received, where, compression)
     pooled_before = _judge_transition_input(judge, node, where)
     _judge_pooling(judge, unit, where, pooled_before)
@@ -916,8 +912,10 @@ def _judge_output(judge: Judge, node: Node) -> None:
         if rest and rest[0].kind == "bias":
             biased, rest = True, rest[1:]
     if softmaxes > 1 or rest or len(output.segments) != 1 or outer.index != node.index:
-        received = spell(tuple(rest)) if rest else (
-            f"{softmaxes} times softmax" if softmaxes > 1 else "something else"
+        received = (
+            spell(tuple(rest))
+            if rest
+            else (f"{softmaxes} times softmax" if softmaxes > 1 else "something else")
         )
         judge.say(
             "head", "head", "behind its classifier", "softmax, or nothing (logits)", received,
@@ -971,7 +969,9 @@ def _only_augments(judge: Judge, node: Node) -> bool:
             seen.add(index)
             stack += sources(judge.graph.nodes[index])
     return all(
-        i < 0 or i in seen or judge.graph.nodes[i].index in {s.index for s in judge.reading.stem}
+        i < 0
+        or i in seen
+        or judge.graph.nodes[i].index in {s.index for s in judge.reading.stem}
         or judge.graph.nodes[i].kind == "foreign"
         for i in consumers(judge.graph).get(node.index, set())
     )

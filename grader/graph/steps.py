@@ -94,6 +94,6 @@ def _step_word(step: Step) -> tuple[str, str]:
 
 
 def spell(found: tuple[Word, ...], then: str = "") -> str:
-    """"BN → ReLU → 3×3 convolution"; "nothing" where there is nothing."""
+    """ "BN → ReLU → 3×3 convolution"; "nothing" where there is nothing."""
     texts = [w.text for w in found] + ([then] if then else [])
     return " → ".join(texts) if texts else "nothing in between"

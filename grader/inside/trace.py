@@ -70,7 +70,31 @@ def _silence() -> tuple[Any, Any]:
     warnings.simplefilter("ignore")
     tf.get_logger().setLevel("ERROR")
     keras.utils.set_random_seed(0)
+    _keep_written_modes()
     return tf, keras
+
+
+def _keep_written_modes() -> None:
+    """Let a layer that was called with `training=...` keep it inside a functional model.
+
+    Keras overrides such an argument with the model's own mode (functional.operation_fn), so that
+    a normalisation that is hard-wired to one mode would look like any other in a trace.
+    """
+    from keras.src.models import functional
+
+    given = functional.operation_fn
+
+    def operation_fn(operation: Any, **context: Any) -> Any:
+        inject = given(operation, **context)
+
+        def call(*arguments: Any, **keywords: Any) -> Any:
+            if keywords.get("training") is not None:
+                return operation(*arguments, **keywords)
+            return inject(*arguments, **keywords)
+
+        return call
+
+    functional.operation_fn = operation_fn
 
 
 # --- the student's module ------------------------------------------------------------------
@@ -338,7 +362,10 @@ def _graph(traced: Any, variables: Variables, constants: Constants) -> dict[str,
     writer.walk(graph, bound)
     outputs = [list(bound[id(tensor)]) for tensor in graph.outputs if id(tensor) in bound]
     record = {
-        "nodes": writer.nodes, "inputs": inputs, "outputs": outputs, "updates": writer.updates
+        "nodes": writer.nodes,
+        "inputs": inputs,
+        "outputs": outputs,
+        "updates": writer.updates,
     }
     return _pruned(record)
 
@@ -400,9 +427,7 @@ class _Writer:
         inner = self._functions.get(name)
         if inner is None:
             return False
-        local = {
-            id(tensor): at for tensor, at in zip(inner.inputs, inputs, strict=False)
-        }
+        local = {id(tensor): at for tensor, at in zip(inner.inputs, inputs, strict=False)}
         self.walk(inner, local)
         for tensor, result in zip(op.outputs, inner.outputs, strict=False):
             bound[id(tensor)] = local[id(result)]
@@ -508,8 +533,8 @@ def _float32(variable: Any) -> Any:
     import numpy as np
 
     value = variable.numpy()
-    return np.zeros(value.shape, np.float32) if value.dtype.kind in "OSU" else value.astype(
-        np.float32
+    return (
+        np.zeros(value.shape, np.float32) if value.dtype.kind in "OSU" else value.astype(np.float32)
     )
 
 
@@ -528,8 +553,9 @@ def _traceable(preprocess: Any, shape: list[int]) -> tuple[Any, dict[str, Any]]:
     if preprocess is None:
         return identity, {"traced": True, "missing": True}
     try:
-        tf.function(lambda x: tf.convert_to_tensor(preprocess(x)), autograph=False)\
-            .get_concrete_function(tf.TensorSpec(shape, tf.uint8))
+        tf.function(
+            lambda x: tf.convert_to_tensor(preprocess(x)), autograph=False
+        ).get_concrete_function(tf.TensorSpec(shape, tf.uint8))
     except Exception:  # NumPy code: sampled below, and read as an affine map if it is one
         ramp = np.arange(256, dtype=np.uint8)
         size = shape[1:]
@@ -573,9 +599,7 @@ def _sample(
     """What the network gives on random images, with its loaded weights, in inference mode."""
     import numpy as np
 
-    images = np.random.default_rng(wanted["seed"]).integers(
-        0, 256, (batch, *shape), dtype=np.uint8
-    )
+    images = np.random.default_rng(wanted["seed"]).integers(0, 256, (batch, *shape), dtype=np.uint8)
     try:
         eaten = preprocess(images) if preprocess is not None else images.astype(np.float32)
         keywords = {"training": False} if _takes_training(model) else {}

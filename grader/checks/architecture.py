@@ -1,0 +1,156 @@
+"""The architecture: one check for each part of the paper, over what the rules found."""
+
+from __future__ import annotations
+
+from grader.checks.check import Failure, NothingToJudge
+from grader.checks.contract import answered, failed_call
+from grader.domain import Finding
+from grader.graph.evidence import Evidence, Network, finding_for_student
+from grader.graph.rules import DETAILS
+
+
+def composite_function(evidence: Evidence) -> list[Finding]:
+    """Each layer is BN, then ReLU, then a convolution, in this order."""
+    return _by_rules(evidence, "composite-function", "dense_block", "build_densenet")
+
+
+def dense_connectivity(evidence: Evidence) -> list[Finding]:
+    """Each layer receives the block's input and all earlier layers' maps, as they are."""
+    return _by_rules(evidence, "dense-connectivity", "dense_block", "build_densenet")
+
+
+def bottleneck(evidence: Evidence) -> list[Finding]:
+    """With bottleneck=True each layer has a 1×1 convolution to 4k maps before the 3×3 one."""
+    return _by_rules(evidence, "bottleneck", "dense_block", "build_densenet")
+
+
+def transition_layer(evidence: Evidence) -> list[Finding]:
+    """A transition is BN, a 1×1 convolution to ⌊θm⌋ maps, and 2×2 average pooling."""
+    return _by_rules(evidence, "transition-layer", "transition", "build_densenet")
+
+
+def stem(evidence: Evidence) -> list[Finding]:
+    """The network begins with one 3×3 convolution: 2k maps (BC) or 16, nothing behind it."""
+    return _by_rules(evidence, "stem", "build_densenet")
+
+
+def head(evidence: Evidence) -> list[Finding]:
+    """The network ends in BN, ReLU, global average pooling, one Dense layer and softmax."""
+    return _by_rules(evidence, "head", "build_densenet")
+
+
+def block_structure(evidence: Evidence) -> list[Finding]:
+    """Three blocks of n layers, L = 3n + 4 or 6n + 4, a transition between each two."""
+    return _by_rules(evidence, "block-structure", "dense_block", "build_densenet")
+
+
+def foreign_ops(evidence: Evidence) -> list[Finding]:
+    """Nothing is computed that the paper does not have."""
+    return _by_rules(evidence, "foreign-ops", "dense_block", "transition", "build_densenet")
+
+
+def training_behaviour(evidence: Evidence) -> list[Finding]:
+    """Training and inference differ in batch statistics and dropout, and in nothing else."""
+    return _by_rules(evidence, "training-behaviour", "dense_block", "transition", "build_densenet")
+
+
+def own_weights(evidence: Evidence) -> list[Finding]:
+    """Each convolution and normalisation has trained weights of its own, all of them used."""
+    findings, remarks = _found(evidence, "own-weights")
+    networks = answered(evidence, "dense_block", "transition", "build_densenet")
+    idle = next((n for n in networks if n.counted is not None and n.counted.idle), None)
+    if idle is not None and idle.counted is not None and idle.probe is not None:
+        names = ", ".join(idle.counted.idle[:3])
+        findings.append(
+            Finding(
+                where=idle.name,
+                message=f"its trained weights: expected all used, received "
+                f"{len(idle.counted.idle)} that the output does not depend on ({names})",
+                expected="all used",
+                received=f"{len(idle.counted.idle)} idle",
+                source=DETAILS,
+                help="A layer whose output is thrown away, or multiplied by zero, is no part of "
+                "the network.",
+            )
+        )
+    return _verdict(findings, remarks)
+
+
+def build_model(evidence: Evidence) -> list[Finding]:
+    """build_model() gives a DenseNet of the paper for 32×32×3 images and 10 classes."""
+    model = evidence.model
+    if model is None:
+        raise NothingToJudge("build_model gave nothing that could be looked at")
+    if model.failure is not None:
+        finding = failed_call("build_model", model.failure)
+        raise Failure(finding.message, finding.help, [finding])
+    findings = [
+        d.finding.model_copy(update={"where": "build_model, " + d.finding.where})
+        for n, d in evidence.deviations
+        if n is model and d.finding.severity == "deviation"
+    ]
+    remarks = []
+    if model.counted is not None and model.counted.idle and not findings:
+        findings.append(
+            Finding(
+                where="build_model",
+                message=f"its trained weights: expected all used, received "
+                f"{len(model.counted.idle)} that the output does not depend on",
+            )
+        )
+    shape = model.output_shape
+    if shape is None or len(shape) != 2 or shape[-1] != 10:
+        findings.append(
+            Finding(
+                where="build_model",
+                message=f"the shape it gives: expected (batch, 10), received {shape}",
+                expected="(batch, 10)",
+                received=str(shape),
+                source=DETAILS,
+            )
+        )
+    configuration = model.configuration
+    if configuration is not None and configuration.bottleneck and not findings:
+        if configuration.compression != 0.5:
+            remarks.append(
+                Finding(
+                    where="build_model",
+                    message=f"θ = {configuration.compression:g}; the paper's DenseNet-BC has 0.5",
+                    source=DETAILS,
+                    severity="remark",
+                )
+            )
+    return _verdict(findings, remarks)
+
+
+def _by_rules(evidence: Evidence, check: str, *functions: str) -> list[Finding]:
+    answered(evidence, *functions)
+    findings, remarks = _found(evidence, check)
+    return _verdict(findings, remarks)
+
+
+def _found(evidence: Evidence, check: str) -> tuple[list[Finding], list[Finding]]:
+    """Deviations and remarks of one check, those of build_model() left to its own check."""
+    findings, remarks = [], []
+    for network, item in evidence.deviations:
+        if item.check != check or (network is evidence.model and not _only_model(evidence)):
+            continue
+        finding = finding_for_student(network, item)
+        (remarks if finding.severity == "remark" else findings).append(finding)
+    return findings, remarks
+
+
+def _only_model(evidence: Evidence) -> bool:
+    """Whether build_model() is all there is to look at."""
+    return not any(n.failure is None for n in evidence.networks)
+
+
+def _verdict(findings: list[Finding], remarks: list[Finding]) -> list[Finding]:
+    if findings:
+        raise Failure(findings[0].message, findings[0].help, [*findings, *remarks])
+    return remarks
+
+
+def networks_with(evidence: Evidence, check: str) -> list[Network]:
+    """The probes that show a deviation of one check."""
+    return [n for n, d in evidence.deviations if d.check == check]

@@ -1,0 +1,84 @@
+"""The submission has what the assignment asks for, and its functions can be called."""
+
+from __future__ import annotations
+
+from grader.checks.check import Failure, NothingToJudge
+from grader.domain import Finding
+from grader.graph.evidence import Evidence, Network
+from grader.graph.record import FailureRecord
+
+NEEDED = ("dense_block", "transition", "build_densenet", "build_model")
+STUB = "Fill in the stub: it still raises NotImplementedError."
+RAW_TENSORFLOW = (
+    "Raw tf.* functions do not take Keras tensors in Keras 3: use keras.ops, a layer, or put the "
+    "call inside the call() of a layer of your own."
+)
+
+
+def module_contract(evidence: Evidence) -> None:
+    """densenet.py imports, and has the functions the assignment asks for."""
+    if evidence.module is None:
+        raise Failure(
+            evidence.message or "the program ended before densenet.py was imported",
+            "Run `grade check` on your own machine and see what densenet.py does on import.",
+        )
+    if evidence.module.failure is not None:
+        failure = evidence.module.failure
+        raise Failure(
+            "densenet.py cannot be imported",
+            "Only the standard library, NumPy, TensorFlow and Keras are there; training and "
+            "reading files belong under `if __name__ == '__main__':`.",
+            [failed_call("densenet.py", failure)],
+        )
+    missing = [n for n in NEEDED if evidence.module.functions.get(n) is None]
+    if missing:
+        findings = [
+            Finding(
+                where="densenet.py",
+                message=f"{name}: expected a function, received nothing",
+                expected="a function",
+                received="nothing",
+                help="Keep the names and arguments of the template.",
+            )
+            for name in missing
+        ]
+        raise Failure(
+            "densenet.py lacks " + ", ".join(missing),
+            "Keep the names and arguments of the template.",
+            findings,
+            share=1 - len(missing) / len(NEEDED),
+        )
+
+
+def failed_call(where: str, failure: FailureRecord, asked: str = "") -> Finding:
+    """An exception in student code as a finding: type, message, place in their file."""
+    help = "Call it yourself with these arguments and see where it stops."
+    if failure.type == "NotImplementedError":
+        help = STUB
+    elif "KerasTensor" in failure.message and "TensorFlow" in failure.message:
+        help = RAW_TENSORFLOW
+    elif failure.type == "TypeError" and "argument" in failure.message:
+        help = "Keep the arguments' names and order as in the template."
+    place = f" ({failure.where})" if failure.where else ""
+    call = f" called with {asked}" if asked else ""
+    return Finding(
+        where=where,
+        message=f"{where}{call}: expected a network, received {failure.type}: "
+        f"{failure.message}{place}",
+        expected="a network",
+        received=failure.type,
+        help=help,
+    )
+
+
+def answered(evidence: Evidence, *functions: str) -> list[Network]:
+    """The probes of some functions that gave a graph.
+
+    Raises:
+        NothingToJudge: None did.
+    """
+    networks = [n for f in functions for n in evidence.of(f)]
+    good = [n for n in networks if n.failure is None]
+    if not good:
+        raise NothingToJudge(f"{' and '.join(functions)} gave nothing that could be looked at")
+    return good

@@ -1,0 +1,182 @@
+"""Parameter counts against the closed form of paper.py: exact, no tolerance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from grader import paper
+from grader.checks.check import Failure, NothingToJudge
+from grader.checks.contract import answered
+from grader.domain import Finding
+from grader.graph.evidence import Evidence, Network, accepted_stems, configuration_of
+from grader.graph.forensics import explain
+from grader.graph.rules import DETAILS
+
+
+def parameter_count_block(evidence: Evidence) -> list[Finding]:
+    """dense_block has exactly the paper's trainable parameters and batch-norm statistics."""
+    return _counts(evidence, "dense_block", _block_count)
+
+
+def parameter_count_transition(evidence: Evidence) -> list[Finding]:
+    """transition has exactly the paper's trainable parameters and batch-norm statistics."""
+    return _counts(evidence, "transition", _transition_count)
+
+
+def parameter_count_network(evidence: Evidence) -> list[Finding]:
+    """build_densenet has exactly the paper's trainable parameters and batch-norm statistics."""
+    return _counts(evidence, "build_densenet", _network_count)
+
+
+def build_model_parameters(evidence: Evidence) -> list[Finding]:
+    """build_model() has exactly the parameters of a DenseNet of its depth and growth rate."""
+    model = evidence.model
+    if model is None or model.failure is not None or model.counted is None:
+        raise NothingToJudge("build_model gave nothing that could be looked at")
+    if model.configuration is None:
+        raise Failure(
+            "build_model() could not be recognised as a DenseNet, so its count has no formula",
+            "Return build_densenet(...) with your configuration.",
+        )
+    return _verdict([(model, [model.configuration])], lambda n, c: c.count())
+
+
+Closed = Callable[[Network, paper.Configuration], paper.Count]
+
+
+def _counts(
+    evidence: Evidence, function: str, closed: Callable[[Network], list[paper.Count]]
+) -> list[Finding]:
+    findings, remarks, right = [], [], 0
+    networks = answered(evidence, function)
+    for network in networks:
+        wrong, noticed = _compare(network, closed(network), function)
+        findings += wrong
+        remarks += noticed
+        right += not wrong
+    if findings:
+        raise Failure(findings[0].message, findings[0].help, _once(findings), right / len(networks))
+    return _once(remarks)
+
+
+def _verdict(
+    pairs: list[tuple[Network, list[paper.Configuration]]], closed: Closed
+) -> list[Finding]:
+    network, configurations = pairs[0]
+    wrong, noticed = _compare(
+        network, [closed(network, c) for c in configurations], "build_model", configurations[0]
+    )
+    if wrong:
+        raise Failure(wrong[0].message, wrong[0].help, wrong)
+    return noticed
+
+
+def _compare(
+    network: Network,
+    accepted: list[paper.Count],
+    where: str,
+    configuration: paper.Configuration | None = None,
+) -> tuple[list[Finding], list[Finding]]:
+    counted = network.counted
+    assert counted is not None
+    hidden = network.probe is not None and network.probe.hidden
+    best = min(accepted, key=lambda c: abs(c.trainable - counted.comparable))
+    findings = []
+    if counted.comparable not in {c.trainable for c in accepted}:
+        difference = counted.comparable - best.trainable
+        findings.append(
+            _finding(
+                where,
+                "its trainable parameters (convolution biases left out)",
+                f"{best.trainable:,}",
+                f"{counted.comparable:,}",
+                "" if hidden else explain(network, difference, configuration),
+                hidden,
+            )
+        )
+    elif counted.statistics not in {c.statistics for c in accepted}:
+        findings.append(
+            _finding(
+                where,
+                "its batch-norm statistics (moving means and variances)",
+                f"{best.statistics:,}",
+                f"{counted.statistics:,}",
+                "",
+                hidden,
+            )
+        )
+    remarks = []
+    if counted.biased and not findings:
+        remarks.append(
+            Finding(
+                where=where,
+                message=f"+{counted.biases:,} parameters are biases in {counted.biased} "
+                "convolutions; they are allowed, and the batch norm behind them makes them idle",
+                source=DETAILS,
+                severity="remark",
+            )
+        )
+    return findings, [] if hidden else remarks
+
+
+def _finding(
+    where: str, what: str, expected: str, received: str, explanation: str, hidden: bool
+) -> Finding:
+    if hidden:
+        return Finding(
+            where=where,
+            message=f"{what}: wrong for a hidden configuration",
+            expected="right for every configuration",
+            received="wrong for a hidden one",
+            source=DETAILS,
+            help="Use the arguments everywhere; nothing may be fixed to one configuration.",
+        )
+    return Finding(
+        where=where,
+        message=f"{what}: expected {expected}, received {received}",
+        expected=expected,
+        received=received,
+        source=DETAILS,
+        help=explanation,
+    )
+
+
+def _once(findings: list[Finding]) -> list[Finding]:
+    kept: dict[str, Finding] = {}
+    for finding in findings:
+        kept.setdefault(finding.message, finding)
+    return list(kept.values())
+
+
+def _block_count(network: Network) -> list[paper.Count]:
+    assert network.probe is not None and network.probe.block is not None
+    b = network.probe.block
+    return [paper.dense_block_count(b.channels, b.num_layers, b.growth_rate, b.bottleneck)]
+
+
+def _transition_count(network: Network) -> list[paper.Count]:
+    assert network.probe is not None and network.probe.transition is not None
+    t = network.probe.transition
+    widths = {
+        paper.compressed(t.channels, t.compression),
+        paper.compressed_in_floating_point(t.channels, t.compression),
+    }
+    norm = paper.batch_norm_count(t.channels)
+    return [norm + paper.convolution_count(1, t.channels, w) for w in sorted(widths)]
+
+
+def _network_count(network: Network) -> list[paper.Count]:
+    assert network.probe is not None
+    configuration = configuration_of(network.probe)
+    return [
+        paper.Configuration(
+            configuration.depth,
+            configuration.growth_rate,
+            configuration.compression,
+            configuration.bottleneck,
+            configuration.num_classes,
+            configuration.input_shape,
+            stem,
+        ).count()
+        for stem in accepted_stems(configuration)
+    ]

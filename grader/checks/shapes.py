@@ -1,0 +1,161 @@
+"""Shapes: of a block, a transition, a network, and the growth between layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from grader import paper
+from grader.checks.check import Failure
+from grader.checks.contract import answered, failed_call
+from grader.domain import Finding
+from grader.graph.evidence import Evidence, Network, finding_for_student
+from grader.graph.rules import COMPRESSION, CONNECTIVITY, DETAILS, GROWTH, POOLING
+
+
+def block_shape(evidence: Evidence) -> None:
+    """dense_block keeps the map's size and gives its input's channels plus n·k."""
+    _shapes(evidence, "dense_block", _block_output, CONNECTIVITY)
+
+
+def transition_shape(evidence: Evidence) -> None:
+    """transition halves the map's height and width and keeps ⌊θm⌋ channels."""
+    _shapes(evidence, "transition", _transition_output, COMPRESSION)
+
+
+def network_shape(evidence: Evidence) -> None:
+    """build_densenet maps images to one number a class; its maps halve from block to block."""
+    _shapes(evidence, "build_densenet", _network_output, DETAILS)
+    findings = []
+    for network in answered(evidence, "build_densenet"):
+        probe = network.probe
+        assert probe is not None and probe.network is not None
+        size = probe.network.size
+        wanted = [size, size // 2, size // 4]
+        blocks = network.readings["inference"].blocks
+        received = [b.layers[0].entry.height for b in blocks if b.layers]
+        if received != wanted:
+            findings.append(
+                _finding("build_densenet", "the sizes of its blocks' maps", wanted, received,
+                         POOLING, probe.hidden)
+            )  # fmt: skip
+    if findings:
+        raise Failure("the maps do not have the paper's sizes", "", _few(findings), 0.5)
+
+
+def growth(evidence: Evidence) -> None:
+    """Every layer of a dense block adds k maps."""
+    networks = answered(evidence, "dense_block", "build_densenet")
+    findings = [finding_for_student(n, d) for n, d in evidence.deviations if d.check == "growth"]
+    for network in networks:
+        probe = network.probe
+        assert probe is not None
+        if probe.block is None or network.output_shape is None:
+            continue
+        gained = network.output_shape[-1] - probe.block.channels
+        wanted = probe.block.num_layers * probe.block.growth_rate
+        if gained != wanted and not findings:
+            findings.append(
+                _finding("dense_block", "the maps it adds", wanted, gained, GROWTH, probe.hidden)
+            )
+    if findings:
+        raise Failure(findings[0].message, findings[0].help, findings)
+
+
+def _shapes(
+    evidence: Evidence,
+    function: str,
+    expected: Callable[[Network], set[tuple[int, ...]]],
+    source: str,
+) -> None:
+    networks = evidence.of(function)
+    findings: list[Finding] = []
+    right = 0
+    for network in networks:
+        probe = network.probe
+        assert probe is not None
+        asked = "a hidden configuration" if probe.hidden else probe.words()
+        if network.failure is not None:
+            findings.append(failed_call(function, network.failure, asked))
+            continue
+        wanted = expected(network)
+        if network.output_shape in wanted:
+            right += 1
+            continue
+        findings.append(
+            _finding(
+                function,
+                "the shape it gives" + ("" if probe.hidden else f" for {asked}"),
+                _shape(sorted(wanted)[0]),
+                _shape(network.output_shape),
+                source,
+                probe.hidden,
+            )
+        )
+    if findings:
+        raise Failure(
+            findings[0].message, findings[0].help, _few(findings), right / max(len(networks), 1)
+        )
+    if not networks:
+        raise Failure(f"{function} was not probed")
+
+
+def _few(findings: list[Finding]) -> list[Finding]:
+    """One finding a kind: the same exception in every probe is said once."""
+    kept: dict[tuple[str, str], Finding] = {}
+    for finding in findings:
+        key = finding.received if ":" in finding.message else finding.message
+        kept.setdefault((finding.where, key), finding)
+    return list(kept.values())
+
+
+def _shape(shape: tuple[int, ...] | None) -> str:
+    if shape is None:
+        return "an unknown shape"
+    return "(" + ", ".join(["batch", *map(str, shape[1:])]) + ")"
+
+
+def _finding(
+    where: str, what: str, expected: object, received: object, source: str, hidden: bool
+) -> Finding:
+    if hidden:
+        return Finding(
+            where=where,
+            message=f"{what}: wrong for a hidden configuration",
+            expected="right for every configuration",
+            received="wrong for a hidden one",
+            source=source,
+            help="Use the arguments everywhere; nothing may be fixed to one configuration.",
+        )
+    return Finding(
+        where=where,
+        message=f"{what}: expected {expected}, received {received}",
+        expected=str(expected),
+        received=str(received),
+        source=source,
+    )
+
+
+def _block_output(network: Network) -> set[tuple[int, ...]]:
+    assert network.probe is not None and network.probe.block is not None
+    b, batch = network.probe.block, _batch(network)
+    return {(batch, b.size, b.size, b.channels + b.num_layers * b.growth_rate)}
+
+
+def _transition_output(network: Network) -> set[tuple[int, ...]]:
+    assert network.probe is not None and network.probe.transition is not None
+    t, batch = network.probe.transition, _batch(network)
+    widths = {
+        paper.compressed(t.channels, t.compression),
+        paper.compressed_in_floating_point(t.channels, t.compression),
+    }
+    return {(batch, t.size // 2, t.size // 2, width) for width in widths}
+
+
+def _network_output(network: Network) -> set[tuple[int, ...]]:
+    assert network.probe is not None and network.probe.network is not None
+    return {(_batch(network), network.probe.network.num_classes)}
+
+
+def _batch(network: Network) -> int:
+    assert network.record is not None
+    return network.record.input_shape[0] if network.record.input_shape else 0

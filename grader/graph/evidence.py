@@ -1,0 +1,384 @@
+"""Everything a submission's trace says, judged: what the checks read their verdicts from.
+
+Pure: frames in, evidence out. Each probe is parsed, canonicalised, read and compared with the
+paper in each mode. What two probes both show is said once, by the first that showed it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from grader import paper
+from grader.domain import Finding
+from grader.errors import Cause, StageFailed
+from grader.graph import rules
+from grader.graph.canonical import Graph
+from grader.graph.canonicalise import canonicalise
+from grader.graph.counts import Counted, count
+from grader.graph.densenet import Reading, Source, most_common, read_block, read_network
+from grader.graph.densenet import read_transition
+from grader.graph.probes import Probe
+from grader.graph.record import (
+    FailureRecord,
+    ModuleRecord,
+    NetworkRecord,
+    Trace,
+    check_graph,
+    parse_module,
+    parse_network,
+)
+from grader.graph.rules import Deviation, Expected, Judge
+
+
+@dataclass(frozen=True)
+class Network:
+    """One traced network, or function of a probe, read in every mode.
+
+    Attributes:
+        probe: What was asked; None for `build_model()`.
+        failure: Why there is nothing to read.
+        traces: By mode.
+        readings: By mode.
+        deviations: Found in any mode, the first cause first.
+        counted: Its parameters.
+        output_shape: Of the inference trace, None where unknown.
+        record: As it came.
+    """
+
+    probe: Probe | None
+    failure: FailureRecord | None
+    traces: Mapping[str, Trace] = field(default_factory=dict)
+    readings: Mapping[str, Reading] = field(default_factory=dict)
+    deviations: tuple[Deviation, ...] = ()
+    counted: Counted | None = None
+    output_shape: tuple[int, ...] | None = None
+    record: NetworkRecord | None = None
+    configuration: paper.Configuration | None = None
+
+    @property
+    def name(self) -> str:
+        """The function it came from."""
+        return "build_model" if self.probe is None else self.probe.function
+
+    @property
+    def graph(self) -> Graph | None:
+        """The canonical graph in inference."""
+        reading = self.readings.get("inference")
+        return None if reading is None else reading.graph
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the checks read.
+
+    Attributes:
+        module: How the import went and which functions there are; None where nothing arrived.
+        networks: The probes' answers in the order they were asked.
+        model: `build_model()`'s.
+        cause: How the stage ended, where it did not end well.
+        message: The same for a person.
+    """
+
+    module: ModuleRecord | None
+    networks: tuple[Network, ...]
+    model: Network | None
+    cause: Cause | None = None
+    message: str = ""
+
+    def of(self, function: str) -> list[Network]:
+        """The probes of one function."""
+        return [n for n in self.networks if n.name == function]
+
+    @cached_property
+    def deviations(self) -> tuple[tuple[Network, Deviation], ...]:
+        """All deviations, each kind said once: by the smallest thing that shows it."""
+        seen: dict[str, object] = {}
+        kept = []
+        everything = [*self.networks, *([self.model] if self.model is not None else [])]
+        for network in everything:
+            for item in network.deviations:
+                key = _kind(item)
+                if seen.setdefault(key, network) is network:
+                    kept.append((network, item))
+        return tuple(kept)
+
+
+def _kind(item: Deviation) -> str:
+    """The kind of mistake, less its place and numbers."""
+    what = item.finding.message.split(": expected")[0]
+    return f"{item.check}|{item.finding.severity}|{re.sub(r'[0-9]+', '#', what)}"
+
+
+def assemble(
+    json_frames: Mapping[str, bytes],
+    binary_frames: Mapping[str, bytes],
+    probes: list[Probe],
+    cause: Cause | None = None,
+    message: str = "",
+) -> Evidence:
+    """Judge all that a run brought.
+
+    Args:
+        json_frames: Payloads by frame name.
+        binary_frames: Payloads by frame name.
+        probes: What was asked, in order.
+        cause: How the stage ended, where not well.
+        message: The same for a person.
+    """
+    module = parse_module(json_frames["module"]) if "module" in json_frames else None
+    networks = []
+    for probe in probes:
+        data = json_frames.get("probe:" + probe.id)
+        if data is None:
+            failure = _no_answer(cause, message)
+            networks.append(Network(probe, failure))
+            continue
+        networks.append(_network(probe, data, binary_frames.get("constants:" + probe.id, b"")))
+    model = None
+    if "model" in json_frames:
+        model = _network(None, json_frames["model"], binary_frames.get("constants:model", b""))
+    return Evidence(module, tuple(networks), model, cause, message)
+
+
+def _no_answer(cause: Cause | None, message: str) -> FailureRecord:
+    text = message or "the program ended before it had answered"
+    return FailureRecord(type=str(cause or Cause.STUDENT_EXITED), message=text[:600], where="")
+
+
+def _network(probe: Probe | None, data: bytes, constants: bytes) -> Network:
+    try:
+        record = parse_network(data)
+        if record.failure is not None:
+            return Network(probe, record.failure, record=record)
+        traces = {
+            mode: check_graph(graph, record.variables, constants)
+            for mode, graph in record.graphs.items()
+        }
+        if "inference" not in traces:
+            raise StageFailed(Cause.STUDENT_BAD_OUTPUT, "the inference graph is missing")
+    except StageFailed as problem:
+        failure = FailureRecord(type=str(problem.cause), message=problem.message[:600], where="")
+        return Network(probe, failure)
+    return _read(probe, record, traces)
+
+
+def _read(probe: Probe | None, record: NetworkRecord, traces: dict[str, Trace]) -> Network:
+    readings: dict[str, Reading] = {}
+    found: list[Deviation] = []
+    configuration = None
+    graphs: dict[int, Graph] = {}
+    for mode in ("inference", "training", "plain"):
+        if mode not in traces:
+            continue
+        graph = canonicalise(traces[mode])
+        graphs[id(traces[mode])] = graph
+        if probe is None:
+            reading, expected, configuration = _read_model(graph, mode, configuration)
+        else:
+            reading, expected = _read_probe(probe, graph, mode)
+        readings[mode] = reading
+        judge = Judge(reading, expected, traces[mode].variables)
+        _apply_rules(judge, probe)
+        own = rules.first_causes(judge.found)
+        if mode == "inference":
+            found += own
+        else:
+            found += _only_here(own, found, mode)
+    inference = readings["inference"]
+    found += _updates(inference, readings.get("training"))
+    classifier = inference.classifier.last.index if inference.classifier is not None else None
+    counted = count(inference, traces["inference"].variables, classifier)
+    node, output = traces["inference"].outputs[0] if traces["inference"].outputs else (0, 0)
+    shape = (
+        traces["inference"].ops[node].outputs[output][1] if traces["inference"].outputs else None
+    )
+    return Network(
+        probe, None, traces, readings, tuple(found), counted, shape, record, configuration
+    )
+
+
+def _read_probe(probe: Probe, graph: Graph, mode: str) -> tuple[Reading, Expected]:
+    training = mode == "training"
+    if probe.block is not None:
+        b = probe.block
+        expected = Expected(b.growth_rate, b.num_layers, None, b.bottleneck, training=training)
+        return read_block(graph, b.bottleneck), expected
+    if probe.transition is not None:
+        expected = Expected(None, None, probe.transition.compression, True, training=training)
+        return read_transition(graph), expected
+    n = probe.network
+    assert n is not None
+    configuration = configuration_of(probe)
+    layers = configuration.num_layers
+    expected = Expected(
+        n.growth_rate,
+        layers,
+        n.compression,
+        n.bottleneck,
+        n.num_classes,
+        accepted_stems(configuration),
+        training,
+    )
+    return read_network(graph, layers, n.bottleneck), expected
+
+
+def configuration_of(probe: Probe) -> paper.Configuration:
+    """The network a probe of `build_densenet` asks for."""
+    n = probe.network
+    assert n is not None
+    return paper.Configuration(
+        n.depth, n.growth_rate, n.compression, n.bottleneck, n.num_classes, (n.size, n.size, 3)
+    )
+
+
+def accepted_stems(configuration: paper.Configuration) -> tuple[int, ...]:
+    """2k or 16 maps: the paper's for BC and for the basic network; each is accepted in both."""
+    own = configuration.stem
+    return (own, 16 if own != 16 else 2 * configuration.growth_rate)
+
+
+def _read_model(
+    graph: Graph, mode: str, known: paper.Configuration | None
+) -> tuple[Reading, Expected, paper.Configuration | None]:
+    """`build_model()`: any DenseNet of the paper; which one is read off the network."""
+    reading = read_network(graph, None, True)
+    units = [u for b in reading.blocks for u in b.layers]
+    pairs = sum(len(u.convolutions) == 2 for u in units)
+    bottleneck = pairs * 2 > len(units)
+    total = len(units) + len(reading.transitions)
+    layers, rest = divmod(total - 2, 3)
+    if not rest and layers > 0:
+        reading = read_network(graph, layers, bottleneck)
+        units = [u for b in reading.blocks for u in b.layers]
+    sizes = [len(b.layers) for b in reading.blocks]
+    num_layers = most_common(sizes)
+    growth = most_common([u.last.channels for u in units])
+    compression = _compression(reading)
+    configuration = known
+    stems: tuple[int, ...] = ()
+    if growth and num_layers:
+        stems = (2 * growth, 16) if bottleneck and compression != 1.0 else (16, 2 * growth)
+        stem = sum(n.channels for n in reading.stem)
+        if mode == "inference":
+            per_layer = 6 if bottleneck else 3
+            configuration = paper.Configuration(
+                per_layer * num_layers + 4,
+                growth,
+                compression if compression is not None else 0.5,
+                bottleneck,
+                10,
+                (graph.nodes[0].height, graph.nodes[0].width, graph.nodes[0].channels),
+                stem if stem in stems else None,
+            )
+    expected = Expected(
+        growth, num_layers, compression if compression is not None else 0.5, bottleneck, 10,
+        stems, mode == "training",
+    )  # fmt: skip
+    return reading, expected, configuration
+
+
+def _compression(reading: Reading) -> float | None:
+    """θ with ⌊θm⌋ = m' in every transition, or None if there is none."""
+    pairs = [
+        (sum(s.width for s in t.entry.segments), t.last.channels)
+        for t in reading.transitions
+        if t is not None
+    ]
+    if not pairs:
+        return None
+    guesses = [0.5, 1.0, *[i / 20 for i in range(1, 20)], *[i / 100 for i in range(1, 100)]]
+    for guess in guesses:
+        if all(paper.compressed(m, guess) == kept for m, kept in pairs):
+            return guess
+    return None
+
+
+def _apply_rules(judge: Judge, probe: Probe | None) -> None:
+    reading = judge.reading
+    if probe is not None and probe.block is not None:
+        rules.judge_block(judge, reading.blocks[0], "dense_block")
+    elif probe is not None and probe.transition is not None:
+        entry = Source("its input", (judge.graph.nodes[0],)) if judge.graph.nodes else None
+        known = [entry] if entry is not None else []
+        unit = reading.transitions[0]
+        rules.judge_transition(judge, unit, "transition", known, judge.expected.compression)
+        if len(reading.transitions) > 1:
+            judge.say(
+                "transition-layer", "transition", "its convolutions", 1, len(reading.transitions),
+                rules.POOLING,
+            )  # fmt: skip
+    else:
+        rules.judge_network(judge)
+        return
+    rules.judge_odd(judge)
+    judge.kernels()
+    judge.norms()
+
+
+def _only_here(own: list[Deviation], known: list[Deviation], mode: str) -> list[Deviation]:
+    """What a mode shows beyond inference: a behaviour that differs by mode."""
+    kinds = {_kind(d) for d in known}
+    fresh = []
+    for item in own:
+        if _kind(item) in kinds or item.finding.severity == "remark":
+            continue
+        words = "when called with training=True" if mode == "training" else "in a plain call"
+        finding = item.finding.model_copy(update={"message": f"{words}: {item.finding.message}"})
+        fresh.append(replace(item, check="training-behaviour", finding=finding))
+    return fresh
+
+
+def _updates(inference: Reading, training: Reading | None) -> list[Deviation]:
+    """Every moving average is updated in training."""
+    if training is None:
+        return []
+    from grader.graph.steps import words
+
+    found = []
+    for node in inference.graph.nodes:
+        if node.index not in inference.where:
+            continue
+        idle = False
+        for value in node.inputs:
+            for segment in value.segments:
+                for word in words(segment):
+                    if word.kind != "BN" or word.part is None:
+                        continue
+                    for role in ("mean", "variance"):
+                        index = word.part.role(role)
+                        if index is not None and index not in training.graph.updates:
+                            idle = idle or inference.where[node.index] != "stem"
+        if idle:
+            found.append(
+                rules.deviation(
+                    "training-behaviour",
+                    inference.where[node.index],
+                    "the moving averages of its batch normalisation",
+                    "updated in training",
+                    "never updated",
+                    rules.COMPOSITE,
+                    "Pass `training` on to the layer, and do not freeze it.",
+                    cause=node.index,
+                )
+            )
+    return rules.first_causes(found)
+
+
+def finding_for_student(network: Network, item: Deviation) -> Finding:
+    """A finding; one of a hidden probe says what kind of mistake, not with which numbers."""
+    if network.probe is None or not network.probe.hidden:
+        return item.finding
+    what = item.finding.message.split(": expected")[0]
+    return item.finding.model_copy(
+        update={
+            "message": re.sub(r"[0-9.]+", "…", what)
+            + ": right on the public configurations, wrong on a hidden one",
+            "expected": "right for every configuration",
+            "received": "wrong for a hidden one",
+            "help": item.finding.help
+            or "Use the arguments everywhere; nothing may be fixed to one configuration.",
+        }
+    )

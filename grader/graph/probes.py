@@ -1,0 +1,187 @@
+"""What the student's functions are asked: public configurations and hidden ones.
+
+The hidden ones are drawn from HMAC(course key, sha256 of the submission): nobody can predict
+them, and a regrade repeats them. They are chosen where mistakes show: odd widths where ⌊θm⌋ is
+neither the rounded nor the ceiled number, other k, L and θ, bottleneck on and off.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Any, Literal
+
+from grader import paper
+from grader.assignment import BlockProbe, NetworkProbe, Probes, TransitionProbe
+from grader.domain import Record
+
+MODES = ("inference", "training", "plain")
+
+
+class Probe(Record):
+    """One question: a function and its arguments."""
+
+    id: str
+    """Short, unique; names the frames of the answer."""
+    function: Literal["dense_block", "transition", "build_densenet"]
+    hidden: bool
+    """Whether its numbers stay out of what a student sees."""
+    block: BlockProbe | None = None
+    """Arguments of a dense block."""
+    transition: TransitionProbe | None = None
+    """Arguments of a transition."""
+    network: NetworkProbe | None = None
+    """Arguments of a network."""
+    dropout_rate: float = 0.0
+    """Asked for where it is above 0; must vanish at inference."""
+    modes: tuple[str, ...] = ("inference",)
+    """Which calls are traced. One public probe of each kind is traced in training too; tracing is
+    most of what a submission costs."""
+
+    def request(self) -> dict[str, Any]:
+        """The question as the program inside gets it; says nothing of what is expected."""
+        base: dict[str, Any] = {"id": self.id, "function": self.function, "modes": self.modes}
+        if self.block is not None:
+            b = self.block
+            base["input_shape"] = [b.size, b.size, b.channels]
+            base["keywords"] = {
+                "num_layers": b.num_layers,
+                "growth_rate": b.growth_rate,
+                "bottleneck": b.bottleneck,
+            }
+        elif self.transition is not None:
+            t = self.transition
+            base["input_shape"] = [t.size, t.size, t.channels]
+            base["keywords"] = {"compression": t.compression}
+        elif self.network is not None:
+            n = self.network
+            base["keywords"] = {
+                "depth": n.depth,
+                "growth_rate": n.growth_rate,
+                "compression": n.compression,
+                "bottleneck": n.bottleneck,
+                "num_classes": n.num_classes,
+                "input_shape": [n.size, n.size, 3],
+            }
+        if self.dropout_rate:
+            base["keywords"]["dropout_rate"] = self.dropout_rate
+        return base
+
+    def words(self) -> str:
+        """The arguments as a message names them."""
+        keywords = self.request()["keywords"]
+        parts = [f"{name}={value}" for name, value in keywords.items()]
+        if self.block is not None or self.transition is not None:
+            parts.insert(0, "x of shape " + str(tuple(self.request()["input_shape"])))
+        return ", ".join(parts)
+
+
+def public_probes(probes: Probes) -> list[Probe]:
+    """The configurations that assignment.toml names."""
+    found = [
+        Probe(
+            id=f"block-{i}",
+            function="dense_block",
+            hidden=False,
+            block=b,
+            modes=MODES if i == 0 else MODES[:2],
+        )
+        for i, b in enumerate(probes.blocks)
+    ]
+    found += [
+        Probe(
+            id=f"transition-{i}",
+            function="transition",
+            hidden=False,
+            transition=t,
+            modes=MODES[: 2 if i == 0 else 1],
+        )
+        for i, t in enumerate(probes.transitions)
+    ]
+    found += [
+        Probe(
+            id=f"network-{i}",
+            function="build_densenet",
+            hidden=False,
+            network=n,
+            modes=MODES[: 2 if i == 0 else 1],
+        )
+        for i, n in enumerate(probes.networks)
+    ]
+    return found
+
+
+def hidden_probes(probes: Probes, seed: bytes) -> list[Probe]:
+    """Configurations drawn from a seed, as many as assignment.toml asks for.
+
+    Args:
+        probes: How many of each kind.
+        seed: HMAC(course key, sha256 of the submission).
+    """
+    draw = random.Random(int.from_bytes(seed, "big"))
+    found = [
+        Probe(
+            id=f"hidden-block-{i}",
+            function="dense_block",
+            hidden=True,
+            block=_block(draw, i % 2 == 0),
+            dropout_rate=0.2 if i == 0 else 0.0,
+        )  # fmt: skip
+        for i in range(probes.hidden.blocks)
+    ]
+    found += [
+        Probe(
+            id=f"hidden-transition-{i}",
+            function="transition",
+            hidden=True,
+            transition=_transition(draw, i == 0),
+        )
+        for i in range(probes.hidden.transitions)
+    ]
+    found += [
+        Probe(id=f"hidden-network-{i}", function="build_densenet", hidden=True, network=_network(draw, i % 2 == 0),
+            dropout_rate=0.2 if i == 0 else 0.0,
+        )
+        for i in range(probes.hidden.networks)
+    ]  # fmt: skip
+    return found
+
+
+def _block(draw: random.Random, bottleneck: bool) -> BlockProbe:
+    return BlockProbe(
+        channels=draw.randrange(7, 30),
+        num_layers=draw.randrange(2, 4),
+        growth_rate=draw.choice([3, 5, 6, 7, 9, 10, 11]),
+        bottleneck=bottleneck,
+        size=draw.choice([4, 6]),
+    )
+
+
+def _transition(draw: random.Random, uneven: bool) -> TransitionProbe:
+    compression = draw.choice([0.3, 0.4, 0.6, 0.7, 0.8]) if uneven else 0.5
+    return TransitionProbe(
+        channels=_telling(draw, compression), compression=compression, size=draw.choice([4, 6])
+    )
+
+
+def _telling(draw: random.Random, compression: float) -> int:
+    """A width where the floor differs from rounding, and no binary fraction blurs it."""
+    while True:
+        channels = draw.randrange(15, 60)
+        floor = paper.compressed(channels, compression)
+        exact = compression * channels
+        if (
+            round(exact) != floor
+            and paper.compressed_in_floating_point(channels, compression) == floor
+        ):
+            return channels
+
+
+def _network(draw: random.Random, bottleneck: bool) -> NetworkProbe:
+    return NetworkProbe(
+        depth=16 if bottleneck else 10,
+        growth_rate=draw.choice([3, 5, 7, 9]),
+        compression=draw.choice([0.3, 0.4, 0.6, 0.7]) if bottleneck else draw.choice([0.7, 1.0]),
+        bottleneck=bottleneck,
+        num_classes=draw.choice([3, 5, 7, 12]),
+        size=draw.choice([16, 24]),
+    )

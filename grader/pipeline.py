@@ -1,0 +1,523 @@
+"""From a path to a grade, in two halves: `collect_run` has all the effects, `assess` has none.
+
+`collect_run` takes the submission in, runs the sandbox, measures the accuracy, and leaves a run
+directory of plain data. `assess` reads such a directory and gives the grade, so a finished run is
+graded again (`regrade`) without starting anything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+import grader
+from grader.assignment import Assignment, load_assignment
+from grader.checks import CHECKS, run_checks
+from grader.domain import (
+    Evaluation,
+    Grade,
+    Isolation,
+    Limits,
+    Provenance,
+    Record,
+    Run,
+    RunStatus,
+    Submission,
+    SubmissionRef,
+)
+from grader.errors import Cause, InfrastructureError, StageFailed, SubmissionRejected, UsageError
+from grader.graph.evidence import Evidence, assemble
+from grader.graph.probes import Probe, hidden_probes, public_probes
+from grader.sandbox.contract import Sandbox, Stage, StageResult
+from grader.scoring.accuracy import ACCURACY
+from grader.scoring.deadline import apply_deadline
+from grader.scoring.extensions import load_extensions
+from grader.scoring.grade import make_grade, reference_to, ungraded
+
+RUN_FILE = "run.json"
+SUBMISSION_FILE = "submission.json"
+EVALUATION_FILE = "evaluation.json"
+INPUT_SHAPE = (32, 32, 3)
+"""CIFAR-10."""
+SAMPLE_SEED = 20160825
+"""Draws the random images on which student's and rebuilt network must agree."""
+
+KNOWN_CHECKS = frozenset({c.name for c in CHECKS} | {ACCURACY})
+"""What a rubric has to name."""
+
+
+@dataclass(frozen=True)
+class GradeOptions:
+    """What the command line asks for.
+
+    Attributes:
+        assignment_dir: Folder of assignment.toml.
+        results_dir: Where run directories and the ledger live.
+        submitted_at: When it was received, if the command line says so.
+        student_id: Whose it is, if the command line says so.
+        evaluate: Whether to measure the accuracy.
+        retrain: Whether to train here instead of taking the student's weights.
+        sandbox: "auto", "docker", "jail" or "process".
+        jobs: Submissions at the same time.
+        data: Folder with CIFAR-10.
+    """
+
+    assignment_dir: Path
+    results_dir: Path = Path("results")
+    submitted_at: datetime | None = None
+    student_id: str | None = None
+    evaluate: bool = True
+    retrain: bool = False
+    sandbox: Any = "auto"
+    jobs: int = 1
+    data: Path | None = None
+
+
+class FrameFile(Record):
+    """One frame of a run as it lies on disk."""
+
+    name: str
+    file: str
+    """Our own name, below the run directory."""
+
+
+class RunRecord(Record):
+    """run.json: how the stage ended, what was asked, where the frames lie."""
+
+    run: Run
+    probes: tuple[Probe, ...]
+    probe_seed_id: str | None
+    json_frames: tuple[FrameFile, ...]
+    binary_frames: tuple[FrameFile, ...]
+
+
+class EvaluationRecord(Record):
+    """evaluation.json: the measured accuracy, or why there is none."""
+
+    evaluation: Evaluation | None = None
+    note: str | None = None
+    cause: Cause | None = None
+    review: str | None = None
+
+
+@dataclass(frozen=True)
+class Course:
+    """What is the same for all submissions of one command.
+
+    Attributes:
+        assignment: Rubric, deadline, probes, limits.
+        extensions: Student id → own due time.
+        options: The command line.
+        key: The course key; None where only public probes are asked.
+        sandbox: Where student code runs.
+    """
+
+    assignment: Assignment
+    extensions: Mapping[str, datetime]
+    options: GradeOptions
+    key: Any
+    sandbox: Sandbox
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+# --- the commands --------------------------------------------------------------------------
+
+
+def grade_paths(
+    paths: Sequence[Path], options: GradeOptions, on_grade: Callable[[Grade], None]
+) -> list[Grade]:
+    """Grade zips, folders, and folders of them; one bad submission never stops the rest.
+
+    Args:
+        paths: What the command line names.
+        options: What it asks for.
+        on_grade: Called with each grade when it is made.
+
+    Returns:
+        The grades in the order of the submissions.
+
+    Raises:
+        UsageError: A path, the assignment or an option is wrong.
+        InfrastructureError: Nothing can be graded on this machine as asked.
+    """
+    from grader.intake import discover
+    from grader.ledger import Ledger, load_or_create_key, sweep
+    from grader.sandbox import open_sandbox
+
+    assignment = load_assignment(options.assignment_dir, KNOWN_CHECKS)
+    items = discover(paths)
+    key = load_or_create_key()
+    ledger = Ledger(options.results_dir, key)
+    sweep(options.results_dir)
+    sandbox = open_sandbox(options.sandbox, warm=len(items) > 1)
+    course = Course(assignment, load_extensions(assignment), options, key, sandbox)
+
+    def one(path: Path) -> Grade:
+        grade = grade_one(path, course)
+        with course.lock:
+            ledger.write_grade(grade)
+            on_grade(grade)
+        return grade
+
+    try:
+        with ThreadPoolExecutor(max_workers=options.jobs) as pool:
+            return list(pool.map(one, items))
+    finally:
+        sandbox.close()
+
+
+def grade_one(path: Path, course: Course) -> Grade:
+    """Grade one submission; whatever happens to it becomes a grade.
+
+    Args:
+        path: The zip or folder.
+        course: Assignment, key, sandbox.
+    """
+    try:
+        run_dir = collect_run(path, course)
+        return assess(run_dir, course.assignment, course.extensions)
+    except (SubmissionRejected, InfrastructureError) as error:
+        return _ungraded(error, path, course)
+    except StageFailed as error:
+        return _ungraded(SubmissionRejected(error.cause, error.message), path, course)
+    except UsageError:
+        raise
+    except Exception as error:  # a grader bug withholds one grade and lets the class go on
+        problem = InfrastructureError(
+            Cause.INFRA_GRADER_BUG, f"{type(error).__name__}: {error}", "Report this as a bug."
+        )
+        _keep_traceback(course, path, error)
+        return _ungraded(problem, path, course)
+
+
+def regrade(run_dir: Path, options: GradeOptions) -> Grade:
+    """The grade of a finished run, from disk; no student code runs.
+
+    Args:
+        run_dir: A run directory.
+        options: assignment_dir; submitted_at to move the receipt; evaluate to measure anew.
+
+    Raises:
+        UsageError: It is no run directory.
+    """
+    assignment = load_assignment(options.assignment_dir, KNOWN_CHECKS)
+    if not (run_dir / RUN_FILE).is_file():
+        raise UsageError(f"{run_dir}: expected a run directory with {RUN_FILE}.")
+    if options.submitted_at is not None:
+        _receive(run_dir, options.submitted_at)
+    if options.evaluate:
+        _evaluate(run_dir, assignment, options)
+    return assess(run_dir, assignment, load_extensions(assignment))
+
+
+def check_folder(folder: Path, options: GradeOptions) -> Grade:
+    """What can be known on a laptop: everything but hidden probes, accuracy and deadline.
+
+    Args:
+        folder: With densenet.py or densenet.ipynb.
+        options: assignment_dir and sandbox.
+    """
+    from grader.sandbox import open_sandbox
+
+    assignment = load_assignment(options.assignment_dir, KNOWN_CHECKS)
+    sandbox = open_sandbox(options.sandbox)
+    with tempfile.TemporaryDirectory(prefix="grade-check-") as scratch:
+        own = GradeOptions(
+            assignment_dir=options.assignment_dir,
+            results_dir=Path(scratch),
+            evaluate=False,
+            sandbox=options.sandbox,
+        )
+        course = Course(assignment, {}, own, None, sandbox)
+        try:
+            return grade_one(folder, course)
+        finally:
+            sandbox.close()
+
+
+# --- collect: effects ----------------------------------------------------------------------
+
+
+def collect_run(path: Path, course: Course) -> Path:
+    """Take one submission in, run what must run, and leave a finished run directory.
+
+    A run that is there already is used again: the same command after an interrupt goes on.
+
+    Returns:
+        The run directory.
+
+    Raises:
+        SubmissionRejected: There is nothing to grade.
+        InfrastructureError: The machine failed; nothing was kept.
+    """
+    from grader.intake import collect
+    from grader.ledger import filling, run_directory, write_atomically
+
+    assignment, options = course.assignment, course.options
+    zone = assignment.deadline.zone_info
+    with tempfile.TemporaryDirectory(prefix="grade-intake-") as scratch:
+        tree = Path(scratch) / "submission"
+        submission = collect(path, tree, student_id=options.student_id, zone=zone)
+        submission = _received(submission, options, checking=course.key is None)
+        run_dir = run_directory(
+            options.results_dir,
+            submission.sha256,
+            submission.student_id,
+            assignment.sha256,
+            course.key.id if course.key is not None else "public",
+            course.sandbox.isolation,
+            _inside_digest(),
+        )
+        if not (run_dir / RUN_FILE).is_file():
+            probes = _probes(submission, course)
+            result = _trace(submission, tree, probes, course)
+            with filling(run_dir) as partial:
+                _write_run(partial, result, probes, course)
+        described = submission.model_copy(update={"root": ""})
+        write_atomically(run_dir / SUBMISSION_FILE, _bytes(described))
+    if options.evaluate:
+        _evaluate(run_dir, assignment, options)
+    elif not (run_dir / EVALUATION_FILE).is_file():
+        note = (
+            "accuracy is measured when the submission is graded"
+            if course.key is None
+            else "the evaluation was switched off (--no-evaluation)"
+        )
+        write_atomically(run_dir / EVALUATION_FILE, _bytes(EvaluationRecord(note=note)))
+    return run_dir
+
+
+def _received(submission: Submission, options: GradeOptions, *, checking: bool) -> Submission:
+    if checking:
+        return submission.model_copy(update={"received_at": None, "received_from": None})
+    if options.submitted_at is None:
+        return submission
+    return submission.model_copy(
+        update={"received_at": options.submitted_at, "received_from": "argument"}
+    )
+
+
+def _probes(submission: Submission, course: Course) -> list[Probe]:
+    probes = public_probes(course.assignment.probes)
+    if course.key is not None:
+        seed = course.key.derive(submission.sha256, "probes")
+        probes += hidden_probes(course.assignment.probes, seed)
+    return probes
+
+
+def _trace(
+    submission: Submission, tree: Path, probes: list[Probe], course: Course
+) -> StageResult:
+    limits: Limits = course.assignment.limits
+    request = {
+        "module": "densenet",
+        "probes": [p.request() for p in probes],
+        "model": {
+            "input_shape": list(INPUT_SHAPE),
+            "modes": ["inference", "training"],
+            "seed": SAMPLE_SEED,
+            "weights": submission.weights,
+        },
+    }
+    return course.sandbox.run(Stage("trace", tree, request, limits))
+
+
+def _write_run(partial: Path, result: StageResult, probes: list[Probe], course: Course) -> None:
+    """The frames under names of our own, then run.json, which makes the run complete."""
+    written: dict[str, tuple[FrameFile, ...]] = {}
+    for kind, frames, suffix in (
+        ("json_frames", result.json_frames, "json"),
+        ("binary_frames", result.binary_frames, "bin"),
+    ):
+        files = []
+        for number, (name, payload) in enumerate(frames.items()):
+            file = f"frame-{number:03}.{suffix}"
+            (partial / file).write_bytes(payload)
+            files.append(FrameFile(name=name, file=file))
+        written[kind] = tuple(files)
+    record = RunRecord(
+        run=result.run,
+        probes=tuple(probes),
+        probe_seed_id=course.key.id if course.key is not None else None,
+        json_frames=written["json_frames"],
+        binary_frames=written["binary_frames"],
+    )
+    (partial / RUN_FILE).write_bytes(_bytes(record))
+
+
+def _inside_digest() -> str:
+    """Changes with the program that runs inside, so that no run outlives what made it."""
+    folder = Path(__file__).parent / "inside"
+    content = b"".join(f.read_bytes() for f in sorted(folder.glob("*.py")))
+    return hashlib.sha256(content).hexdigest()
+
+
+def _receive(run_dir: Path, moment: datetime) -> None:
+    from grader.ledger import write_atomically
+
+    submission = _read(run_dir / SUBMISSION_FILE, Submission)
+    moved = submission.model_copy(update={"received_at": moment, "received_from": "argument"})
+    write_atomically(run_dir / SUBMISSION_FILE, _bytes(moved))
+
+
+def _evaluate(run_dir: Path, assignment: Assignment, options: GradeOptions) -> None:
+    """Measure the accuracy of a finished run and leave evaluation.json."""
+    from grader.engine.accuracy import measure
+    from grader.ledger import write_atomically
+
+    record = _read(run_dir / RUN_FILE, RunRecord)
+    frames = {f.name: (run_dir / f.file).read_bytes() for f in record.binary_frames}
+    outcome = measure(
+        _evidence(run_dir, record),
+        frames,
+        assignment,
+        folder=options.data,
+        scratch=run_dir,
+        retrain=options.retrain,
+    )
+    write_atomically(run_dir / EVALUATION_FILE, _bytes(EvaluationRecord(**outcome)))
+
+
+# --- assess: none --------------------------------------------------------------------------
+
+
+def assess(run_dir: Path, assignment: Assignment, extensions: Mapping[str, datetime]) -> Grade:
+    """The grade of a finished run; reads its directory and nothing else.
+
+    Args:
+        run_dir: The run directory.
+        assignment: Rubric, deadline, threshold.
+        extensions: Student id → own due time.
+    """
+    record = _read(run_dir / RUN_FILE, RunRecord)
+    submission = _read(run_dir / SUBMISSION_FILE, Submission)
+    evaluated = (
+        _read(run_dir / EVALUATION_FILE, EvaluationRecord)
+        if (run_dir / EVALUATION_FILE).is_file()
+        else EvaluationRecord(note="no evaluation was made")
+    )
+    evidence = _evidence(run_dir, record)
+    failed = record.run.status is RunStatus.FAILED
+    return make_grade(
+        assignment,
+        submission,
+        run_checks(CHECKS, evidence),
+        deadline=apply_deadline(
+            assignment,
+            submission.student_id,
+            submission.received_at,
+            submission.received_from,
+            extensions,
+        ),
+        provenance=_provenance(assignment, record.probe_seed_id),
+        isolation=record.run.isolation,
+        evaluation=evaluated.evaluation,
+        evaluation_note=evaluated.note,
+        evaluation_cause=evaluated.cause,
+        cause=record.run.cause if failed else None,
+        message=record.run.message if failed else None,
+        review=evaluated.review,
+    )
+
+
+def _evidence(run_dir: Path, record: RunRecord) -> Evidence:
+    return assemble(
+        {f.name: (run_dir / f.file).read_bytes() for f in record.json_frames},
+        {
+            f.name: (run_dir / f.file).read_bytes()
+            for f in record.binary_frames
+            if f.name.startswith("constants:")
+        },
+        list(record.probes),
+        record.run.cause,
+        record.run.message,
+    )
+
+
+def _provenance(assignment: Assignment, probe_seed_id: str | None) -> Provenance:
+    return Provenance(
+        grader=grader.__version__,
+        assignment_sha256=assignment.sha256,
+        tensorflow=_version("tensorflow") or _version("tensorflow-cpu"),
+        keras=_version("keras"),
+        probe_seed_id=probe_seed_id,
+    )
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _ungraded(
+    error: SubmissionRejected | InfrastructureError, path: Path, course: Course
+) -> Grade:
+    from grader.intake.names import identify, safe_id
+
+    assignment, options = course.assignment, course.options
+    identity = identify(path, assignment.deadline.zone_info)
+    student = safe_id(options.student_id) if options.student_id else identity.student_id
+    moment, told_by = options.submitted_at, "argument"
+    if moment is None:
+        moment, told_by = identity.received_at, identity.received_from
+    return ungraded(
+        error,
+        assignment=assignment,
+        student_id=student,
+        submission=_reference(path, moment, told_by if moment is not None else None),
+        provenance=_provenance(assignment, course.key.id if course.key is not None else None),
+    )
+
+
+def _reference(path: Path, moment: datetime | None, told_by: Any) -> SubmissionRef:
+    from grader.intake.refusal import shown
+
+    digest = None
+    if path.is_file() and path.stat().st_size <= 2**30:
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return SubmissionRef(
+        source=shown(path.name), sha256=digest, received_at=moment, received_from=told_by
+    )
+
+
+def _keep_traceback(course: Course, path: Path, error: Exception) -> None:
+    """A grader bug's traceback, for whoever mends it, beside the results."""
+    import traceback
+
+    with course.lock:
+        folder = course.options.results_dir
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "grader-errors.log").open("a", encoding="utf-8") as log:
+            log.write(f"--- {path.name!r}\n{''.join(traceback.format_exception(error))}\n")
+
+
+def _bytes(record: Record) -> bytes:
+    return record.model_dump_json(indent=1).encode()
+
+
+def _read(path: Path, kind: type[Any]) -> Any:
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError, json.JSONDecodeError) as error:
+        raise InfrastructureError(
+            Cause.INFRA_DISK,
+            f"{path.name} of the run directory cannot be read: {error}",
+            "Delete the run directory and grade the submission again.",
+        ) from error
+
+
+__all__ = ["GradeOptions", "check_folder", "grade_paths", "reference_to", "regrade"]
