@@ -154,8 +154,10 @@ PROVIDERS: dict[str, Callable[[Path], Sandbox]] = {
     "docker-warm": lambda _: docker_sandbox(warm=True),
 }
 ISOLATING = [name for name in PROVIDERS if not name.startswith("process")]
-MAY_NOT_SKIP = os.environ.get("GRADER_TEST_REQUIRE", "").split(",")
-"""Providers that must be there, as in CI: "jail,docker"."""
+MAY_NOT_SKIP = [
+    kind for kind in ("jail", "docker") if os.environ.get(f"GRADER_REQUIRE_{kind.upper()}")
+]
+"""Providers that must be there: set GRADER_REQUIRE_DOCKER=1, GRADER_REQUIRE_JAIL=1, as CI does."""
 _open: dict[str, Range] = {}
 
 

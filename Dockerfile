@@ -1,0 +1,54 @@
+# The grader's image: a GPU server's whole installation, and the container that student code runs in.
+#
+#   docker build -t densenet-grader:0.1.0 .
+#   docker build -t densenet-grader:0.1.0-gpu --build-arg EXTRA=gpu .
+#   docker run --rm --gpus all -v "$PWD:/work" densenet-grader:0.1.0-gpu submission.zip
+#
+# BASE is any Debian-like image with Python 3.11 to 3.13 and pip. Nothing but pip is used.
+ARG BASE=python:3.11-slim
+
+FROM ${BASE} AS wheel
+COPY locks/dev.txt /src/locks/dev.txt
+# The build backend, by hash: what `uv lock` chose for the extra dev.
+RUN python -c "import re, sys; lock = open('/src/locks/dev.txt').read(); \
+      print(*(re.search(rf'(?ms)^{name}==.*?[^\\\\]$', lock)[0] for name in sys.argv[1:]), sep='\n')" \
+      hatchling packaging pathspec pluggy tomlkit trove-classifiers > /build.txt \
+ && python -m pip install --quiet --no-cache-dir --disable-pip-version-check --root-user-action ignore \
+      --require-hashes --only-binary :all: -r /build.txt
+COPY pyproject.toml README.md LICENSE CHANGELOG.md /src/
+COPY grader /src/grader
+COPY assignment /src/assignment
+COPY student_template /src/student_template
+COPY reference_solution /src/reference_solution
+RUN python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir /dist /src
+
+FROM ${BASE}
+ARG EXTRA=cpu
+ARG REVISION=unknown
+ARG VERSION=0.1.0
+COPY locks/${EXTRA}.txt /tmp/locks.txt
+RUN python -m pip install --quiet --no-cache-dir --disable-pip-version-check --root-user-action ignore \
+      --require-hashes --only-binary :all: -r /tmp/locks.txt
+COPY --from=wheel /dist /tmp/dist
+# Student code can read all of this image: the reference solution is not for it.
+RUN python -m pip install --quiet --no-cache-dir --disable-pip-version-check --root-user-action ignore \
+      --no-deps --no-index /tmp/dist/*.whl \
+ && python -c "import grader, os, shutil; \
+      shutil.rmtree(os.path.join(os.path.dirname(grader.__file__), '_data/reference_solution')); \
+      os.mkdir('/cache'); os.chmod('/cache', 0o1777)"
+COPY grader/inside /opt/grader/inside
+LABEL org.opencontainers.image.title="densenet-grader" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.licenses="MIT"
+# Kernels that XLA and the driver compile are kept in /cache: mount a volume there to keep them
+# from one container to the next.
+ENV HOME=/tmp \
+    KERAS_HOME=/cache/keras \
+    CUDA_CACHE_PATH=/cache/cuda \
+    TF_CPP_MIN_LOG_LEVEL=2 \
+    PYTHONDONTWRITEBYTECODE=1
+WORKDIR /work
+USER 65532:65532
+ENTRYPOINT ["grade"]
+CMD ["--help"]
