@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 
-spec = importlib.util.spec_from_file_location("tracing", Path(__file__).parent / "tracing.py")
-tracing = importlib.util.module_from_spec(spec)
-sys.modules["tracing"] = tracing
-spec.loader.exec_module(tracing)
+if "tracing" not in sys.modules:
+    spec = importlib.util.spec_from_file_location("tracing", Path(__file__).parent / "tracing.py")
+    sys.modules["tracing"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules["tracing"])
 
 
 @pytest.fixture(scope="session")
 def small_dense_net():
     """A small DenseNet, traced once for all tests."""
+    import tracing
+
     return tracing.trace_model(lambda: tracing.dense_net(), lambda images: images / 255)

@@ -1,0 +1,307 @@
+"""Measures the accuracy of a submitted network on the test images: timed, counted, judged.
+
+Property protected: the accuracy is that of the network that was read, with the weights that came
+out of the sandbox, counted by this process; labels never leave it. A machine that fails is an
+InfrastructureError and never a low score.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+import grader
+from grader.domain import Evaluation
+from grader.engine import measure
+from grader.engine.data import CLASS_NAMES, Cifar10
+from grader.engine.measure import Job, Measured, Runtime
+from grader.engine.plan import Plan
+from grader.engine.rule import is_met, wilson_interval
+from grader.errors import Cause, InfrastructureError
+
+START_S = 180.0
+"""Allowed for starting Python, importing and compiling; not charged to the student."""
+OVERTIME = 2.0
+"""The evaluation goes on to so many times its budget, so that the report can say by how much."""
+BATCH: dict[str, int] = {"openvino": 8, "tensorflow": 32, "xla": 32, "jax": 32}
+"""Measured on two cores: benchmarks/results/. Larger ones leave the cache."""
+GPU_BATCH = 500
+MAX_BATCH_BYTES = 2**28
+"""The largest map of one batch."""
+
+
+def runtimes(backend: str = "auto") -> tuple[Runtime, ...]:
+    """The runtimes to try, the first that works wins.
+
+    Args:
+        backend: "auto", or one by name: "openvino", "tensorflow", "xla" or "jax".
+    """
+    if backend != "auto":
+        return (_runtime(backend),)
+    from grader.engine.runner_openvino import available
+
+    return ("openvino", "tensorflow") if available() else ("tensorflow",)
+
+
+def _runtime(name: str) -> Runtime:
+    known: dict[str, Runtime] = {
+        "openvino": "openvino", "tensorflow": "tensorflow", "xla": "xla", "jax": "jax"
+    }  # fmt: skip
+    if name not in known:
+        raise ValueError(f"backend: expected one of {', '.join(known)}. Received: {name!r}.")
+    return known[name]
+
+
+def batch_for(plan: Plan, runtime: Runtime, gpu: bool = False) -> int:
+    """Images in one call: the fastest measured, fewer where maps are very large."""
+    largest = max(math.prod(i.shape) for i in plan.instructions)
+    room = max(1, MAX_BATCH_BYTES // (4 * largest))
+    return min(GPU_BATCH if gpu else BATCH[runtime], room)
+
+
+def evaluate_in_child(
+    plan: Plan,
+    data: Cifar10,
+    *,
+    threshold: float,
+    time_budget_s: float,
+    backend: str = "auto",
+    folder: Path | None = None,
+    gpu: str | None = None,
+    images: int | None = None,
+    threads: int | None = None,
+) -> Evaluation:
+    """Measure a plan's accuracy on the test images, in a process of its own.
+
+    Args:
+        plan: The network with its weights, by `make_plan`.
+        data: Its test images are shown; its labels stay here.
+        threshold: Accuracy that must be exceeded.
+        time_budget_s: Seconds that the computation itself may take.
+        backend: See `runtimes`.
+        folder: Where the exchange with the child is kept; None for a temporary folder.
+        gpu: UUID of a leased GPU; None keeps to the CPU.
+        images: Only the first so many test images; None for all.
+        threads: Threads of the runtime; None for one a core.
+
+    Raises:
+        InfrastructureError: The child failed for reasons of this machine.
+    """
+    shown = data.test_images[:images]
+    labels, measured = predict_in_child(
+        plan,
+        {"test": shown},
+        stop_after_s=OVERTIME * time_budget_s,
+        backend=backend if gpu is None or backend != "auto" else "tensorflow",
+        folder=folder,
+        gpu=gpu,
+        threads=threads,
+    )
+    return judge(
+        labels["test"],
+        data.test_labels[: len(labels["test"])],
+        measured,
+        data,
+        threshold=threshold,
+        time_budget_s=time_budget_s,
+        more={"multiplications_per_image": plan.multiplications, "asked": len(shown)},
+    )
+
+
+def judge(
+    predicted: NDArray[np.int64],
+    labels: NDArray[np.int64],
+    measured: Measured,
+    data: Cifar10,
+    *,
+    threshold: float,
+    time_budget_s: float,
+    more: dict[str, Any],
+) -> Evaluation:
+    """Count the images right and apply the rule.
+
+    Args:
+        predicted: One label an image, (N,); `NOT_A_NUMBER` is never right.
+        labels: The true ones, (N,), 0..9.
+        measured: What the child said of itself.
+        data: For the name of the data set.
+        threshold: Accuracy that must be exceeded.
+        time_budget_s: Seconds that were allowed.
+        more: Further details.
+    """
+    confusion = np.zeros((len(CLASS_NAMES), len(CLASS_NAMES)), np.int64)
+    known = (predicted >= 0) & (predicted < len(CLASS_NAMES))
+    np.add.at(confusion, (labels[known], predicted[known]), 1)
+    correct, images = int(np.trace(confusion)), len(labels)
+    seconds = measured.times["evaluation_s"]
+    whole = images == more.get("asked", images)
+    met = is_met(correct / images, threshold, seconds, time_budget_s) and whole
+    return Evaluation(
+        mode="weights",
+        accuracy=correct / images,
+        interval_95=wilson_interval(correct, images),
+        images=images,
+        correct=correct,
+        threshold=threshold,
+        met=met,
+        wall_time_s=seconds,
+        time_budget_s=time_budget_s,
+        device=f"{processor() if measured.device == 'CPU' else measured.device}"
+        f", {measured.version}",
+        dataset=data.dataset,
+        details={
+            "classes": list(CLASS_NAMES),
+            "confusion": confusion.tolist(),
+            "no_answer": int(images - known.sum()),
+            "images_per_s": images / seconds if seconds > 0 else None,
+            "runtime": measured.runtime,
+            "batch": measured.batch,
+            "times": measured.times,
+            **more,
+        },
+    )
+
+
+def predict_in_child(
+    plan: Plan,
+    sets: dict[str, NDArray[np.uint8]],
+    *,
+    stop_after_s: float,
+    backend: str = "auto",
+    folder: Path | None = None,
+    gpu: str | None = None,
+    threads: int | None = None,
+) -> tuple[dict[str, NDArray[np.int64]], Measured]:
+    """Labels for image sets, from the first runtime that can run the plan.
+
+    Args:
+        plan: The network with its weights.
+        sets: Images (N, H, W, C) uint8 by name; the first set is the timed one.
+        stop_after_s: Seconds of computation after which the first set is left unfinished.
+        backend: See `runtimes`.
+        folder: Kept where it is given, else temporary.
+        gpu: UUID of a leased GPU.
+        threads: Threads of the runtime; None for one a core.
+
+    Raises:
+        InfrastructureError: INFRA_TENSORFLOW, INFRA_MEMORY or INFRA_GPU; none could.
+    """
+    place = folder or Path(tempfile.mkdtemp(prefix="grade-evaluation-"))
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        plan.save(place / measure.PLAN)
+        for name, images in sets.items():
+            np.save(place / f"images-{name}.npy", images)
+        problem: InfrastructureError | None = None
+        for runtime in runtimes(backend):
+            job = Job(
+                runtime=runtime,
+                batch=batch_for(plan, runtime, gpu is not None),
+                threads=threads,
+                sets=tuple(sets),
+                stop_after_s=stop_after_s,
+            )
+            try:
+                return _ask_child(place, job, gpu)
+            except InfrastructureError as error:
+                problem = error
+        assert problem is not None
+        raise problem
+    except OSError as error:
+        raise InfrastructureError(
+            Cause.INFRA_DISK, f"the evaluation could not write its files: {error}"
+        ) from error
+    finally:
+        for name in sets:
+            (place / f"images-{name}.npy").unlink(missing_ok=True)
+        if folder is None:
+            shutil.rmtree(place, ignore_errors=True)
+
+
+def _ask_child(
+    place: Path, job: Job, gpu: str | None
+) -> tuple[dict[str, NDArray[np.int64]], Measured]:
+    (place / measure.RESULT).unlink(missing_ok=True)
+    (place / measure.JOB).write_text(job.model_dump_json(), encoding="utf-8")
+    command = [sys.executable, "-P", "-m", "grader.engine.measure", str(place)]
+    try:
+        ended = subprocess.run(
+            command,
+            env=child_environment(job.runtime, gpu),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            timeout=START_S + 3 * job.stop_after_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise InfrastructureError(
+            Cause.INFRA_GPU if gpu else Cause.INFRA_TENSORFLOW,
+            f"the evaluation with {job.runtime} hung and was ended after {error.timeout:.0f} s",
+            "Run it again when the machine is less busy.",
+        ) from error
+    if not (place / measure.RESULT).is_file():
+        raise _crashed(job, ended.returncode, ended.stderr, gpu)
+    try:
+        measured = Measured.model_validate_json((place / measure.RESULT).read_bytes())
+        labels = {
+            name: np.load(place / f"labels-{name}.npy", allow_pickle=False) for name in job.sets
+        }
+    except (ValidationError, ValueError, OSError) as error:
+        raise InfrastructureError(
+            Cause.INFRA_GRADER_BUG, f"the evaluation's result cannot be read: {error}"
+        ) from error
+    return labels, measured
+
+
+def child_environment(runtime: str, gpu: str | None) -> dict[str, str]:
+    """The environment of a child that computes: this one, with the backend and device chosen."""
+    return {
+        **os.environ,
+        # -P keeps the working folder off the path; this puts the grader itself on it.
+        "PYTHONPATH": str(Path(grader.__file__).parents[1]),
+        "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2"),
+        "KERAS_BACKEND": "jax" if runtime == "jax" else "tensorflow",
+        "CUDA_VISIBLE_DEVICES": gpu or "",
+    }
+
+
+def _crashed(job: Job, status: int, stderr: bytes, gpu: str | None) -> InfrastructureError:
+    tail = stderr.decode("utf-8", "replace").strip()[-600:]
+    if status in (measure.MEMORY_STATUS, -signal.SIGKILL):
+        return InfrastructureError(
+            Cause.INFRA_MEMORY,
+            f"the evaluation with {job.runtime} ran out of memory at {job.batch} images a step."
+            f" {tail}",
+            "Free memory on this machine, and run it again.",
+        )
+    return InfrastructureError(
+        Cause.INFRA_GPU if gpu else Cause.INFRA_TENSORFLOW,
+        f"the evaluation with {job.runtime} ended with status {status}. {tail}",
+        "Run grade doctor, then grade again.",
+    )
+
+
+def processor() -> str:
+    """The processor's name and the cores this process may use."""
+    name = "CPU"
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        name = next(
+            line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")
+        )
+    except (OSError, StopIteration):
+        pass
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{name}, {cores} core{'s' if cores != 1 else ''}"

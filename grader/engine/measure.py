@@ -1,0 +1,195 @@
+"""The child process that runs a plan on images and times it: `python -m grader.engine.measure DIR`.
+
+Property protected: what happens here (an abort inside a runtime, memory that runs out, a driver
+that hangs) ends this process and nothing else. It sees images and a plan; no label, no student, no
+file but those of its folder. What it found is in place, whole, before it ends.
+
+    DIR/plan.npz, DIR/job.json, DIR/images-NAME.npy    →    DIR/labels-NAME.npy, DIR/result.json
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grader.domain import Record
+from grader.engine.plan import Plan
+
+Runtime = Literal["openvino", "tensorflow", "xla", "jax"]
+JOB, RESULT, PLAN = "job.json", "result.json", "plan.npz"
+NOT_A_NUMBER = -1
+"""The label of an image for which the network gave a NaN or an infinity: never right."""
+CHUNK = 500
+"""Images between two looks at the clock."""
+UNSUPPORTED_STATUS, MEMORY_STATUS = 64, 65
+"""Exit statuses: the runtime lacks an operation; memory ran out."""
+
+
+class Job(Record):
+    """What the child is asked for."""
+
+    runtime: Runtime
+    batch: int
+    """Images in one call."""
+    threads: int | None = None
+    """None for as many as there are cores."""
+    sets: tuple[str, ...] = ("test",)
+    """Names of the image sets; the first is the one that is timed against the budget."""
+    stop_after_s: float
+    """Seconds of computation after which the first set is left unfinished."""
+
+
+class Measured(Record):
+    """What the child found; the labels lie beside it."""
+
+    runtime: str
+    version: str
+    device: str
+    batch: int
+    threads: int | None
+    images: int
+    """Of the first set; fewer than asked for where the time was over."""
+    times: dict[str, float]
+    """Seconds: import_s, data_s, compilation_s, evaluation_s (the first set), further_s."""
+
+
+class Runner(Protocol):
+    """A compiled plan."""
+
+    version: str
+    device: str
+
+    def predict(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Answers (N, classes) for images (N, H, W, C)."""
+
+
+def open_runner(plan: Plan, job: Job) -> Runner:
+    """Compile the plan for the runtime that the job names."""
+    if job.runtime == "openvino":
+        from grader.engine.runner_openvino import OpenVinoRunner
+
+        return OpenVinoRunner(plan, job.batch, job.threads)
+    from grader.engine.runner_keras import KerasRunner
+
+    return KerasRunner(plan, job.batch, {"tensorflow": None, "xla": True}.get(job.runtime))
+
+
+def measure(plan: Plan, job: Job, sets: dict[str, NDArray[np.uint8]]) -> tuple[Measured, Any]:
+    """Run a plan on image sets.
+
+    Args:
+        plan: What to run.
+        job: How.
+        sets: Images by name, in the job's order.
+
+    Returns:
+        What was measured, and labels (N,) int64 by name of the set.
+    """
+    times: dict[str, float] = {}
+    start = time.perf_counter()
+    _import(job.runtime)
+    times["import_s"] = _lap(start)
+    start = time.perf_counter()
+    runner = open_runner(plan, job)
+    # The first call still allocates; it is no part of what a network costs.
+    first = sets[job.sets[0]]
+    runner.predict(first[: job.batch])
+    times["compilation_s"] = _lap(start)
+    labels, times["evaluation_s"] = _predict(runner, first, job)
+    found = {job.sets[0]: labels}
+    start = time.perf_counter()
+    for name in job.sets[1:]:
+        found[name] = labels_of(runner.predict(sets[name]))
+    times["further_s"] = _lap(start)
+    measured = Measured(
+        runtime=job.runtime,
+        version=runner.version,
+        device=runner.device,
+        batch=job.batch,
+        threads=job.threads,
+        images=len(labels),
+        times=times,
+    )
+    return measured, found
+
+
+def _predict(runner: Runner, images: NDArray[np.uint8], job: Job) -> tuple[NDArray[Any], float]:
+    parts: list[NDArray[Any]] = []
+    chunk = max(job.batch, CHUNK // job.batch * job.batch)
+    spent = 0.0
+    for begin in range(0, len(images), chunk):
+        start = time.perf_counter()
+        answers = runner.predict(images[begin : begin + chunk])
+        spent += _lap(start)
+        parts.append(labels_of(answers))
+        if spent > job.stop_after_s:
+            break
+    return np.concatenate(parts), spent
+
+
+def labels_of(answers: NDArray[np.float32]) -> NDArray[np.int64]:
+    """The class with the largest number; `NOT_A_NUMBER` where a number is none.
+
+    argmax would take a NaN for the largest, so that a network which gives one for class 3 would be
+    right on every image of class 3.
+    """
+    finite = np.all(np.isfinite(answers), axis=1)
+    return np.where(finite, np.argmax(answers, axis=1), NOT_A_NUMBER).astype(np.int64)
+
+
+def _lap(start: float) -> float:
+    return time.perf_counter() - start
+
+
+def _import(runtime: Runtime) -> None:
+    """Import what a runtime needs, so that it can be timed apart."""
+    if runtime == "openvino":
+        import openvino  # noqa: F401
+    else:
+        import keras
+
+        _ = keras.backend.backend()
+        if runtime != "jax":
+            import tensorflow as tf
+
+            for gpu in tf.config.list_physical_devices("GPU"):
+                tf.config.experimental.set_memory_growth(gpu, True)
+
+
+def _main(folder: Path) -> int:
+    start = time.perf_counter()
+    job = Job.model_validate_json((folder / JOB).read_bytes())
+    plan = Plan.load(folder / PLAN)
+    sets = {name: np.load(folder / f"images-{name}.npy", allow_pickle=False) for name in job.sets}
+    data_s = _lap(start)
+    try:
+        measured, labels = measure(plan, job, sets)
+    except MemoryError as error:
+        print(f"out of memory: {error}", file=sys.stderr)
+        return MEMORY_STATUS
+    # Each runtime has its own exceptions for what it lacks and for memory; names tell them apart.
+    except Exception as error:
+        print(f"{type(error).__name__}: {error}"[-2000:], file=sys.stderr)
+        kinds = {"Unsupported": UNSUPPORTED_STATUS, "ResourceExhaustedError": MEMORY_STATUS}
+        return kinds.get(type(error).__name__, 1)
+    for name, array in labels.items():
+        np.save(folder / f"labels-{name}.npy", array)
+    times = {"data_s": data_s, **measured.times}
+    text = measured.model_copy(update={"times": times}).model_dump_json()
+    draft = folder / f".{RESULT}"
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(folder / RESULT)
+    return 0
+
+
+if __name__ == "__main__":
+    status = _main(Path(sys.argv[1]))
+    sys.stderr.flush()
+    # A runtime's destructors may abort; there is nothing left that they could save.
+    os._exit(status)

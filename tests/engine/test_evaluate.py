@@ -1,0 +1,176 @@
+"""The accuracy is counted here, from labels that a child gave which never saw the true ones."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from grader.engine import evaluate as module
+from grader.engine import measure
+from grader.engine.evaluate import batch_for, evaluate_in_child, judge, predict_in_child, runtimes
+from grader.engine.measure import NOT_A_NUMBER, Measured, labels_of
+from grader.engine.plan import make_plan
+from grader.engine.runner_openvino import available
+from grader.errors import Cause, InfrastructureError
+from grader.graph.numeric import run
+
+needs_openvino = pytest.mark.skipif(not available(), reason="OpenVINO is not installed")
+MEASURED = Measured(
+    runtime="openvino",
+    version="OpenVINO 1",
+    device="CPU",
+    batch=8,
+    threads=1,
+    images=4,
+    times={"evaluation_s": 2.0},
+)
+
+
+@pytest.fixture(scope="session")
+def plan(small_dense_net):
+    return make_plan(small_dense_net.graphs["inference"], small_dense_net.values)
+
+
+def judged(data, predicted, **changes):
+    arguments = {"threshold": 0.5, "time_budget_s": 10.0, "more": {}} | changes
+    predicted = np.array(predicted, np.int64)
+    return judge(predicted, data.test_labels[: len(predicted)], MEASURED, data, **arguments)
+
+
+def own_labels(net, images):
+    """What the network itself says, computed apart from all that is tested here."""
+    return run(net.graphs["inference"], net.values, images).argmax(-1)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("backend", [pytest.param("openvino", marks=needs_openvino), "tensorflow"])
+def test_the_accuracy_is_the_networks_own_to_the_last_image(small_dense_net, plan, easy, backend):
+    own = own_labels(small_dense_net, easy.test_images)
+
+    found = evaluate_in_child(
+        plan, easy, threshold=0.05, time_budget_s=60, backend=backend, threads=1
+    )
+
+    assert found.correct == int((own == easy.test_labels).sum())
+    assert found.images == 40
+    assert found.details["runtime"] == backend
+    assert found.wall_time_s == found.details["times"]["evaluation_s"] > 0
+
+
+@pytest.mark.tensorflow
+def test_where_the_fastest_runtime_fails_the_next_one_measures(plan, easy, monkeypatch):
+    monkeypatch.setattr(module, "runtimes", lambda backend: ("jax-that-is-none", "tensorflow"))
+    monkeypatch.setitem(module.BATCH, "jax-that-is-none", 8)
+    monkeypatch.setattr(module, "Job", lambda **fields: _job(fields))
+
+    found = evaluate_in_child(plan, easy, threshold=0.05, time_budget_s=60, images=5)
+
+    assert found.details["runtime"] == "tensorflow"
+    assert found.images == 5
+
+
+def _job(fields):
+    if fields["runtime"] == "jax-that-is-none":
+        return measure.Job.model_construct(**fields)
+    return measure.Job(**fields)
+
+
+def test_an_image_answered_with_a_nan_is_never_right():
+    answers = np.zeros((3, 10), np.float32)
+    answers[0, 3] = np.nan
+    answers[1, 3] = np.inf
+    answers[2, 3] = 1
+
+    assert labels_of(answers).tolist() == [NOT_A_NUMBER, NOT_A_NUMBER, 3]
+
+
+def test_the_confusion_table_counts_each_image_once(easy):
+    found = judged(easy, [0, 1, 9, NOT_A_NUMBER])
+
+    assert found.correct == 2
+    assert found.images == 4
+    assert found.details["no_answer"] == 1
+    assert found.details["confusion"][2][9] == 1
+    assert sum(map(sum, found.details["confusion"])) == 3
+
+
+def test_exactly_the_threshold_is_not_above_it(easy):
+    assert not judged(easy, [0, 1, 9, 9]).met
+    assert judged(easy, [0, 1, 2, 9]).met
+
+
+def test_an_accuracy_past_the_budget_does_not_count(easy):
+    found = judged(easy, [0, 1, 2, 3], time_budget_s=1.9)
+
+    assert found.accuracy == 1.0
+    assert not found.met
+
+
+def test_images_that_there_was_no_time_for_leave_the_threshold_unmet(easy):
+    assert not judged(easy, [0, 1, 2, 3], more={"asked": 40}).met
+
+
+@pytest.mark.tensorflow
+def test_a_plan_that_the_child_cannot_read_is_the_graders_fault(plan, easy, tmp_path, monkeypatch):
+    monkeypatch.setattr(type(plan), "save", lambda self, path: path.write_bytes(b"none"))
+
+    with pytest.raises(InfrastructureError) as caught:
+        predict_in_child(plan, {"test": easy.test_images[:2]}, stop_after_s=9, folder=tmp_path)
+
+    assert caught.value.cause is Cause.INFRA_TENSORFLOW
+
+
+def test_a_child_that_was_killed_for_memory_is_told_from_a_crash(tmp_path, plan, monkeypatch):
+    def killed(command, **options):
+        return module.subprocess.CompletedProcess(command, -9, b"", b"")
+
+    monkeypatch.setattr(module.subprocess, "run", killed)
+
+    with pytest.raises(InfrastructureError) as caught:
+        predict_in_child(plan, {"test": np.zeros((2, 32, 32, 3), np.uint8)}, stop_after_s=1)
+
+    assert caught.value.cause is Cause.INFRA_MEMORY
+
+
+def test_a_child_that_hangs_is_ended(plan, monkeypatch):
+    def hangs(command, **options):
+        raise module.subprocess.TimeoutExpired(command, options["timeout"])
+
+    monkeypatch.setattr(module.subprocess, "run", hangs)
+
+    with pytest.raises(InfrastructureError, match="hung"):
+        predict_in_child(plan, {"test": np.zeros((2, 32, 32, 3), np.uint8)}, stop_after_s=1)
+
+
+@pytest.mark.tensorflow
+def test_nothing_of_the_exchange_is_left_but_what_a_person_may_want(plan, easy, tmp_path):
+    predict_in_child(plan, {"test": easy.test_images[:2]}, stop_after_s=9, folder=tmp_path)
+
+    names = sorted(p.name for p in tmp_path.iterdir())
+    assert names == ["job.json", "labels-test.npy", "plan.npz", "result.json"]
+    assert "label" not in json.loads((tmp_path / "job.json").read_text())
+
+
+@pytest.mark.tensorflow
+def test_when_time_is_over_the_child_stops_and_says_how_far_it_came(plan):
+    sets = {"test": np.zeros((2000, 32, 32, 3), np.uint8)}
+
+    labels, measured = predict_in_child(plan, sets, stop_after_s=1e-6)
+
+    assert (
+        len(labels["test"]) == measured.images == measure.CHUNK // measured.batch * measured.batch
+    )
+
+
+def test_a_network_with_giant_maps_is_shown_fewer_images_at_a_time(plan):
+    first = dataclasses.replace(plan.instructions[0], shape=(4096, 4096, 3))
+    giant = dataclasses.replace(plan, instructions=(first, *plan.instructions[1:]))
+
+    assert batch_for(giant, "tensorflow") == 1
+    assert batch_for(plan, "tensorflow") == module.BATCH["tensorflow"]
+
+
+def test_an_unknown_backend_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match="expected one of openvino, tensorflow"):
+        runtimes("torch")
