@@ -281,7 +281,7 @@ def check(
         sandbox = sandbox_for_own_code()
     options = _options(assignment=assignment, sandbox=sandbox, evaluate=False)
     with _Working("Checking", 1, _shown(options, quiet)) as on_grade:
-        grade = check_folder(folder, options)
+        grade = check_folder(folder.resolve(), options)
         on_grade(grade)
     _write_json([grade], json)
     return _status([grade])

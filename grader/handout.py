@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,13 +74,17 @@ class PublicResult:
     Attributes:
         outcome: "passed", "failed", "skipped" or "error".
         explanation: For a person: why it did not pass, each place, what to try.
+        group: shape, parameters or architecture; empty where the check was not run.
+        points: Earned, by the rubric.
     """
 
     outcome: str
     explanation: str
+    group: str = ""
+    points: float = 0.0
 
 
-def run_public_checks(folder: Path) -> dict[str, PublicResult]:
+def run_public_checks(folder: Path | str) -> dict[str, PublicResult]:
     """Check a submission's folder once.
 
     Args:
@@ -98,7 +103,7 @@ def run_public_checks(folder: Path) -> dict[str, PublicResult]:
     options = GradeOptions(
         assignment_dir=assignment_dir(), evaluate=False, sandbox=sandbox_for_own_code()
     )
-    grade = check_folder(folder, options)
+    grade = check_folder(Path(folder).resolve(), options)
     results = {check.name: _as_test(check) for check in grade.checks}
     missing = PublicResult("error", _why_unchecked(grade))
     return {name: results.get(name, missing) for name in public_checks()}
@@ -107,7 +112,27 @@ def run_public_checks(folder: Path) -> dict[str, PublicResult]:
 def _as_test(check: CheckResult) -> PublicResult:
     lines = [f"{check.name}: {check.title}", check.rationale, check.help]
     lines += [_in_words(finding) for finding in check.findings]
-    return PublicResult(check.outcome.value, "\n".join(line for line in lines if line))
+    explanation = "\n".join(line for line in lines if line)
+    return PublicResult(check.outcome.value, explanation, check.group, check.score)
+
+
+def points_of(group: str, results: Mapping[str, PublicResult]) -> float:
+    """Points of one group, for a cell of the nbgrader notebook; prints why others are missing.
+
+    Args:
+        group: shape, parameters or architecture.
+        results: From `run_public_checks`.
+
+    Raises:
+        RuntimeError: The checks were not run, so that there are no points to give.
+    """
+    of_group = [result for result in results.values() if result.group == group]
+    if not of_group:
+        raise RuntimeError(next(iter(results.values())).explanation)
+    for result in of_group:
+        if result.outcome != "passed":
+            print(result.explanation, end="\n\n")
+    return sum(result.points for result in of_group)
 
 
 def _in_words(finding: Finding) -> str:
