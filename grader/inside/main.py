@@ -144,9 +144,9 @@ class Job:
         stage: Name of the stage module.
         stages: Folder it lies in.
         module: It, where it is imported already.
-        order: {"limits": Limits as a dict, "jail": whether to confine, "tmp": where the private
-            folder is made, "container": whether that is a file system of its own, and then
-            "tree_bytes": what the student's tree takes of it}. None until it came.
+        order: {"limits": Limits as a dict, "jail": whether to confine, "private": the folder to
+            make and remove, "container": whether the one around it is a file system of its own,
+            and then "tree_bytes": what the student's tree takes of it}. None until it came.
         private: The private folder.
         uid: User to become, None to stay.
         tasks: Threads that user has already.
@@ -207,8 +207,6 @@ def lay_out(envelope: Mapping[str, Any]) -> pathlib.Path:
 def enter(job: Job, tree: pathlib.Path) -> types.ModuleType:
     """Confine this process and import the stage. Returns the stage module."""
     os.chdir(tree)
-    if sys.platform == "linux":
-        confine.prctl(confine.PR_SET_DUMPABLE, 1)  # the supervisor's watch reads our open files
     assert job.order is not None
     os.environ["HOME"] = os.environ["TMPDIR"] = str(job.private)
     tempfile.tempdir = None
@@ -216,6 +214,11 @@ def enter(job: Job, tree: pathlib.Path) -> types.ModuleType:
     statm = os.open("/proc/self/statm", os.O_RDONLY) if sys.platform == "linux" else None
     # In a container the engine counts processes; a user's there are counted on all the machine.
     confine.limit_resources(limits, None if job.order.get("container") else job.tasks)
+    if job.order["jail"]:
+        confine.step_down(job.uid)
+    if sys.platform == "linux":  # after the change of user, which would undo it
+        confine.prctl(confine.PR_SET_PDEATHSIG, signal.SIGKILL)
+        confine.prctl(confine.PR_SET_DUMPABLE, 1)  # the supervisor's watch reads our open files
     if job.order["jail"]:
         imprison(job, tree)
     module = job.module or load_stage(job.stage, job.stages)
@@ -226,14 +229,12 @@ def enter(job: Job, tree: pathlib.Path) -> types.ModuleType:
 
 
 def imprison(job: Job, tree: pathlib.Path) -> None:
-    """Give up privileges, files and system calls, in this order: each needs the ones before."""
+    """Give up files and system calls, in this order: the first needs the second's."""
     missing = confine.lacks()
     if missing:
         raise confine.Lack("; ".join(missing))
     if confine.threads() != 1:
         raise confine.Lack("a process with one thread; the libraries started more on import")
-    confine.step_down(job.uid)
-    confine.prctl(confine.PR_SET_PDEATHSIG, signal.SIGKILL)
     read, names = job.libraries
     confine.restrict_files(
         [*read, str(tree), str(HERE), str(job.stages)], names, [str(job.private)]
@@ -375,7 +376,8 @@ def supervise(job: Job, line: Line) -> None:
         job.order = line.order()
         job.uid = confine.own_uid() if job.order["jail"] else None
         job.tasks = tasks_of_user(job.uid if job.uid is not None else os.getuid())
-        job.private = tempfile.mkdtemp(prefix="grader-", dir=job.order["tmp"])
+        job.private = str(job.order["private"])
+        os.mkdir(job.private, 0o700)
         try:
             if job.uid is not None:
                 os.chown(job.private, job.uid, job.uid)
@@ -394,8 +396,9 @@ def clean_up(job: Job) -> None:
     assert job.order is not None
     shutil.rmtree(str(job.private), ignore_errors=True)
     if job.order.get("container"):
-        for entry in os.listdir(job.order["tmp"]):
-            shutil.rmtree(os.path.join(job.order["tmp"], entry), ignore_errors=True)
+        around = os.path.dirname(str(job.private))
+        for entry in os.listdir(around):
+            shutil.rmtree(os.path.join(around, entry), ignore_errors=True)
 
 
 def _watch(job: Job, line: Line) -> dict[str, Any]:
@@ -445,7 +448,7 @@ def disk_of_run(job: Job, pids: list[int]) -> int:
     """
     assert job.order is not None
     if job.order.get("container"):
-        system = os.statvfs(job.order["tmp"])
+        system = os.statvfs(os.path.dirname(str(job.private)))
         used = (system.f_blocks - system.f_bfree) * system.f_frsize
         return max(0, used - int(job.order["tree_bytes"]))
     return disk_use(str(job.private)) + unlinked_use(pids)
@@ -453,10 +456,10 @@ def disk_of_run(job: Job, pids: list[int]) -> int:
 
 def over(limits: Mapping[str, Any], memory: int, tasks: int, disk: int) -> str | None:
     """Name the limit that is reached, if one is."""
-    if memory > limits["memory_bytes"]:
-        return "memory"
     if tasks >= limits["processes"]:
         return "processes"
+    if memory > limits["memory_bytes"]:
+        return "memory"
     if disk >= limits["file_bytes"]:
         return "disk"
     return None
@@ -465,12 +468,22 @@ def over(limits: Mapping[str, Any], memory: int, tasks: int, disk: int) -> str |
 def use_of(pids: list[int]) -> tuple[int, int]:
     """Return the resident memory in bytes and the number of threads of these processes."""
     memory = tasks = 0
-    page = os.sysconf("SC_PAGE_SIZE")
     for pid in pids:
         with contextlib.suppress(OSError, ValueError, IndexError):
-            memory += int(pathlib.Path(f"/proc/{pid}/statm").read_bytes().split()[1]) * page
             tasks += len(os.listdir(f"/proc/{pid}/task"))
+            memory += memory_of(pid, alone=len(pids) == 1)
     return memory, tasks
+
+
+def memory_of(pid: int, *, alone: bool) -> int:
+    """Return the resident memory of a process; what forks share is split between them."""
+    if not alone:
+        with contextlib.suppress(OSError):
+            for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+                if line.startswith("Pss:"):
+                    return int(line.split()[1]) * 1024
+    pages = int(pathlib.Path(f"/proc/{pid}/statm").read_bytes().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def tasks_of_user(uid: int) -> int:

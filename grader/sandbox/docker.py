@@ -300,7 +300,7 @@ def _order(stage: Stage, files: dict[str, str], *, warm: bool) -> dict[str, Any]
     return {
         "limits": stage.limits.model_dump(),
         "jail": warm,
-        "tmp": "/tmp",
+        "private": "/tmp/private",
         "container": True,
         "tree_bytes": tree_bytes,
         "room_bytes": rooms + 2 * stage.limits.file_bytes,

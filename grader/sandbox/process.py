@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
+import shutil
 import socket
 import subprocess
 import sys
@@ -91,13 +93,16 @@ class ProcessSandbox(Sandbox):
         if lack is not None:
             raise InfrastructureError(Cause.INFRA_SANDBOX, lack)
         ends, theirs = _pipes()
+        private = Path(self._scratch or tempfile.gettempdir()) / f"grader-{secrets.token_hex(8)}"
         with contextlib.ExitStack() as cleanup:
+            # The supervisor makes and removes it; this is for when the supervisor was killed.
+            cleanup.callback(shutil.rmtree, private, ignore_errors=True)
             cleanup.callback(ends.close)
             started = self._start(stage, theirs)
             if started is not None:
                 cleanup.callback(_wait, started)
                 cleanup.callback(ends.close)
-            ends.control.sendall(self._order(stage))
+            ends.control.sendall(self._order(stage, private))
             tree = {"tree": str(stage.tree.resolve()), "request": dict(stage.request)}
             pump = Pump(ends, encode("request", tree), stage.limits)
             ending = pump.run()
@@ -108,11 +113,11 @@ class ProcessSandbox(Sandbox):
         if self._zygotes is not None:
             self._zygotes.close()
 
-    def _order(self, stage: Stage) -> bytes:
+    def _order(self, stage: Stage, private: Path) -> bytes:
         order: dict[str, Any] = {
             "limits": stage.limits.model_dump(),
             "jail": self._jail,
-            "tmp": str(self._scratch or tempfile.gettempdir()),
+            "private": str(private),
         }
         return json.dumps(order).encode() + b"\n"
 

@@ -198,7 +198,7 @@ def test_a_stage_that_does_not_load_is_never_the_students_fault(any_range: Range
 
 
 def test_sleeping_for_ever_ends_in_a_timeout(any_range: Range) -> None:
-    source = "import time\ndef answer(): time.sleep(60)"
+    source = "import time\ndef answer(): time.sleep(15)"
 
     result = any_range.run(source, wall_time_s=0.5)
 
@@ -213,7 +213,7 @@ def test_ignoring_every_signal_ends_in_a_timeout(any_range: Range) -> None:
             for number in range(1, 65):
                 try: signal.signal(number, signal.SIG_IGN)
                 except (OSError, ValueError): pass
-            time.sleep(60)
+            time.sleep(15)
     """
 
     assert cause(any_range.run(source, wall_time_s=0.5)) is Cause.STUDENT_TIMEOUT
@@ -225,7 +225,7 @@ def test_a_patched_clock_does_not_stop_ours(any_range: Range) -> None:
         nap = time.sleep
         def answer():
             time.time = time.monotonic = time.perf_counter = lambda: 0.0
-            nap(60)
+            nap(15)
     """
 
     assert cause(any_range.run(source, wall_time_s=0.5)) is Cause.STUDENT_TIMEOUT
@@ -260,6 +260,47 @@ def test_taking_memory_reaches_the_memory_limit(any_range: Range, make: str) -> 
     result = any_range.run(source, memory_bytes=256 * MiB)
 
     assert cause(result) is Cause.STUDENT_OUT_OF_MEMORY
+
+
+def test_reserving_more_than_there_is_fails_at_once(any_range: Range) -> None:
+    result = any_range.run("def answer(): return len(bytearray(1 << 40))")
+
+    assert cause(result) is Cause.STUDENT_OUT_OF_MEMORY
+    assert result.run.wall_time_s < 10
+
+
+def test_the_memory_of_all_processes_together_counts(any_range: Range) -> None:
+    source = """
+        import os, time
+        def answer():
+            for _ in range(4):
+                if os.fork() == 0:
+                    kept = bytearray(os.urandom(1) * (96 << 20)); time.sleep(10); os._exit(0)
+            time.sleep(10)
+    """
+
+    result = any_range.run(source, memory_bytes=256 * MiB)
+
+    # The jail lets no process be made; so does the one in a warm container.
+    assert cause(result) in (Cause.STUDENT_OUT_OF_MEMORY, Cause.STUDENT_EXCEPTION)
+
+
+def test_the_kernel_holds_the_limits_too(any_range: Range) -> None:
+    source = """
+        import resource
+        def answer():
+            return {n[7:]: resource.getrlimit(getattr(resource, n))[1]
+                    for n in dir(resource) if n.startswith("RLIMIT_")}
+    """
+
+    held = answer(any_range.run(source))
+
+    assert held["CORE"] == 0
+    assert held["FSIZE"] == LIMITS.file_bytes
+    assert 0 < held["NOFILE"] <= 256
+    assert 0 < held["CPU"] <= LIMITS.cpu_time_s + 10
+    assert 0 < held["AS"] <= 16 * 2**30
+    assert held["NPROC"] > 0 or any_range.sandbox.isolation == "docker"
 
 
 def test_one_large_file_reaches_the_disk_limit(any_range: Range) -> None:
@@ -449,9 +490,8 @@ def test_handlers_at_exit_do_not_run(any_range: Range) -> None:
 
 
 def test_a_module_named_like_a_standard_one_shadows_nothing(any_range: Range) -> None:
-    names = ("json", "random", "socket", "struct", "numpy", "typing", "sitecustomize")
-    files = {f"{name}.py": b"raise RuntimeError('shadowed')" for name in names[:4]}
-    files["sitecustomize.py"] = b"raise RuntimeError('shadowed')"
+    names = ("json", "random", "socket", "struct", "colorsys", "sitecustomize")
+    files = {f"{name}.py": b"raise RuntimeError('shadowed')" for name in names}
     source = "import json, random, socket, struct, colorsys\ndef answer(): return json.dumps([1])"
 
     assert answer(any_range.run(source, files=files)) == "[1]"
@@ -792,7 +832,7 @@ def test_killing_the_grader_ends_the_run_and_removes_its_files(
     scratch.mkdir()
     tree = tmp_path / "tree"
     tree.mkdir()
-    source = "(pathlib.Path.home() / 'on').touch(); time.sleep(60)"
+    source = "(pathlib.Path.home() / 'on').touch(); time.sleep(15)"
     (tree / "student.py").write_text(f"import pathlib, time\ndef answer(): {source}")
     command = [sys.executable, "-c", SCRIPT, str(STAGES), str(scratch), str(tree), start]
     grader = subprocess.Popen(command, cwd=Path(__file__).parents[2])
@@ -806,9 +846,44 @@ def test_killing_the_grader_ends_the_run_and_removes_its_files(
     assert settle(lambda: list(scratch.iterdir()) == [])
 
 
+@pytest.mark.parametrize("name", ["process", "process-warm", "jail", "jail-warm"])
+def test_killing_the_supervisor_ends_the_run_and_is_not_the_students_fault(
+    ranges: Any, name: str
+) -> None:
+    found: Range = ranges(name)
+    tree = found.tree("import time\ndef answer(): time.sleep(15)", {})
+
+    def kill() -> None:
+        settle(lambda: len(survivors(found.scratch)) > 0)
+        worker = survivors(found.scratch)[0]
+        stat = Path(f"/proc/{worker}/stat").read_text()
+        os.kill(int(stat.rpartition(")")[2].split()[1]), signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    with pytest.raises(InfrastructureError) as caught:
+        found.run_tree(tree, {})
+    killer.join()
+
+    assert caught.value.cause is Cause.INFRA_SANDBOX
+    assert settle(lambda: not survivors(found.scratch))
+    assert list(found.scratch.iterdir()) == []
+
+
+def test_a_warm_parent_that_died_is_made_anew(ranges: Any) -> None:
+    found: Range = ranges("process-warm")
+    found.run(HONEST)
+    zygote = found.sandbox._zygotes._zygotes["play"]._process  # type: ignore[attr-defined]
+
+    os.kill(zygote.pid, signal.SIGKILL)
+    zygote.wait()
+
+    assert answer(found.run(HONEST)) == 42
+
+
 def test_an_interrupt_ends_the_run(ranges: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     found: Range = ranges("process")
-    tree = found.tree("import time\ndef answer(): time.sleep(60)", {})
+    tree = found.tree("import time\ndef answer(): time.sleep(15)", {})
     main = threading.get_ident()
     timer = threading.Timer(1.0, lambda: signal.pthread_kill(main, signal.SIGINT))
     timer.start()
