@@ -1,4 +1,4 @@
-"""Help texts as they are kept in tests/house/help; `GRADER_UPDATE_GOLDEN=1 pytest` writes them."""
+"""Help texts as they are kept in tests/house/help; `GOLDEN=write pytest` writes them."""
 
 import io
 import os
@@ -23,7 +23,7 @@ def help_of(*command: str) -> str:
 @pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)], ids=["grade", *COMMANDS])
 def test_the_help_is_what_was_agreed(command):
     kept = GOLDEN / f"{'-'.join(['grade', *command])}.txt"
-    if os.environ.get("GRADER_UPDATE_GOLDEN"):
+    if os.environ.get("GOLDEN") == "write":
         kept.parent.mkdir(exist_ok=True)
         kept.write_text(help_of(*command), encoding="utf-8")
 
