@@ -22,6 +22,8 @@ from grader.graph.symbols import Symbol, Unreadable, Values
 
 Array = NDArray[Any]
 
+SAMPLE_SEED = 20160825
+"""Draws the random images on which the student's network and the rebuilt one must agree."""
 TOLERANCE = 1e-4
 """Largest accepted difference, as a share of the largest number expected (at least of 1)."""
 HALF_PRECISION_TOLERANCE = {"float16": 2e-2, "bfloat16": 1e-1}

@@ -12,10 +12,10 @@ import numpy as np
 
 from grader.graph.canonical import Graph
 from grader.graph.canonicalise import canonicalise
-from grader.graph.numeric import probe_images, variable_values
+from grader.graph.numeric import SAMPLE_SEED, probe_images, variable_values
 from grader.graph.record import Trace, check_graph, parse_network
 
-SEED = 5
+SEED = SAMPLE_SEED
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,8 @@ class Traced:
     values: list[np.ndarray]
     images: np.ndarray
     expected: np.ndarray
+    record: bytes
+    frames: dict[str, bytes]
 
 
 class Channel:
@@ -55,7 +57,8 @@ def trace_model(build_model, preprocess=None, modes=("inference", "training")) -
     channel = Channel()
     wanted = {"input_shape": [32, 32, 3], "modes": list(modes), "seed": SEED, "weights": None}
     answer = inside._model(module, wanted, Path("/"), channel)
-    record = parse_network(json.dumps({"failure": None, **answer}).encode())
+    text = json.dumps({"failure": None, **answer}).encode()
+    record = parse_network(text)
     constants = channel.binary.get("constants:model", b"")
     traces = {
         mode: check_graph(graph, record.variables, constants)
@@ -68,6 +71,8 @@ def trace_model(build_model, preprocess=None, modes=("inference", "training")) -
         variable_values(record.variables, channel.binary["weights"]),
         probe_images(SEED, 2),
         np.frombuffer(channel.binary["sample"], "<f4").reshape(shape),
+        text,
+        channel.binary,
     )
 
 

@@ -1,0 +1,199 @@
+"""From what the sandbox sent to the measured accuracy, or the reason why there is none.
+
+Property protected: only a network whose reading was proved by its own numbers is measured. Where
+the rebuilt network gives other numbers than the student's own, a person looks; where the machine
+fails, nobody loses a point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grader.assignment import Assignment
+from grader.domain import Evaluation
+from grader.engine.data import NoData, find_cifar10
+from grader.engine.evaluate import evaluate_in_child
+from grader.engine.plan import Plan, make_plan
+from grader.errors import Cause, InfrastructureError, StageFailed
+from grader.graph.evidence import Evidence, Network
+from grader.graph.numeric import (
+    SAMPLE_SEED,
+    Agreement,
+    probe_images,
+    prove,
+    tolerance_of,
+    variable_values,
+)
+from grader.graph.record import NetworkRecord
+
+Array = NDArray[Any]
+
+EXCHANGE = "evaluation"
+"""Folder of the run directory that is shared with the child."""
+
+
+def measure(
+    evidence: Evidence,
+    frames: Mapping[str, bytes],
+    assignment: Assignment,
+    *,
+    folder: Path | None = None,
+    scratch: Path | None = None,
+    retrain: bool = False,
+    recipe: bytes | None = None,
+    backend: str = "auto",
+    gpu: str | None = None,
+) -> dict[str, Any]:
+    """Measure the accuracy of a finished run.
+
+    Args:
+        evidence: What the trace says; its model is `build_model()` behind `preprocess`.
+        frames: The run's binary frames; "weights" and "sample" are read.
+        assignment: Threshold and time budgets.
+        folder: Where CIFAR-10 is; see `find_cifar10`.
+        scratch: The run directory; None for a temporary folder.
+        retrain: Train here by the recipe instead of taking the student's weights.
+        recipe: The bytes of the submission's recipe.toml, for retraining.
+        backend: See `grader.engine.evaluate.runtimes`.
+        gpu: UUID of a leased GPU; None keeps to the CPU.
+
+    Returns:
+        evaluation (None where none was made), note (why not), cause (whose fault that is; None
+        for nobody's, as on a machine without data), review (why a person should look).
+    """
+    try:
+        return _measure(evidence, frames, assignment, folder, scratch, backend, gpu)
+    except (InfrastructureError, StageFailed) as problem:
+        return _answer(note=problem.message, cause=problem.cause)
+
+
+def _answer(
+    evaluation: Evaluation | None = None,
+    note: str | None = None,
+    cause: Cause | None = None,
+    review: str | None = None,
+) -> dict[str, Any]:
+    return {"evaluation": evaluation, "note": note, "cause": cause, "review": review}
+
+
+def _measure(
+    evidence: Evidence,
+    frames: Mapping[str, bytes],
+    assignment: Assignment,
+    folder: Path | None,
+    scratch: Path | None,
+    backend: str,
+    gpu: str | None,
+) -> dict[str, Any]:
+    model, record = _model(evidence)
+    data = find_cifar10(folder)
+    if isinstance(data, NoData):
+        return _answer(note=data.reason)
+    values = trained_values(record, frames)
+    plan = _plan(model, values)
+    agreement = _agreement(model, record, frames, values)
+    if not agreement.holds:
+        return _answer(
+            note="the accuracy was not measured, since a person has to look first",
+            review=f"the rebuilt network is not proved to be the student's: {agreement.message}",
+        )
+    evaluation = evaluate_in_child(
+        plan,
+        data,
+        threshold=assignment.evaluation.threshold,
+        time_budget_s=assignment.time_budgets.evaluation_s,
+        backend=backend,
+        folder=None if scratch is None else scratch / EXCHANGE,
+        gpu=gpu,
+    )
+    details = {**evaluation.details, "difference_to_students_network": agreement.difference}
+    return _answer(evaluation.model_copy(update={"details": details}))
+
+
+def _model(evidence: Evidence) -> tuple[Network, NetworkRecord]:
+    """`build_model()`'s network and record.
+
+    Raises:
+        StageFailed: There is none; says why.
+        InfrastructureError: There is none because this machine failed.
+    """
+    model = evidence.model
+    if model is not None and model.failure is None and model.record is not None:
+        return model, model.record
+    if evidence.cause is not None and evidence.cause.is_infrastructure:
+        raise InfrastructureError(evidence.cause, evidence.message)
+    if model is not None and model.failure is not None:
+        what = model.failure
+        place = f" ({what.where})" if what.where else ""
+        raise StageFailed(
+            Cause.STUDENT_EXCEPTION, f"build_model(): {what.type}: {what.message}{place}"
+        )
+    raise StageFailed(
+        evidence.cause or Cause.STUDENT_EXITED, evidence.message or "build_model() gave no network"
+    )
+
+
+def trained_values(record: NetworkRecord, frames: Mapping[str, bytes]) -> list[Array]:
+    """The variables' values after the student's weights file was loaded.
+
+    Raises:
+        StageFailed: No file was handed in, it could not be loaded, or its values did not arrive.
+    """
+    weights = record.weights
+    if weights.get("file") is None:
+        raise StageFailed(
+            Cause.SUBMISSION_MISSING_FILE,
+            "no trained weights were handed in: expected one *.weights.h5 or *.keras file",
+        )
+    if weights.get("loaded") is not True:
+        failure = weights.get("failure") or {}
+        text = f"{failure.get('type', '')}: {failure.get('message', '')}".strip(": ")
+        raise StageFailed(
+            Cause.STUDENT_EXCEPTION,
+            f"the weights file does not fit build_model(): {text[:400] or 'it was not loaded'}",
+        )
+    return _values(record, frames)
+
+
+def _values(record: NetworkRecord, frames: Mapping[str, bytes]) -> list[Array]:
+    try:
+        return variable_values(record.variables, frames["weights"])
+    except (KeyError, ValueError) as error:
+        raise StageFailed(
+            Cause.STUDENT_BAD_OUTPUT, "the weights did not come out of the sandbox whole"
+        ) from error
+
+
+def _plan(model: Network, values: list[Array]) -> Plan:
+    if model.graph is None:
+        raise StageFailed(Cause.STUDENT_BAD_OUTPUT, "build_model() could not be read")
+    return make_plan(model.graph, values)
+
+
+def _agreement(
+    model: Network, record: NetworkRecord, frames: Mapping[str, bytes], values: list[Array]
+) -> Agreement:
+    """Whether the reading gives what the student's network gave on random images."""
+    assert model.graph is not None
+    shape, failure = record.sample.get("shape"), record.sample.get("failure")
+    if failure:
+        return Agreement(
+            None, f"its own network did not run: {failure.get('type')}: {failure.get('message')}"
+        )
+    sizes = shape if isinstance(shape, list) else []
+    whole = bool(sizes) and all(isinstance(n, int) and 0 < n < 2**20 for n in sizes)
+    flat = np.frombuffer(frames.get("sample", b""), "<f4") if whole else np.zeros(0)
+    if not whole or flat.size != np.prod(sizes, dtype=np.int64):
+        return Agreement(None, "its own answers did not come out of the sandbox whole")
+    return prove(
+        model.graph,
+        values,
+        probe_images(SAMPLE_SEED, sizes[0], record.input_shape[1:]),
+        flat.reshape(sizes),
+        tolerance_of(model.traces["inference"]),
+    )

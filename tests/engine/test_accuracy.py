@@ -1,0 +1,135 @@
+"""A network is measured when its reading is proved; every reason not to measure has its cause."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from grader.assignment import load_assignment
+from grader.engine import accuracy
+from grader.engine.accuracy import measure
+from grader.engine.data import NoData
+from grader.errors import Cause, InfrastructureError
+from grader.graph.evidence import assemble
+from grader.graph.numeric import run
+
+ASSIGNMENT = load_assignment(Path(__file__).parents[1] / "example_assignment.toml")
+
+pytestmark = pytest.mark.tensorflow
+
+
+@pytest.fixture(autouse=True)
+def _data(monkeypatch, easy):
+    monkeypatch.setattr(accuracy, "find_cifar10", lambda folder: easy)
+
+
+def evidence(net, cause=None, **changes):
+    record = json.loads(net.record)
+    record["weights"] = {"file": "densenet.weights.h5", "loaded": True}
+    return assemble({"model": json.dumps(record | changes).encode()}, {}, [], cause, "")
+
+
+def test_an_honest_network_is_measured(small_dense_net, easy, tmp_path):
+    own = run(small_dense_net.graphs["inference"], small_dense_net.values, easy.test_images)
+
+    found = measure(evidence(small_dense_net), small_dense_net.frames, ASSIGNMENT, scratch=tmp_path)
+
+    assert found["note"] is found["cause"] is found["review"] is None
+    assert found["evaluation"].correct == int((own.argmax(-1) == easy.test_labels).sum())
+    assert found["evaluation"].threshold == ASSIGNMENT.evaluation.threshold
+    assert (tmp_path / "evaluation" / "result.json").is_file()
+
+
+def test_weights_other_than_those_the_network_ran_with_go_to_a_person(small_dense_net):
+    weights = np.frombuffer(small_dense_net.frames["weights"], "<f4") * np.float32(1.01)
+    frames = small_dense_net.frames | {"weights": weights.tobytes()}
+
+    found = measure(evidence(small_dense_net), frames, ASSIGNMENT)
+
+    assert found["evaluation"] is None
+    assert found["cause"] is None
+    assert "is not proved to be the student's" in found["review"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "cause", "text"),
+    [
+        ({"weights": {"file": None}}, Cause.SUBMISSION_MISSING_FILE, "no trained weights"),
+        (
+            {
+                "weights": {
+                    "file": "w.keras",
+                    "loaded": False,
+                    "failure": {"type": "ValueError", "message": "2 layers", "where": ""},
+                }
+            },
+            Cause.STUDENT_EXCEPTION,
+            r"does not fit build_model\(\): ValueError: 2 layers",
+        ),
+        (
+            {"failure": {"type": "TypeError", "message": "no", "where": "densenet.py, line 3"}},
+            Cause.STUDENT_EXCEPTION,
+            r"build_model\(\): TypeError: no \(densenet.py, line 3\)",
+        ),
+    ],
+    ids=["no weights", "other weights", "no network"],
+)
+def test_what_the_student_left_out_fails_with_its_reason(small_dense_net, changes, cause, text):
+    found = measure(evidence(small_dense_net, **changes), small_dense_net.frames, ASSIGNMENT)
+
+    assert found["evaluation"] is None
+    assert found["cause"] is cause
+    assert re.search(text, found["note"])
+
+
+def test_weights_that_did_not_arrive_whole_are_no_weights(small_dense_net):
+    frames = small_dense_net.frames | {"weights": small_dense_net.frames["weights"][:-4]}
+
+    found = measure(evidence(small_dense_net), frames, ASSIGNMENT)
+
+    assert found["cause"] is Cause.STUDENT_BAD_OUTPUT
+
+
+@pytest.mark.parametrize(
+    "sample",
+    [{"shape": [2, 10**9], "failure": None}, {"shape": None, "failure": None}, {}, {"shape": "x"}],
+    ids=["giant", "none", "empty", "text"],
+)
+def test_a_sample_that_is_none_proves_nothing(small_dense_net, sample):
+    found = measure(evidence(small_dense_net, sample=sample), small_dense_net.frames, ASSIGNMENT)
+
+    assert found["evaluation"] is None
+    assert found["review"]
+
+
+def test_without_data_nothing_is_measured_and_nobody_is_at_fault(small_dense_net, monkeypatch):
+    monkeypatch.setattr(accuracy, "find_cifar10", lambda folder: NoData("it is nowhere"))
+
+    found = measure(evidence(small_dense_net), small_dense_net.frames, ASSIGNMENT)
+
+    assert found == {"evaluation": None, "note": "it is nowhere", "cause": None, "review": None}
+
+
+def test_damaged_data_are_the_machines_fault(small_dense_net, monkeypatch):
+    def damaged(folder):
+        raise InfrastructureError(Cause.INFRA_DATA, "half a file")
+
+    monkeypatch.setattr(accuracy, "find_cifar10", damaged)
+
+    found = measure(evidence(small_dense_net), small_dense_net.frames, ASSIGNMENT)
+
+    assert found["cause"] is Cause.INFRA_DATA
+
+
+def test_a_trace_that_this_machine_lost_is_the_machines_fault():
+    found = measure(assemble({}, {}, [], Cause.INFRA_SANDBOX, "no sandbox"), {}, ASSIGNMENT)
+
+    assert found["cause"] is Cause.INFRA_SANDBOX
+
+
+def test_a_trace_that_ended_by_the_student_is_the_students():
+    found = measure(assemble({}, {}, [], Cause.STUDENT_TIMEOUT, "too slow"), {}, ASSIGNMENT)
+
+    assert found["cause"] is Cause.STUDENT_TIMEOUT
