@@ -327,10 +327,13 @@ def _engine() -> Any:
         raise InfrastructureError(
             Cause.INFRA_ENGINE, "Docker: the Python package docker is missing", "pip install docker"
         ) from error
+    client = None
     try:
         client = docker.from_env(timeout=60)
         client.ping()
     except Exception as error:
+        if client is not None:
+            client.close()
         raise InfrastructureError(
             Cause.INFRA_ENGINE,
             f"Docker: the engine does not answer ({_short(error)})",

@@ -1,0 +1,223 @@
+"""What holds for Docker alone: the container's walls, the engine's lacks, what is left behind."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grader.domain import RunStatus
+from grader.errors import Cause, InfrastructureError
+from grader.sandbox.contract import Stage
+from grader.sandbox.docker import OWNER_LABEL, Container, DockerSandbox, _engine, _owner, tree_files
+
+from .conftest import HONEST, LIMITS, TEST_IMAGE, Range, settle
+
+pytestmark = pytest.mark.docker
+
+
+@pytest.fixture
+def docker(ranges: Callable[[str], Range]) -> Range:
+    return ranges("docker")
+
+
+@pytest.fixture
+def warm(ranges: Callable[[str], Range]) -> Range:
+    return ranges("docker-warm")
+
+
+def seen_inside(docker: Range) -> dict[str, Any]:
+    source = """
+        import os
+        def answer():
+            lines = open("/proc/self/status").read().splitlines()
+            mounts = [line.split()[1:4] for line in open("/proc/mounts")]
+            return {
+                "status": dict(line.split(":\\t") for line in lines),
+                "mounts": {m[0]: [m[1], m[2].split(",")] for m in mounts},
+                "net": os.listdir("/sys/class/net"),
+                "entry": open("/proc/1/comm").read(),
+            }
+    """
+    found: dict[str, Any] = json.loads(docker.run(source).json_frames["answer"])
+    return found
+
+
+def test_the_container_has_no_powers_no_network_and_nothing_writable(docker: Range) -> None:
+    found = seen_inside(docker)
+
+    status, mounts = found["status"], found["mounts"]
+    assert status["Uid"].split() == ["65532"] * 4
+    assert status["Gid"].split() == ["65532"] * 4
+    assert {status[name] for name in ("CapEff", "CapPrm", "CapBnd")} == {"0" * 16}
+    assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
+    assert found["net"] == ["lo"]
+    assert "ro" in mounts["/"][1]
+    assert {"nosuid", "nodev", "noexec"} <= set(mounts["/tmp"][1])
+    writable = {p for p, (_, flags) in mounts.items() if "rw" in flags}
+    kernels = ("/proc", "/sys", "/dev")
+    # The engine's own three files are mounted over the image's; nobody's user cannot write them.
+    engines = {"/etc/hosts", "/etc/hostname", "/etc/resolv.conf"}
+    assert {p for p in writable if not p.startswith(kernels)} <= {"/tmp"} | engines
+
+
+def test_the_engine_was_told_so_and_mounts_nothing_of_ours(docker: Range) -> None:
+    tree = docker.tree("import time\ndef answer(): time.sleep(15)", {})
+    seen: dict[str, Any] = {}
+
+    def look() -> bool:
+        client = _engine()
+        label = f"{OWNER_LABEL}={_owner()}"
+        for container in client.containers.list(filters={"label": label}, ignore_removed=True):
+            if "--warm" not in container.attrs["Config"]["Entrypoint"]:
+                seen.update(container.attrs)
+        client.close()
+        return bool(seen)
+
+    looker = threading.Thread(target=settle, args=(look,))
+    looker.start()
+    result = docker.run_tree(tree, {}, wall_time_s=3)
+    looker.join()
+
+    host = seen["HostConfig"]
+    assert result.run.cause is Cause.STUDENT_TIMEOUT
+    assert not host["Binds"]
+    assert not seen["Mounts"]
+    assert host["NetworkMode"] == "none"
+    assert host["ReadonlyRootfs"] is True
+    assert host["CapDrop"] == ["ALL"]
+    assert host["SecurityOpt"] == ["no-new-privileges"]
+    assert host["PidsLimit"] == LIMITS.processes + 8
+    assert host["Memory"] == host["MemorySwap"] > 0
+    assert host["LogConfig"]["Type"] == "none"
+    assert not any("GRADER" in entry for entry in seen["Config"]["Env"])
+
+
+def test_a_warm_container_serves_one_run_after_another(warm: Range) -> None:
+    names = [
+        json.loads(
+            warm.run("import os\ndef answer(): return os.stat('/proc/1').st_ino").json_frames[
+                "answer"
+            ]
+        )
+        for _ in range(2)
+    ]
+
+    assert names[0] == names[1]
+
+
+def test_a_warm_container_is_thrown_away_after_a_failure(warm: Range) -> None:
+    sandbox = warm.sandbox
+    assert isinstance(sandbox, DockerSandbox)
+    warm.run(HONEST)
+    before = {key: waiting.qsize() for key, waiting in sandbox._idle.items()}
+
+    result = warm.run("def answer(): raise ValueError")
+
+    after = {key: waiting.qsize() for key, waiting in sandbox._idle.items()}
+    assert result.run.status is RunStatus.FAILED
+    assert sum(after.values()) == sum(before.values()) - 1
+
+
+def test_the_engines_word_of_memory_counts_not_the_exit_status(
+    docker: Range, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = "import os\ndef answer(): os.kill(os.getpid(), 9)"
+
+    assert docker.run(source).run.cause is Cause.STUDENT_EXITED
+    monkeypatch.setattr(Container, "out_of_memory", lambda self: True)
+    assert docker.run(source).run.cause is Cause.STUDENT_OUT_OF_MEMORY
+
+
+def test_a_missing_image_is_named_with_its_fix(docker: Range) -> None:
+    sandbox = DockerSandbox(image="densenet-grader:never-built")
+
+    lack = sandbox.available()
+
+    assert lack is not None
+    assert "densenet-grader:never-built" in lack
+    assert "docker build" in lack
+
+
+def test_an_image_of_another_version_is_refused(docker: Range) -> None:
+    client = _engine()
+    recipe = f"FROM {TEST_IMAGE}\nLABEL org.opencontainers.image.version=0.0.0\n"
+    client.images.build(
+        fileobj=io.BytesIO(recipe.encode()), tag="densenet-grader-test:old", rm=True
+    )
+    client.close()
+
+    lack = DockerSandbox(image=old).available()
+
+    assert lack is not None
+    assert "0.0.0" in lack
+
+
+# urllib3's own connection to a socket that is not there.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_missing_engine_is_the_machines_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no-engine.sock")
+    sandbox = DockerSandbox()
+
+    assert "does not answer" in (sandbox.available() or "")
+    with pytest.raises(InfrastructureError) as caught:
+        sandbox.run(Stage("trace", tmp_path, {}))
+    assert caught.value.cause is Cause.INFRA_ENGINE
+
+
+def test_links_in_a_tree_are_not_followed_into_the_container(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("x")
+    (tmp_path / "link.py").symlink_to("/etc/passwd")
+
+    assert list(tree_files(tmp_path)) == ["a.py"]
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from grader.sandbox.contract import Stage
+from grader.sandbox.docker import DockerSandbox, _owner
+sandbox = DockerSandbox(image=sys.argv[1], stages="/opt/grader/inside/stages")
+sandbox.available()
+print(_owner(), flush=True)
+sandbox.run(Stage("play", Path(sys.argv[2]), {}))
+"""
+
+
+def test_a_killed_graders_container_ends_and_is_removed_by_the_next(docker: Range) -> None:
+    tree = docker.tree("import time\ndef answer(): time.sleep(60)", {})
+    command = [sys.executable, "-c", SCRIPT, TEST_IMAGE, str(tree)]
+    root = Path(__file__).parents[2]
+    grader = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True)
+    assert grader.stdout is not None
+    owner = grader.stdout.readline().strip()
+    client = _engine()
+
+    def containers(**more: Any) -> list[Any]:
+        label = {"label": f"{OWNER_LABEL}={owner}"}
+        return list(
+            client.containers.list(filters={**label, **more}, ignore_removed=True, all=True)
+        )
+
+    running = settle(lambda: bool(containers(status="running")))
+    os.kill(grader.pid, signal.SIGKILL)
+    grader.communicate()
+    ended = settle(lambda: not containers(status="running"))
+    DockerSandbox(image=TEST_IMAGE).available()
+    left = containers()
+    client.close()
+
+    assert running
+    assert ended
+    assert left == []
