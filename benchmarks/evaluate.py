@@ -1,0 +1,154 @@
+"""Images per second of the evaluation, each way beside Keras predict, in one run.
+
+    python benchmarks/evaluate.py [--depth 40] [--images 400] [--rounds 3] [--json FILE]
+
+Every way takes its turn in every round, and its best round counts: on a shared machine the best is
+the least disturbed. Beside the clock stands processor time, summed over all threads, which other
+programs disturb less. The answers of all ways are compared with Keras's. Ceilings of the machine
+(a matrix product and a copy of memory) are measured in the same rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "reference_solution"), str(ROOT / "tests" / "graph")]
+
+import numpy as np  # noqa: E402  the path comes first
+
+
+def ceilings() -> dict[str, float]:
+    """GFLOP/s of a large float32 matrix product, GB/s of a copy that leaves every cache."""
+    a = np.ones((1536, 1536), np.float32)
+    start = time.perf_counter()
+    a @ a
+    product = 2 * 1536**3 / (time.perf_counter() - start) / 1e9
+    source = np.ones(2**26, np.uint8)
+    target = np.empty_like(source)
+    start = time.perf_counter()
+    np.copyto(target, source)
+    return {"gflops": product, "copy_gb_s": 2 * 2**26 / (time.perf_counter() - start) / 1e9}
+
+
+def ways(depth: int, growth_rate: int, quick: bool) -> tuple[dict, object]:
+    """Name → function of images that gives answers; and the plan."""
+    import densenet
+    import keras
+    import tracing
+
+    from grader.engine.plan import make_plan
+    from grader.engine.runner_keras import KerasRunner
+    from grader.engine.runner_openvino import OpenVinoRunner, available
+
+    keras.utils.set_random_seed(0)
+    kept = []
+
+    def build():
+        kept.append(densenet.build_densenet(depth, growth_rate))
+        return kept[0]
+
+    traced = tracing.trace_model(build, densenet.preprocess, modes=("inference",))
+    model = kept[0]
+    plan = make_plan(traced.graphs["inference"], traced.values)
+
+    def predict(batch):
+        return lambda images: model.predict(images / np.float32(255), batch, verbose=0)
+
+    found = {f"Keras predict, batch {b}": predict(b) for b in ((16,) if quick else (8, 16, 32))}
+    batches = (16,) if quick else (8, 32)
+    for b in batches:
+        found[f"tf.function, batch {b}"] = KerasRunner(plan, b).predict
+    if not quick:
+        found["XLA, batch 32"] = KerasRunner(plan, 32, True).predict
+    if available():
+        for b in (8,) if quick else (1, 4, 8, 16):
+            found[f"OpenVINO, batch {b}"] = OpenVinoRunner(plan, b).predict
+    return found, plan
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--depth", type=int, default=40)
+    parser.add_argument("--growth-rate", type=int, default=12)
+    parser.add_argument("--images", type=int, default=400)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="one batch size for each way")
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    images = np.random.default_rng(0).integers(0, 256, (given.images, 32, 32, 3), dtype=np.uint8)
+    found, plan = ways(given.depth, given.growth_rate, given.quick)
+    best: dict[str, float] = {}
+    thrifty: dict[str, float] = {}
+    answers: dict[str, np.ndarray] = {}
+    limits: dict[str, float] = {}
+    for _ in range(given.rounds):
+        for name, value in ceilings().items():
+            limits[name] = max(limits.get(name, 0.0), value)
+        for name, predict in found.items():
+            predict(images[:32])
+            start, worked = time.perf_counter(), time.process_time()
+            answers[name] = predict(images)
+            speed = given.images / (time.perf_counter() - start)
+            best[name] = max(best.get(name, 0.0), speed)
+            speed = given.images / (time.process_time() - worked)
+            thrifty[name] = max(thrifty.get(name, 0.0), speed)
+    keras_best = max(v for k, v in best.items() if k.startswith("Keras"))
+    keras_thrifty = max(v for k, v in thrifty.items() if k.startswith("Keras"))
+    expected = answers[next(iter(found))]
+    table = [
+        {
+            "way": name,
+            "images_per_s": round(speed, 1),
+            "times_keras": round(speed / keras_best, 2),
+            "images_per_processor_s": round(thrifty[name], 1),
+            "times_keras_by_processor": round(thrifty[name] / keras_thrifty, 2),
+            "gflops": round(2 * plan.multiplications * speed / 1e9, 1),
+            "largest_difference": float(np.abs(answers[name] - expected).max()),
+        }
+        for name, speed in best.items()
+    ]
+    report = {
+        "network": f"BC L={given.depth} k={given.growth_rate}",
+        "images": given.images,
+        "rounds": given.rounds,
+        "multiplications_per_image": plan.multiplications,
+        "ceilings": {k: round(v, 1) for k, v in limits.items()},
+        "machine": _machine(),
+        "command": " ".join(["python", *sys.argv]),
+        "table": table,
+    }
+    print(json.dumps({k: v for k, v in report.items() if k != "table"}, indent=1))
+    for row in table:
+        print(
+            f"{row['way']:<28}{row['images_per_s']:>9.1f} images/s{row['times_keras']:>7.2f} ×"
+            f"{row['images_per_processor_s']:>9.1f} per processor-second"
+            f"{row['times_keras_by_processor']:>7.2f} ×"
+            f"   difference {row['largest_difference']:.0e}"
+        )
+    if given.json:
+        given.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+
+
+def _machine() -> dict[str, object]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    from grader.engine.evaluate import processor
+
+    found: dict[str, object] = {"processor": processor(), "load": os.getloadavg()[0]}
+    for name in ("tensorflow", "tensorflow-cpu", "keras", "openvino", "numpy"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+if __name__ == "__main__":
+    main()
