@@ -568,10 +568,10 @@ CONSTANTS = (
         where="dense_block",
     ),
     _network(
-        "layers-at-most-6-in-block",
+        "layers-at-most-5-in-block",
         {"block-structure", "growth", "block-shape", "parameter-count-block"},
-        "dense_block has at most 6 layers.",
-        ("range(1, num_layers + 1)", "range(1, min(num_layers, 6) + 1)"),
+        "dense_block has at most 5 layers.",
+        ("range(1, num_layers + 1)", "range(1, min(num_layers, 5) + 1)"),
     ),
     _network(
         "one-layer-more-in-block",
@@ -1761,14 +1761,14 @@ CONDITIONAL = (
         ("depth=22, growth_rate=12)", "depth=22, growth_rate=12, dropout_rate=0.1)"),
     ),
     _network(
-        "links-lost-after-the-fifth-layer",
+        "links-lost-after-the-fourth-layer",
         {"dense-connectivity", "parameter-count-block", "parameter-count-network"},
-        "Each layer sees the block input and the last five outputs only.",
+        "Each layer sees the block input and the last four outputs only.",
         (
             "        seen = join(features)\n",
-            "        seen = join(features[:1] + features[1:][-5:])\n",
+            "        seen = join(features[:1] + features[1:][-4:])\n",
         ),
-        where="layer 7",
+        where="layer 6",
     ),
     _network(
         "order-wrong-for-odd-growth",

@@ -209,7 +209,7 @@ WRONG_TRANSITIONS = (
     _width("transition-always-half", "x.shape[-1] // 2", "theta is ignored: always 0.5."),
     _width(
         "transition-theta-twice",
-        "math.floor(compression * math.floor(compression * x.shape[-1]))",
+        "max(1, math.floor(compression * math.floor(compression * x.shape[-1])))",
         "theta is applied twice.",
     ),
     _width(
