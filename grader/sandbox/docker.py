@@ -327,6 +327,10 @@ def _engine() -> Any:
         raise InfrastructureError(
             Cause.INFRA_ENGINE, "Docker: the Python package docker is missing", "pip install docker"
         ) from error
+    fix = "Start it, join the group docker, or set DOCKER_HOST."
+    host = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+    if host.startswith("unix://") and not Path(host.removeprefix("unix://")).exists():
+        raise InfrastructureError(Cause.INFRA_ENGINE, f"Docker: no engine at {host}", fix)
     client = None
     try:
         client = docker.from_env(timeout=60)
@@ -337,7 +341,7 @@ def _engine() -> Any:
         raise InfrastructureError(
             Cause.INFRA_ENGINE,
             f"Docker: the engine does not answer ({_short(error)})",
-            "Start it, join the group docker, or set DOCKER_HOST.",
+            fix,
         ) from error
     return client
 

@@ -151,9 +151,8 @@ def test_a_missing_image_is_named_with_its_fix(docker: Range) -> None:
 def test_an_image_of_another_version_is_refused(docker: Range) -> None:
     client = _engine()
     recipe = f"FROM {TEST_IMAGE}\nLABEL org.opencontainers.image.version=0.0.0\n"
-    client.images.build(
-        fileobj=io.BytesIO(recipe.encode()), tag="densenet-grader-test:old", rm=True
-    )
+    old = "densenet-grader-test:old"
+    client.images.build(fileobj=io.BytesIO(recipe.encode()), tag=old, rm=True)
     client.close()
 
     lack = DockerSandbox(image=old).available()
@@ -162,15 +161,13 @@ def test_an_image_of_another_version_is_refused(docker: Range) -> None:
     assert "0.0.0" in lack
 
 
-# urllib3's own connection to a socket that is not there.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_missing_engine_is_the_machines_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no-engine.sock")
     sandbox = DockerSandbox()
 
-    assert "does not answer" in (sandbox.available() or "")
+    assert "no-engine.sock" in (sandbox.available() or "")
     with pytest.raises(InfrastructureError) as caught:
         sandbox.run(Stage("trace", tmp_path, {}))
     assert caught.value.cause is Cause.INFRA_ENGINE
