@@ -27,7 +27,6 @@ from grader.checks import CHECKS, run_checks
 from grader.domain import (
     Evaluation,
     Grade,
-    Isolation,
     Limits,
     Provenance,
     Record,
@@ -38,6 +37,7 @@ from grader.domain import (
 )
 from grader.errors import Cause, InfrastructureError, StageFailed, SubmissionRejected, UsageError
 from grader.graph.evidence import Evidence, assemble
+from grader.graph.numeric import SAMPLE_SEED
 from grader.graph.probes import Probe, hidden_probes, public_probes
 from grader.sandbox.contract import Sandbox, Stage, StageResult
 from grader.scoring.accuracy import ACCURACY
@@ -50,8 +50,6 @@ SUBMISSION_FILE = "submission.json"
 EVALUATION_FILE = "evaluation.json"
 INPUT_SHAPE = (32, 32, 3)
 """CIFAR-10."""
-SAMPLE_SEED = 20160825
-"""Draws the random images on which student's and rebuilt network must agree."""
 
 KNOWN_CHECKS = frozenset({c.name for c in CHECKS} | {ACCURACY})
 """What a rubric has to name."""
@@ -316,9 +314,7 @@ def _probes(submission: Submission, course: Course) -> list[Probe]:
     return probes
 
 
-def _trace(
-    submission: Submission, tree: Path, probes: list[Probe], course: Course
-) -> StageResult:
+def _trace(submission: Submission, tree: Path, probes: list[Probe], course: Course) -> StageResult:
     limits: Limits = course.assignment.limits
     request = {
         "module": "densenet",
@@ -462,9 +458,7 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _ungraded(
-    error: SubmissionRejected | InfrastructureError, path: Path, course: Course
-) -> Grade:
+def _ungraded(error: SubmissionRejected | InfrastructureError, path: Path, course: Course) -> Grade:
     from grader.intake.names import identify, safe_id
 
     assignment, options = course.assignment, course.options

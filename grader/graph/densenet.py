@@ -84,6 +84,8 @@ class Reading:
         transitions: The transition layers' convolutions; None where a block has none.
         classifier: The last convolution or fully connected layer.
         odd: Nodes that are neither convolutions nor the softmax: additions, foreign ops.
+        second_stem: A convolution too many before the first block.
+        where: Node index → its place in the paper's words.
     """
 
     graph: Graph
@@ -92,6 +94,7 @@ class Reading:
     transitions: tuple[Unit | None, ...] = ()
     classifier: Unit | None = None
     odd: tuple[Node, ...] = ()
+    second_stem: Node | None = None
     where: dict[int, str] = field(default_factory=dict)
 
     def place(self, node: Node) -> str:
@@ -218,6 +221,10 @@ def read_network(graph: Graph, num_layers: int | None, bottleneck: bool) -> Read
     if not rest:
         return reading
     reading.classifier, inner = _classifier(graph, rest)
+    if _is_second_stem(graph, inner, num_layers):
+        reading.second_stem = inner[0].last
+        reading.stem = (inner[0].last,)
+        inner = inner[1:]
     runs, transitions = _runs(graph, inner, num_layers)
     reading.transitions = transitions
     entry_nodes = reading.stem
@@ -280,6 +287,22 @@ def _stem(graph: Graph, units: list[Unit]) -> tuple[list[Unit], list[Unit]]:
             stem = stem[:1]
     chosen = {u.last.index for u in stem}
     return stem, [u for u in units if u.last.index not in chosen]
+
+
+def _is_second_stem(graph: Graph, units: list[Unit], num_layers: int | None) -> bool:
+    """Whether the unit behind the stem is one more of its kind: everything passes it too."""
+    if not units or (num_layers is not None and len(units) == 3 * num_layers + 2):
+        return False
+    first = units[0]
+    node = first.last
+    same_size = node.height == first.entry.height
+    return (
+        len(first.convolutions) == 1
+        and same_size
+        and node.kernel_shape[:2] != (1, 1)
+        and not _is_transition(graph, first)
+        and _passes_everything(graph, node)
+    )
 
 
 def _classifier(graph: Graph, units: list[Unit]) -> tuple[Unit | None, list[Unit]]:

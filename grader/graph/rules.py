@@ -238,9 +238,8 @@ class Judge:
             return
         usual = most_common_kinds(kinds)
         if len(wrong) == len(kinds) and all(k == usual for k in kinds):
-            self._order(node, rests[0][1], where, then, check, source)
-            return
-        if len(wrong) == len(kinds) and len(kinds) == 1:
+            if usual[-2:] == ("BN", "ReLU") and not set(usual[:-2]) & {"BN", "ReLU"}:
+                check, source = "dense-connectivity", CONNECTIVITY
             self._order(node, rests[0][1], where, then, check, source)
             return
         if usual != ("BN", "ReLU"):
@@ -773,6 +772,18 @@ def _judge_pooling(judge: Judge, unit: Unit, where: str, pooled_before: bool) ->
 def judge_stem(judge: Judge) -> None:
     """One 3×3 convolution of the image, stride 1, no normalisation or activation behind it."""
     stem = judge.reading.stem
+    if judge.reading.second_stem is not None:
+        node = judge.reading.second_stem
+        judge.say(
+            "stem",
+            "stem",
+            "the convolutions before the first block",
+            1,
+            2,
+            DETAILS,
+            "One 3×3 convolution, then the first dense block.",
+            cause=node.index,
+        )
     if not stem:
         judge.say("stem", "stem", "the first layer", "a 3×3 convolution", "none", DETAILS)
         return
