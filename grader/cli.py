@@ -17,6 +17,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -110,6 +111,7 @@ SubmittedAt = Annotated[
         "in the assignment's time zone. Default: the file's time, marked as weak.",
     ),
 ]
+Jobs = Annotated[int, Parameter(name="--jobs", help="Submissions read at the same time.")]
 Quiet = Annotated[
     bool,
     _flag("--quiet", "One line for each submission in place of report or table."),
@@ -145,9 +147,7 @@ def grade(
     no_evaluation: NoEvaluation = False,
     retrain: Retrain = False,
     sandbox: SandboxOption = "auto",
-    jobs: Annotated[
-        int, Parameter(name="--jobs", help="Submissions that are read at the same time.")
-    ] = 1,
+    jobs: Jobs = 1,
     data: Data = None,
     quiet: Quiet = False,
 ) -> int:
@@ -160,8 +160,6 @@ def grade(
         raise UsageError("grade: expected a submission, such as submission.zip. See grade --help.")
     if student_id is not None and len(paths) > 1:
         raise UsageError("--student-id: expected one PATH with it. Grade one submission at a time.")
-    if jobs < 1:
-        raise UsageError(f"--jobs: expected 1 or more. Received: {jobs}")
     options = _options(
         assignment=assignment,
         results=results,
@@ -170,7 +168,7 @@ def grade(
         evaluate=not no_evaluation,
         retrain=retrain,
         sandbox=sandbox,
-        jobs=jobs,
+        jobs=_at_least_one(jobs),
         data=data,
     )
     waiting = len(discover(paths))
@@ -372,6 +370,73 @@ def verify(
     return EXIT_REJECTED
 
 
+@app.command(group=TOOLS)
+def selftest(
+    *names: Annotated[str, Parameter(help="Only these submissions of the catalogue.")],
+    every: Annotated[
+        int, Parameter(name="--every", help="Only every n-th of each kind, for a quick look.")
+    ] = 1,
+    assignment: Assignment = None,
+    json: JsonFile = None,
+    sandbox: SandboxOption = "auto",
+    jobs: Jobs = 1,
+) -> int:
+    """Grade right and wrong networks whose verdict is known, and say where the grader errs."""
+    from grader.selftest.judging import choose, render_selftest, run_selftest
+
+    chosen = choose(names, every)
+    options = _options(assignment=assignment, sandbox=sandbox, jobs=_at_least_one(jobs))
+    with _Working("Grading", len(chosen), lambda grade: None) as on_grade:
+        result = run_selftest(chosen, options, on_grade)
+    _out().print(render_selftest(result))
+    if json is not None:
+        from grader.export.files import write_atomically
+
+        write_atomically(json, dumps(result.to_json(), indent=2).encode() + b"\n")
+    return EXIT_GRADED if result.passed else EXIT_INFRASTRUCTURE
+
+
+@app.command(group=TOOLS)
+def selftest(
+    *names: Annotated[str, Parameter(help="Mutants of the catalogue. Default: a sample of 40.")],
+    all: Annotated[bool, _flag("--all", "The whole catalogue: over half an hour of CPU.")] = False,
+    quick: Annotated[bool, _flag("--quick", "The sample, which is the default.")] = False,
+    jobs: Annotated[int, Parameter(name="--jobs", help="Mutants at the same time.")] = 1,
+    assignment: Assignment = None,
+    json: Annotated[
+        Path | None, Parameter(name="--json", help="Write every verdict to this file as JSON.")
+    ] = None,
+    sandbox: SandboxOption = "auto",
+) -> int:
+    """Judge networks whose verdict is known: no wrong one may pass, no right one may fail."""
+    from grader.assignment import load_assignment
+    from grader.handout import sandbox_for_own_code
+    from grader.resources import assignment_dir
+    from grader.sandbox import open_sandbox
+    from grader.selftest.run import choose
+    from grader.selftest.run import selftest as judge_all
+    from grader.selftest.show import one_line, render
+
+    if jobs < 1:
+        raise UsageError(f"--jobs: expected 1 or more. Received: {jobs}")
+    if all and (quick or names):
+        raise UsageError("--all: expected neither --quick nor names with it.")
+    cases = choose(names, everything=all)
+    rules = load_assignment(assignment or assignment_dir())
+    progress = Console(stderr=True)
+    room = open_sandbox(sandbox_for_own_code() if sandbox == "auto" else sandbox, warm=True)
+    try:
+        found = judge_all(
+            cases, rules, room, jobs=jobs, on_verdict=lambda v: progress.print(one_line(v))
+        )
+    finally:
+        room.close()
+    _out().print(render(found))
+    if json is not None:
+        json.write_text(found.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    return EXIT_GRADED if found.sound else EXIT_INFRASTRUCTURE
+
+
 # --- shared by the commands -------------------------------------------------------------------
 
 LONGEST_LINE = 1000
@@ -397,6 +462,12 @@ def _options(
     return GradeOptions(
         assignment_dir=directory, results_dir=results, submitted_at=received, **rest
     )
+
+
+def _at_least_one(jobs: int) -> int:
+    if jobs < 1:
+        raise UsageError(f"--jobs: expected 1 or more. Received: {jobs}")
+    return jobs
 
 
 def _received(written: str, assignment: Path) -> datetime:
