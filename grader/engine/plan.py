@@ -249,12 +249,12 @@ class _Planner:
     # --- values ---
 
     def _value(self, value: Value) -> int:
-        """A value; steps that all its segments share are applied to the whole."""
+        """A value; the last steps, where all segments share them, are applied to the whole."""
         segments = [self._unfolded(s) for s in value.segments]
-        if len(segments) > 1 and _share_steps(segments):
-            whole = self._concat([self._slice(s) for s in segments])
-            return self._steps(whole, segments[0].steps)
-        return self._concat([self._steps(self._slice(s), s.steps) for s in segments])
+        count = _shared_steps(segments)
+        pieces = [self._steps(self._slice(s), s.steps[: len(s.steps) - count]) for s in segments]
+        first = segments[0].steps
+        return self._steps(self._concat(pieces), first[len(first) - count :])
 
     def _unfolded(self, segment: Segment) -> Segment:
         if segment.node in self.folded:
@@ -356,23 +356,27 @@ class _Planner:
         return self._put(kind, inputs, settings, (kernel, offset), shape)
 
 
-def _share_steps(segments: list[Segment]) -> bool:
-    """Whether the steps of all segments are those of the whole, taken in order."""
+def _shared_steps(segments: list[Segment]) -> int:
+    """How many of the last steps of all segments are those of the whole, taken in order."""
     first = segments[0].steps
-    at = 0
-    for segment in segments:
-        if len(segment.steps) != len(first):
-            return False
-        for mine, common in zip(segment.steps, first, strict=True):
-            if mine.kind != common.kind or mine.detail != common.detail:
-                return False
-            if (mine.affine is None) != (common.affine is None):
-                return False
-            if mine.affine is not None and common.affine is not None:
-                if mine.affine.key != common.affine.key or mine.start - at != common.start:
-                    return False
-        at += segment.width
-    return bool(first)
+    count = 0
+    while count < min(len(s.steps) for s in segments):
+        at = 0
+        for segment in segments:
+            if not _continues(segment.steps[-1 - count], first[len(first) - 1 - count], at):
+                return count
+            at += segment.width
+        count += 1
+    return count
+
+
+def _continues(step: Step, first: Step, at: int) -> bool:
+    """Whether a step is, `at` channels further on, the same as the first segment's."""
+    if step.kind != first.kind or step.detail != first.detail:
+        return False
+    if step.affine is None or first.affine is None:
+        return step.affine is first.affine
+    return step.affine.key == first.affine.key and step.start == first.start + at
 
 
 def _refuse_long(tree: Any) -> None:

@@ -136,7 +136,7 @@ def _convolution(ops: Any, instruction: Instruction, inputs: list[Any]) -> Any:
     kernel, offset = instruction.arrays
     strides, padding, dilations, groups = instruction.settings
     x, way = inputs[0], "valid"
-    if _is_same(x.shape[1:3], kernel.shape[:2], strides, padding, dilations):
+    if same_padding(x.shape[1:3], kernel.shape[:2], strides, padding, dilations):
         way = "same"
     else:
         x = _padded(ops, x, padding, 0.0)
@@ -158,7 +158,7 @@ def _convolution(ops: Any, instruction: Instruction, inputs: list[Any]) -> Any:
     return result + offset if np.any(offset) else result
 
 
-def _is_same(
+def same_padding(
     shape: tuple[int, ...],
     window: tuple[int, ...],
     strides: tuple[int, int],
