@@ -17,7 +17,6 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -372,36 +371,10 @@ def verify(
 
 @app.command(group=TOOLS)
 def selftest(
-    *names: Annotated[str, Parameter(help="Only these submissions of the catalogue.")],
-    every: Annotated[
-        int, Parameter(name="--every", help="Only every n-th of each kind, for a quick look.")
-    ] = 1,
-    assignment: Assignment = None,
-    json: JsonFile = None,
-    sandbox: SandboxOption = "auto",
-    jobs: Jobs = 1,
-) -> int:
-    """Grade right and wrong networks whose verdict is known, and say where the grader errs."""
-    from grader.selftest.judging import choose, render_selftest, run_selftest
-
-    chosen = choose(names, every)
-    options = _options(assignment=assignment, sandbox=sandbox, jobs=_at_least_one(jobs))
-    with _Working("Grading", len(chosen), lambda grade: None) as on_grade:
-        result = run_selftest(chosen, options, on_grade)
-    _out().print(render_selftest(result))
-    if json is not None:
-        from grader.export.files import write_atomically
-
-        write_atomically(json, dumps(result.to_json(), indent=2).encode() + b"\n")
-    return EXIT_GRADED if result.passed else EXIT_INFRASTRUCTURE
-
-
-@app.command(group=TOOLS)
-def selftest(
     *names: Annotated[str, Parameter(help="Mutants of the catalogue. Default: a sample of 40.")],
     all: Annotated[bool, _flag("--all", "The whole catalogue: over half an hour of CPU.")] = False,
     quick: Annotated[bool, _flag("--quick", "The sample, which is the default.")] = False,
-    jobs: Annotated[int, Parameter(name="--jobs", help="Mutants at the same time.")] = 1,
+    jobs: Jobs = 1,
     assignment: Assignment = None,
     json: Annotated[
         Path | None, Parameter(name="--json", help="Write every verdict to this file as JSON.")
@@ -417,8 +390,6 @@ def selftest(
     from grader.selftest.run import selftest as judge_all
     from grader.selftest.show import one_line, render
 
-    if jobs < 1:
-        raise UsageError(f"--jobs: expected 1 or more. Received: {jobs}")
     if all and (quick or names):
         raise UsageError("--all: expected neither --quick nor names with it.")
     cases = choose(names, everything=all)
@@ -427,7 +398,11 @@ def selftest(
     room = open_sandbox(sandbox_for_own_code() if sandbox == "auto" else sandbox, warm=True)
     try:
         found = judge_all(
-            cases, rules, room, jobs=jobs, on_verdict=lambda v: progress.print(one_line(v))
+            cases,
+            rules,
+            room,
+            jobs=_at_least_one(jobs),
+            on_verdict=lambda v: progress.print(one_line(v)),
         )
     finally:
         room.close()

@@ -316,17 +316,27 @@ def _probes(submission: Submission, course: Course) -> list[Probe]:
 
 def _trace(submission: Submission, tree: Path, probes: list[Probe], course: Course) -> StageResult:
     limits: Limits = course.assignment.limits
-    request = {
+    request = trace_request(probes, submission.weights)
+    return course.sandbox.run(Stage("trace", tree, request, limits))
+
+
+def trace_request(probes: Sequence[Probe], weights: str | None = None) -> dict[str, Any]:
+    """What the program in the sandbox is asked.
+
+    Args:
+        probes: Public and hidden ones alike; nothing tells them apart inside.
+        weights: The student's weights file, below the tree.
+    """
+    return {
         "module": "densenet",
         "probes": [p.request() for p in probes],
         "model": {
             "input_shape": list(INPUT_SHAPE),
             "modes": ["inference", "training"],
             "seed": SAMPLE_SEED,
-            "weights": submission.weights,
+            "weights": weights,
         },
     }
-    return course.sandbox.run(Stage("trace", tree, request, limits))
 
 
 def _write_run(partial: Path, result: StageResult, probes: list[Probe], course: Course) -> None:

@@ -1,0 +1,299 @@
+"""The judge judged: mutants of the catalogue go the way of submissions, and none may be misread.
+
+Each is traced in the sandbox on the public probes and on hidden ones of a fixed seed, then judged
+by CHECKS, like any submission. Neither accuracy nor deadline plays a part.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from grader.assignment import Assignment
+from grader.checks import CHECKS, Check, run_checks
+from grader.domain import CheckResult, Outcome, Record
+from grader.errors import UsageError
+from grader.graph.evidence import assemble
+from grader.graph.probes import Probe, hidden_probes, public_probes
+from grader.pipeline import trace_request
+from grader.resources import reference_dir, template_dir
+from grader.sandbox.contract import Sandbox, Stage, StageResult
+from grader.selftest.catalogue import Mutant, catalogue, write
+
+SEED = hashlib.sha256(b"grade selftest").digest()
+"""Draws the hidden probes; fixed, so that two selftests ask the same."""
+QUICK = {"wrong": 24, "right": 12, "remark": 4}
+"""How many of each kind a quick selftest takes, spread over all checks; about three minutes."""
+
+Kind = Literal["wrong", "right", "remark", "reference", "template"]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One submission whose verdict is known beforehand.
+
+    Attributes:
+        name: A mutant's, or that of a folder that ships.
+        kind: What must become of it: "wrong" and "template" lose a check, the others none.
+        write: Leaves it in an empty folder.
+        mutant: The mutant, where it is one.
+    """
+
+    name: str
+    kind: Kind
+    write: Callable[[Path], object]
+    mutant: Mutant | None = None
+
+
+class Verdict(Record):
+    """What the checks said of one case, and whether that is right."""
+
+    name: str
+    kind: Kind
+    why: str = ""
+    """What differs from the paper."""
+    failed: tuple[str, ...] = ()
+    """Checks that said no."""
+    skipped: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
+    """Checks that broke: a fault of the grader, whatever the submission."""
+    remarks: int = 0
+    expected: tuple[str, ...] = ()
+    """Checks of which one should say no."""
+    where: str = ""
+    """The place that should be named; empty where the mistake has no single place."""
+    places: tuple[str, ...] = ()
+    """The places that were named."""
+    message: str = ""
+    """How the sandbox ended, where not well."""
+
+    @property
+    def should_be_refused(self) -> bool:
+        """Whether it has to lose a check."""
+        return self.kind in ("wrong", "template")
+
+    @property
+    def refused(self) -> bool:
+        """Whether it was refused. A check that was skipped costs a right one its points, but
+        refuses no wrong one."""
+        return bool(self.failed if self.should_be_refused else self.failed or self.skipped)
+
+    @property
+    def sound(self) -> bool:
+        """Whether the judge was right, and did not break."""
+        return self.refused == self.should_be_refused and not self.errors
+
+    @property
+    def killed_as_expected(self) -> bool:
+        """Whether one of the checks that should say no did."""
+        return not self.expected or bool(set(self.expected) & set(self.failed))
+
+    @property
+    def located(self) -> bool | None:
+        """Whether the place was named; None where there is none to name."""
+        return any(self.where in place for place in self.places) if self.where else None
+
+
+class Summary(Record):
+    """A selftest as `--json` writes it."""
+
+    sound: bool
+    """No wrong one survived, no right one was refused, nothing broke."""
+    wrong_killed: int
+    wrong_survived: int
+    right_accepted: int
+    right_refused: int
+    remark_made: int
+    remark_missing: int
+    other_check: int
+    """Wrong ones that were killed, but by none of the checks that should."""
+    located: int
+    locatable: int
+    """Wrong ones in one place; `located` of them were found there."""
+    verdicts: tuple[Verdict, ...]
+
+
+def selftest(
+    cases: Sequence[Case],
+    assignment: Assignment,
+    sandbox: Sandbox,
+    *,
+    jobs: int = 1,
+    checks: Sequence[Check] = CHECKS,
+    on_verdict: Callable[[Verdict], None] = lambda verdict: None,
+) -> Summary:
+    """Judge cases whose verdict is known.
+
+    Args:
+        cases: From `choose`.
+        assignment: Its probes and limits are taken.
+        sandbox: Where the cases are traced.
+        jobs: Cases at the same time.
+        checks: The checks that are tested.
+        on_verdict: Called with each verdict when it is made.
+
+    Raises:
+        InfrastructureError: The sandbox itself failed.
+    """
+    probes = public_probes(assignment.probes) + hidden_probes(assignment.probes, SEED)
+
+    def one(case: Case) -> Verdict:
+        with tempfile.TemporaryDirectory(prefix="grade-selftest-") as scratch:
+            tree = Path(scratch) / "submission"
+            case.write(tree)
+            request = trace_request(probes)
+            result = sandbox.run(Stage("trace", tree, request, assignment.limits))
+        verdict = judge(case, result, probes, checks)
+        on_verdict(verdict)
+        return verdict
+
+    with ThreadPoolExecutor(max_workers=jobs) as pool:
+        return summary(list(pool.map(one, cases)))
+
+
+def judge(
+    case: Case, result: StageResult, probes: Sequence[Probe], checks: Sequence[Check] = CHECKS
+) -> Verdict:
+    """What the checks say of one traced case."""
+    evidence = assemble(
+        result.json_frames,
+        result.binary_frames,
+        list(probes),
+        result.run.cause,
+        result.run.message,
+    )
+    return verdict_on(case, run_checks(checks, evidence), result.run.message)
+
+
+def verdict_on(case: Case, results: Sequence[CheckResult], message: str = "") -> Verdict:
+    """The checks' results beside what they should be.
+
+    Args:
+        case: What was judged.
+        results: One for each check.
+        message: How the sandbox ended, where not well.
+    """
+
+    def ended(outcome: Outcome) -> tuple[str, ...]:
+        return tuple(r.name for r in results if r.outcome is outcome)
+
+    findings = [f for r in results for f in r.findings]
+    mutant = case.mutant
+    return Verdict(
+        name=case.name,
+        kind=case.kind,
+        why=mutant.why if mutant is not None else "",
+        failed=ended(Outcome.FAILED),
+        skipped=ended(Outcome.SKIPPED),
+        errors=ended(Outcome.ERROR),
+        remarks=sum(f.severity == "remark" for f in findings),
+        expected=tuple(sorted(mutant.kills)) if mutant is not None else (),
+        where=mutant.where if mutant is not None else "",
+        places=tuple(dict.fromkeys(f.where for f in findings if f.severity != "remark")),
+        message=message,
+    )
+
+
+def summary(verdicts: Sequence[Verdict]) -> Summary:
+    """Count verdicts, the folders that ship among those of their kind."""
+    wrong = [v for v in verdicts if v.should_be_refused]
+    right = [v for v in verdicts if not v.should_be_refused]
+    remark = [v for v in verdicts if v.kind == "remark"]
+    locatable = [v for v in wrong if v.where]
+    return Summary(
+        sound=bool(verdicts) and all(v.sound for v in verdicts),
+        wrong_killed=sum(v.refused for v in wrong),
+        wrong_survived=sum(not v.refused for v in wrong),
+        right_accepted=sum(not v.refused for v in right),
+        right_refused=sum(v.refused for v in right),
+        remark_made=sum(v.remarks > 0 for v in remark),
+        remark_missing=sum(v.remarks == 0 for v in remark),
+        other_check=sum(v.refused and not v.killed_as_expected for v in wrong),
+        located=sum(bool(v.located) for v in locatable),
+        locatable=len(locatable),
+        verdicts=tuple(verdicts),
+    )
+
+
+# --- which cases ---------------------------------------------------------------------------
+
+
+def choose(names: Iterable[str] = (), *, everything: bool = False) -> list[Case]:
+    """The cases of one selftest: those named, or all, or a sample that reaches every check.
+
+    Args:
+        names: Of mutants, or "reference-solution", "template".
+        everything: The whole catalogue instead of the sample.
+
+    Raises:
+        UsageError: A name is not in the catalogue.
+    """
+    mutants = {m.name: m for m in catalogue()}
+    shipped = {case.name: case for case in _shipped()}
+    wanted = list(dict.fromkeys(names))
+    unknown = [n for n in wanted if n not in mutants and n not in shipped]
+    if unknown:
+        raise UsageError(
+            f"selftest: expected names of the catalogue. Received: {', '.join(unknown)}. "
+            "They stand in grader/selftest/."
+        )
+    if wanted:
+        return [shipped[n] if n in shipped else _case(mutants[n]) for n in wanted]
+    chosen = list(mutants.values()) if everything else sample(list(mutants.values()))
+    return [*shipped.values(), *map(_case, chosen)]
+
+
+def sample(mutants: Sequence[Mutant], sizes: Mapping[str, int] = QUICK) -> list[Mutant]:
+    """Some mutants of each kind, the same ones every time, as many different kills as possible.
+
+    Within a kind they are drawn in turn from groups by the checks that should say no, so that no
+    frequent mistake crowds out a rare one.
+    """
+    chosen: list[Mutant] = []
+    for kind, size in sizes.items():
+        groups: defaultdict[str, list[Mutant]] = defaultdict(list)
+        for mutant in mutants:
+            if mutant.kind == kind:
+                for check in mutant.kills or ("none",):
+                    groups[check].append(mutant)
+        for members in groups.values():
+            members.sort(key=lambda m: hashlib.sha256(m.name.encode()).digest())
+        taken: dict[str, Mutant] = {}
+        while len(taken) < size and any(groups.values()):
+            for key in sorted(groups, key=lambda k: (len(groups[k]), k)):
+                while groups[key]:
+                    mutant = groups[key].pop(0)
+                    if mutant.name not in taken:
+                        taken[mutant.name] = mutant
+                        break
+                if len(taken) == size:
+                    break
+        chosen += taken.values()
+    return chosen
+
+
+def _case(mutant: Mutant) -> Case:
+    return Case(mutant.name, mutant.kind, lambda folder: write(mutant, folder), mutant)
+
+
+def _shipped() -> list[Case]:
+    """The two folders that ship: one must pass everything, the other must not."""
+
+    def from_folder(source: Path) -> Callable[[Path], object]:
+        def copy(folder: Path) -> None:
+            folder.mkdir(parents=True)
+            shutil.copyfile(source / "densenet.py", folder / "densenet.py")
+
+        return copy
+
+    return [
+        Case("reference-solution", "reference", from_folder(reference_dir())),
+        Case("template", "template", from_folder(template_dir())),
+    ]
