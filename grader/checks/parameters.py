@@ -13,22 +13,22 @@ from grader.graph.forensics import explain
 from grader.graph.rules import DETAILS
 
 
-def parameter_count_block(evidence: Evidence) -> list[Finding]:
+def parameter_count_block(evidence: Evidence) -> None:
     """dense_block has exactly the paper's trainable parameters and batch-norm statistics."""
-    return _counts(evidence, "dense_block", _block_count)
+    _counts(evidence, "dense_block", _block_count)
 
 
-def parameter_count_transition(evidence: Evidence) -> list[Finding]:
+def parameter_count_transition(evidence: Evidence) -> None:
     """transition has exactly the paper's trainable parameters and batch-norm statistics."""
-    return _counts(evidence, "transition", _transition_count)
+    _counts(evidence, "transition", _transition_count)
 
 
-def parameter_count_network(evidence: Evidence) -> list[Finding]:
+def parameter_count_network(evidence: Evidence) -> None:
     """build_densenet has exactly the paper's trainable parameters and batch-norm statistics."""
-    return _counts(evidence, "build_densenet", _network_count)
+    _counts(evidence, "build_densenet", _network_count)
 
 
-def build_model_parameters(evidence: Evidence) -> list[Finding]:
+def build_model_parameters(evidence: Evidence) -> None:
     """build_model() has exactly the parameters of a DenseNet of its depth and growth rate."""
     model = evidence.model
     if model is None or model.failure is not None or model.counted is None:
@@ -38,37 +38,23 @@ def build_model_parameters(evidence: Evidence) -> list[Finding]:
             "build_model() could not be recognised as a DenseNet, so its count has no formula",
             "Return build_densenet(...) with your configuration.",
         )
-    return _verdict([(model, [model.configuration])], lambda n, c: c.count())
-
-
-Closed = Callable[[Network, paper.Configuration], paper.Count]
+    wrong = _compare(model, [model.configuration.count()], "build_model", model.configuration)
+    if wrong:
+        raise Failure(wrong[0].message, wrong[0].help, wrong)
 
 
 def _counts(
     evidence: Evidence, function: str, closed: Callable[[Network], list[paper.Count]]
-) -> list[Finding]:
-    findings, remarks, right = [], [], 0
+) -> None:
+    findings: list[Finding] = []
+    right = 0
     networks = answered(evidence, function)
     for network in networks:
-        wrong, noticed = _compare(network, closed(network), function)
+        wrong = _compare(network, closed(network), function)
         findings += wrong
-        remarks += noticed
         right += not wrong
     if findings:
         raise Failure(findings[0].message, findings[0].help, _once(findings), right / len(networks))
-    return _once(remarks)
-
-
-def _verdict(
-    pairs: list[tuple[Network, list[paper.Configuration]]], closed: Closed
-) -> list[Finding]:
-    network, configurations = pairs[0]
-    wrong, noticed = _compare(
-        network, [closed(network, c) for c in configurations], "build_model", configurations[0]
-    )
-    if wrong:
-        raise Failure(wrong[0].message, wrong[0].help, wrong)
-    return noticed
 
 
 def _compare(
@@ -76,13 +62,14 @@ def _compare(
     accepted: list[paper.Count],
     where: str,
     configuration: paper.Configuration | None = None,
-) -> tuple[list[Finding], list[Finding]]:
+) -> list[Finding]:
     counted = network.counted
     assert counted is not None
     hidden = network.probe is not None and network.probe.hidden
     best = min(accepted, key=lambda c: abs(c.trainable - counted.comparable))
     findings = []
-    if counted.comparable not in {c.trainable for c in accepted}:
+    right = {c.statistics for c in accepted if c.trainable == counted.comparable}
+    if not right:
         difference = counted.comparable - best.trainable
         findings.append(
             _finding(
@@ -94,7 +81,7 @@ def _compare(
                 hidden,
             )
         )
-    elif counted.statistics not in {c.statistics for c in accepted}:
+    elif counted.statistics not in right:
         findings.append(
             _finding(
                 where,
@@ -105,18 +92,7 @@ def _compare(
                 hidden,
             )
         )
-    remarks = []
-    if counted.biased and not findings:
-        remarks.append(
-            Finding(
-                where=where,
-                message=f"+{counted.biases:,} parameters are biases in {counted.biased} "
-                "convolutions; they are allowed, and the batch norm behind them makes them idle",
-                source=DETAILS,
-                severity="remark",
-            )
-        )
-    return findings, [] if hidden else remarks
+    return findings
 
 
 def _finding(

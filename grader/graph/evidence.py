@@ -170,7 +170,7 @@ def _read(probe: Probe | None, record: NetworkRecord, traces: dict[str, Trace]) 
     found: list[Deviation] = []
     configuration = None
     graphs: dict[int, Graph] = {}
-    for mode in ("inference", "training", "plain"):
+    for mode in ("inference", "training"):
         if mode not in traces:
             continue
         graph = canonicalise(traces[mode])
@@ -325,8 +325,9 @@ def _only_here(own: list[Deviation], known: list[Deviation], mode: str) -> list[
     for item in own:
         if _kind(item) in kinds or item.finding.severity == "remark":
             continue
-        words = "when called with training=True" if mode == "training" else "in a plain call"
-        finding = item.finding.model_copy(update={"message": f"{words}: {item.finding.message}"})
+            finding = item.finding.model_copy(
+                update={"message": f"when called with training=True: {item.finding.message}"}
+            )
         fresh.append(replace(item, check="training-behaviour", finding=finding))
     return fresh
 

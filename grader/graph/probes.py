@@ -14,7 +14,7 @@ from grader import paper
 from grader.assignment import BlockProbe, NetworkProbe, Probes, TransitionProbe
 from grader.domain import Record
 
-MODES = ("inference", "training", "plain")
+MODES = ("inference", "training")
 
 
 class Probe(Record):
@@ -83,7 +83,7 @@ def public_probes(probes: Probes) -> list[Probe]:
             function="dense_block",
             hidden=False,
             block=b,
-            modes=MODES if i == 0 else MODES[:2],
+            modes=MODES,
         )
         for i, b in enumerate(probes.blocks)
     ]

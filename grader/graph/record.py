@@ -88,7 +88,7 @@ class NetworkRecord(_Strict):
     """What one probe, or `build_model()`, gave."""
 
     failure: FailureRecord | None
-    graphs: dict[Literal["inference", "training", "plain"], GraphRecord] = {}
+    graphs: dict[Literal["inference", "training"], GraphRecord] = {}
     variables: Annotated[list[VariableRecord], Field(max_length=100_000)] = []
     input_shape: list[Annotated[int, Field(ge=0, le=2**20)]] = []
     preprocess: dict[Text, Scalar | None] = {}

@@ -798,6 +798,18 @@ def judge_stem(judge: Judge) -> None:
             channels, DETAILS,
             "2k maps in DenseNet-BC, 16 in the basic network.", cause=stem[0].index,
         )  # fmt: skip
+    if judge.expected.bottleneck and accepted and channels == 16 != accepted[0]:
+        judge.say(
+            "stem",
+            "stem",
+            "the maps it gives",
+            f"2k = {accepted[0]} in DenseNet-BC",
+            16,
+            DETAILS,
+            "No harm: 16 is the basic network's.",
+            cause=stem[0].index,
+            severity="remark",
+        )
     if len(stem) > 1:
         judge.say(
             "stem", "stem", "the first layer", "one convolution",

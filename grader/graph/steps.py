@@ -41,12 +41,21 @@ def words(segment: Segment) -> tuple[Word, ...]:
             for i, part in enumerate(step.affine.parts):
                 kind, text = _affine_word(part, low, high)
                 if kind:
-                    key = f"{step.affine.key}:{i}"
+                    key = _part_key(part, low, high) or f"{step.affine.key}:{i}"
                     found.append(Word(kind, text, key, step, part, low, high))
             continue
         kind, text = _step_word(step)
         found.append(Word(kind, text, step.key, step))
     return tuple(found)
+
+
+def _part_key(part: Part, low: int, high: int) -> str:
+    """The same for the same weights or numbers, whatever other steps they were composed with."""
+    if part.roles:
+        return f"{part.kind}:{part.statistics}:{part.roles}:{part.epsilon:.9f}:{part.normalises}"
+    if part.kind == "constant" and part.factor is not None and part.offset is not None:
+        return f"constant:{part.factor[low:high].tolist()}:{part.offset[low:high].tolist()}"
+    return ""
 
 
 def _affine_word(part: Part, low: int, high: int) -> tuple[str, str]:

@@ -1,8 +1,8 @@
 """Describe a submission: the op graphs of its functions, its variables, its trained weights.
 
 Runs inside the sandbox, beside student code, and judges nothing. It imports densenet.py, calls
-its functions on the probes it was asked for, traces the results with `tf.function` (inference,
-training, and a plain call without the argument) and sends what it found as plain records.
+its functions on the probes it was asked for, traces the results with `tf.function` (inference and
+training) and sends what it found as plain records.
 Nothing here is trusted by the other side: every record is validated there.
 
 Standard library, numpy, TensorFlow and Keras only: the rest of `grader` is not importable here.
@@ -25,7 +25,7 @@ INLINE_VALUES = 256
 MAX_CONSTANT_BYTES = 64 * 2**20
 TEXT = 600
 """Characters kept of any text that student code produced."""
-MODES = {"inference": {"training": False}, "training": {"training": True}, "plain": {}}
+MODES = {"inference": {"training": False}, "training": {"training": True}}
 STATE_OPS = {"AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp"}
 CALLS = {"PartitionedCall", "StatefulPartitionedCall"}
 
