@@ -42,8 +42,11 @@ class JailSandbox(ProcessSandbox):
         return self._lack
 
 
-class _Unchecked(JailSandbox):
+class UncheckedJail(JailSandbox):
+    """The jail without asking first whether it holds: for that question itself, and for tests."""
+
     def available(self) -> str | None:
+        """None, always."""
         return None
 
 
@@ -58,7 +61,7 @@ def jail_lack(scratch: Path | None = None) -> str | None:
     """
     if sys.platform != "linux":
         return f"the jail needs Linux (this is {sys.platform}). {_FIX}"
-    sandbox = _Unchecked(scratch=scratch)
+    sandbox = UncheckedJail(scratch=scratch)
     try:
         with tempfile.TemporaryDirectory(dir=scratch) as tree:
             limits = Limits(wall_time_s=20, memory_bytes=2**30, output_bytes=2**16)

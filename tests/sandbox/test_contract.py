@@ -263,7 +263,14 @@ def test_taking_memory_reaches_the_memory_limit(any_range: Range, make: str) -> 
 
 
 def test_reserving_more_than_there_is_fails_at_once(any_range: Range) -> None:
-    result = any_range.run("def answer(): return len(bytearray(1 << 40))")
+    source = """
+        import mmap
+        def answer():
+            try: return len(mmap.mmap(-1, 4 << 30, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
+            except OSError as error: raise MemoryError from error
+    """
+
+    result = any_range.run(source)
 
     assert cause(result) is Cause.STUDENT_OUT_OF_MEMORY
     assert result.run.wall_time_s < 10
@@ -300,7 +307,7 @@ def test_the_kernel_holds_the_limits_too(any_range: Range) -> None:
     assert 0 < held["NOFILE"] <= 256
     assert 0 < held["CPU"] <= LIMITS.cpu_time_s + 10
     assert 0 < held["AS"] <= 16 * 2**30
-    assert held["NPROC"] > 0 or any_range.sandbox.isolation == "docker"
+    assert 0 < held["NPROC"] < 10_000 or any_range.sandbox.isolation == "docker"
 
 
 def test_one_large_file_reaches_the_disk_limit(any_range: Range) -> None:
@@ -394,7 +401,7 @@ def test_children_holding_the_pipe_do_not_delay_the_end(any_range: Range) -> Non
         import os, time
         def answer():
             try:
-                if os.fork() == 0: time.sleep(30)
+                if os.fork() == 0: time.sleep(60)
             except PermissionError: pass
     """
 
@@ -832,7 +839,7 @@ def test_killing_the_grader_ends_the_run_and_removes_its_files(
     scratch.mkdir()
     tree = tmp_path / "tree"
     tree.mkdir()
-    source = "(pathlib.Path.home() / 'on').touch(); time.sleep(15)"
+    source = "(pathlib.Path.home() / 'on').touch(); time.sleep(60)"
     (tree / "student.py").write_text(f"import pathlib, time\ndef answer(): {source}")
     command = [sys.executable, "-c", SCRIPT, str(STAGES), str(scratch), str(tree), start]
     grader = subprocess.Popen(command, cwd=Path(__file__).parents[2])
@@ -851,7 +858,7 @@ def test_killing_the_supervisor_ends_the_run_and_is_not_the_students_fault(
     ranges: Any, name: str
 ) -> None:
     found: Range = ranges(name)
-    tree = found.tree("import time\ndef answer(): time.sleep(15)", {})
+    tree = found.tree("import time\ndef answer(): time.sleep(60)", {})
 
     def kill() -> None:
         settle(lambda: len(survivors(found.scratch)) > 0)

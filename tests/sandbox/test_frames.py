@@ -156,6 +156,14 @@ def test_many_small_frames_together_reach_the_output_limit() -> None:
     assert error.cause is Cause.STUDENT_OUTPUT_LIMIT
 
 
+def test_a_flood_in_one_frame_without_end_is_stopped() -> None:
+    header = READY + frame("long", b"", b"B", LIMIT - 100)
+
+    error = refusal(header + bytes(LIMIT))
+
+    assert error.cause is Cause.STUDENT_OUTPUT_LIMIT
+
+
 def test_too_many_frames_are_refused() -> None:
     error = refusal(READY + b"".join(frame(f"f{i}") for i in range(MAX_FRAMES)))
 

@@ -1,0 +1,459 @@
+"""The defences, each with the edit that switches it off and the test that must then turn red.
+
+`python -m tests.sandbox.kill_matrix` writes the table into SECURITY.md.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+BEGIN, END = "<!-- kill matrix: begin -->", "<!-- kill matrix: end -->"
+CONTRACT = "tests/sandbox/test_contract.py"
+
+
+@dataclass(frozen=True)
+class Defence:
+    """One defence.
+
+    Attributes:
+        name: In words.
+        file: Where it stands, below grader/.
+        old: Its code, once in that file.
+        new: What switches it off.
+        test: The test that must then fail, with the provider in brackets.
+        module: The test's file.
+        needs: "docker", "root" or nothing.
+    """
+
+    name: str
+    file: str
+    old: str
+    new: str
+    test: str
+    module: str = CONTRACT
+    needs: str = ""
+
+
+MAIN, CONFINE = "inside/main.py", "inside/confine.py"
+FRAMES, PUMP, VERDICT = "sandbox/frames.py", "sandbox/pump.py", "sandbox/verdict.py"
+PROCESS, DOCKER = "sandbox/process.py", "sandbox/docker.py"
+FRAMES_TEST, CONFINE_TEST = "tests/sandbox/test_frames.py", "tests/sandbox/test_confine.py"
+DOCKER_TEST = "tests/sandbox/test_docker.py"
+
+DEFENCES = (
+    Defence(
+        "Landlock: only its own files",
+        MAIN,
+        "    confine.restrict_files(",
+        "    (lambda *_: None)(",
+        "test_other_files_cannot_be_read[jail]",
+    ),
+    Defence(
+        "Landlock: nothing written outside its folder",
+        CONFINE,
+        "            _allow_beneath(ruleset, path, rights & ~all_but)",
+        "            _allow_beneath(ruleset, '/', rights & ~all_but)",
+        "test_nothing_can_be_left_for_the_next_run[jail-/var/tmp]",
+    ),
+    Defence(
+        "Landlock: the installed grader is carved out",
+        CONFINE,
+        "        if _below(path, hole) or any(_below(path, other) for other in whole):",
+        "        if any(_below(path, other) for other in whole):",
+        "test_the_hole_itself_is_never_read",
+        CONFINE_TEST,
+    ),
+    Defence(
+        "seccomp: the filter is installed",
+        MAIN,
+        "    confine.restrict_calls(syscalls)\n",
+        "",
+        "test_there_is_no_network[jail]",
+    ),
+    Defence(
+        "seccomp: no new processes",
+        CONFINE,
+        "            (_AND, 0, 0, _CLONE_THREAD | _CLONE_NAMESPACES),\n"
+        "            (_EQUAL, 0, 1, _CLONE_THREAD),\n",
+        "",
+        "test_a_guard_looks_at_the_arguments[clone-arguments10-327681-x86_64]",
+        CONFINE_TEST,
+    ),
+    Defence(
+        "seccomp: signals to itself alone",
+        CONFINE,
+        '"kill": only(0, [pid]),',
+        '"kill": [allow],',
+        "test_a_guard_looks_at_the_arguments[kill-arguments1-327681-x86_64]",
+        CONFINE_TEST,
+    ),
+    Defence(
+        "seccomp: dangerous calls end the program",
+        CONFINE,
+        "        (tables.FATAL, _KILL),\n",
+        "        (tables.FATAL, _ALLOW),\n",
+        "test_every_call_gets_the_verdict_of_its_table[x86_64]",
+        CONFINE_TEST,
+    ),
+    Defence(
+        "seccomp: other architectures' calls end the program",
+        CONFINE,
+        "        program += [(_AT_LEAST, 0, 1, 0x40000000), (_RETURN, 0, 0, _KILL)]\n",
+        "        pass\n",
+        "test_calls_of_another_architecture_end_the_program",
+        CONFINE_TEST,
+    ),
+    Defence(
+        "root steps down to nobody's user, without capabilities",
+        MAIN,
+        "        confine.step_down(job.uid)\n",
+        "        confine.prctl(confine.PR_SET_NO_NEW_PRIVS, 1)\n",
+        "test_the_program_is_not_root_and_has_no_powers[jail]",
+        needs="root",
+    ),
+    Defence(
+        "our clock",
+        PUMP,
+        "            end = self._ready_at + self._limits.wall_time_s",
+        "            end = self._ready_at + 3600",
+        "test_sleeping_for_ever_ends_in_a_timeout[jail]",
+    ),
+    Defence(
+        "processor limit",
+        CONFINE,
+        "    _lower(resource.RLIMIT_CPU, cpu, cpu + 1)\n",
+        "",
+        "test_the_kernel_holds_the_limits_too[jail]",
+    ),
+    Defence(
+        "address space limit",
+        CONFINE,
+        "        _lower(resource.RLIMIT_AS, space)\n",
+        "        pass\n",
+        "test_reserving_more_than_there_is_fails_at_once[jail]",
+    ),
+    Defence(
+        "memory watch over all processes",
+        MAIN,
+        '    if memory > limits["memory_bytes"]:\n',
+        "    if False:\n",
+        "test_the_memory_of_all_processes_together_counts[process]",
+    ),
+    Defence(
+        "process watch",
+        MAIN,
+        '    if tasks >= limits["processes"]:\n',
+        "    if False:\n",
+        "test_a_fork_bomb_gets_nowhere[process]",
+    ),
+    Defence(
+        "process limit in the kernel",
+        CONFINE,
+        '        _lower(resource.RLIMIT_NPROC, tasks_of_user + int(limits["processes"]))\n',
+        "        pass\n",
+        "test_the_kernel_holds_the_limits_too[jail]",
+    ),
+    Defence(
+        "file size limit",
+        CONFINE,
+        '    _lower(resource.RLIMIT_FSIZE, int(limits["file_bytes"]))\n',
+        "",
+        "test_the_kernel_holds_the_limits_too[jail]",
+    ),
+    Defence(
+        "disk watch",
+        MAIN,
+        '    if disk >= limits["file_bytes"]:\n',
+        "    if False:\n",
+        "test_many_files_together_reach_the_disk_limit[jail]",
+    ),
+    Defence(
+        "disk watch over files without a name",
+        MAIN,
+        "    return sum(found.values())\n",
+        "    return 0\n",
+        "test_files_without_a_name_count_for_the_disk_limit[jail]",
+    ),
+    Defence(
+        "everything is killed at the end",
+        MAIN,
+        "                os.kill(pid, signal.SIGKILL)\n",
+        "                os.kill(pid, 0)\n",
+        "test_children_holding_the_pipe_do_not_delay_the_end[process]",
+    ),
+    Defence(
+        "orphans stay ours (subreaper)",
+        MAIN,
+        "        confine.prctl(confine.PR_SET_CHILD_SUBREAPER, 1)\n",
+        "        pass\n",
+        "test_a_daemon_does_not_outlive_its_program[process]",
+    ),
+    Defence(
+        "the worker dies with its supervisor",
+        MAIN,
+        "        confine.prctl(confine.PR_SET_PDEATHSIG, signal.SIGKILL)\n",
+        "        pass\n",
+        "test_killing_the_supervisor_ends_the_run_and_is_not_the_students_fault[process]",
+    ),
+    Defence(
+        "the private folder is removed",
+        MAIN,
+        "    shutil.rmtree(str(job.private), ignore_errors=True)\n",
+        "    pass\n",
+        "test_killing_the_grader_ends_the_run_and_removes_its_files[cold]",
+    ),
+    Defence(
+        "the supervisor hears when the grader is gone",
+        MAIN,
+        "        if reason or line.hangup in readable:\n",
+        "        if reason:\n",
+        "test_killing_the_grader_ends_the_run_and_removes_its_files[warm]",
+    ),
+    Defence(
+        "no descriptor but the log and the channel",
+        MAIN,
+        "    os.closerange(channel + 1, 65536)\n",
+        "    os.dup2(channel, 220)\n",
+        "test_only_the_log_and_the_channel_are_open[jail]",
+    ),
+    Defence(
+        "standard input is empty",
+        MAIN,
+        "    os.dup2(null, 0)\n",
+        "    os.dup2(log, 0)\n",
+        "test_standard_input_is_empty[jail]",
+    ),
+    Defence(
+        "an environment of its own",
+        PROCESS,
+        "            env=stage_environment(),\n",
+        "            env={**os.environ, **stage_environment()},\n",
+        "test_the_environment_holds_nothing_of_ours[process]",
+    ),
+    Defence(
+        "the tree gives plain sources only",
+        MAIN,
+        "    sys.path_hooks.insert(0, TreeFinder(tree))\n",
+        "",
+        "test_a_stale_cache_does_not_stand_in_for_the_source[jail]",
+    ),
+    Defence(
+        "the tree comes after the standard library",
+        MAIN,
+        "    sys.path.insert(first_site, str(tree))\n",
+        "    sys.path.insert(0, str(tree))\n",
+        "test_a_module_named_like_a_standard_one_shadows_nothing[jail]",
+    ),
+    Defence(
+        "no handlers at exit",
+        MAIN,
+        "        os._exit(status)  # no atexit, no threads, no destructors of the student's\n",
+        "        sys.exit(status)\n",
+        "test_handlers_at_exit_do_not_run[jail]",
+    ),
+    Defence(
+        "a frame's name is taken once",
+        FRAMES,
+        "        if name in self.json_frames or",
+        "        if False and name in self.json_frames or",
+        "test_a_malformed_answer_is_bad_output[duplicate]",
+        FRAMES_TEST,
+    ),
+    Defence(
+        "nothing after the end frame",
+        FRAMES,
+        "        if END in self.control and self._buffer:\n",
+        "        if False:\n",
+        "test_a_malformed_answer_is_bad_output[frame-after-end]",
+        FRAMES_TEST,
+    ),
+    Defence(
+        "a length is not believed",
+        FRAMES,
+        "        if already_read + payload_length > self._max_bytes:\n",
+        "        if False:\n",
+        "test_a_length_beyond_the_limit_is_refused_before_its_bytes_come[1099511627776]",
+        FRAMES_TEST,
+    ),
+    Defence(
+        "all bytes are counted",
+        FRAMES,
+        "            if self._received > self._max_bytes:\n",
+        "            if False:\n",
+        "test_a_flood_in_one_frame_without_end_is_stopped",
+        FRAMES_TEST,
+    ),
+    Defence(
+        "frames are counted",
+        FRAMES,
+        "        if self._count() >= self._max_frames:\n",
+        "        if False:\n",
+        "test_too_many_frames_are_refused",
+        FRAMES_TEST,
+    ),
+    Defence(
+        "names are labels",
+        FRAMES,
+        "        if not _NAME.fullmatch(raw):\n",
+        "        if False:\n",
+        "test_a_malformed_answer_is_bad_output[space-in-name]",
+        FRAMES_TEST,
+    ),
+    Defence(
+        "no answer without the end frame",
+        VERDICT,
+        "    if not parser.complete:\n",
+        "    if False:\n",
+        "test_an_end_before_the_answer_is_the_students[jail-exit-0]",
+    ),
+    Defence(
+        "a failure before student code is never the student's",
+        VERDICT,
+        "    if not parser.ready:\n",
+        "    if False:\n",
+        "test_a_stage_that_does_not_load_is_never_the_students_fault[jail]",
+    ),
+    Defence(
+        "no path of this machine in a message",
+        VERDICT,
+        """    return kind, re.sub(r"(?<![\\w.])/[^\\s'\\"]*/", "", message)[:_TEXT]\n""",
+        "    return kind, message[:_TEXT]\n",
+        "test_a_message_names_no_path_of_this_machine[jail]",
+    ),
+    Defence(
+        "container: no network",
+        DOCKER,
+        '            network_mode="none",\n',
+        '            network_mode="host",\n',
+        "test_there_is_no_network[docker]",
+        needs="docker",
+    ),
+    Defence(
+        "container: read-only root",
+        DOCKER,
+        "            read_only=True,\n",
+        "",
+        "test_the_container_has_no_powers_no_network_and_nothing_writable",
+        DOCKER_TEST,
+        needs="docker",
+    ),
+    Defence(
+        "container: no capability",
+        DOCKER,
+        '            cap_drop=["ALL"],\n',
+        "",
+        "test_the_container_has_no_powers_no_network_and_nothing_writable",
+        DOCKER_TEST,
+        needs="docker",
+    ),
+    Defence(
+        "container: no new privileges",
+        DOCKER,
+        '            security_opt=["no-new-privileges"],\n',
+        "",
+        "test_the_container_has_no_powers_no_network_and_nothing_writable",
+        DOCKER_TEST,
+        needs="docker",
+    ),
+    Defence(
+        "container: nobody's user",
+        DOCKER,
+        "                user=_USER,\n",
+        "",
+        "test_the_program_is_not_root_and_has_no_powers[docker]",
+        needs="docker",
+    ),
+    Defence(
+        "container: memory without swap, processes counted",
+        DOCKER,
+        "            pids_limit=limits.processes + _SPARE_PROCESSES,\n",
+        "",
+        "test_the_engine_was_told_so_and_mounts_nothing_of_ours",
+        DOCKER_TEST,
+        needs="docker",
+    ),
+    Defence(
+        "container: runs in a warm one are jailed",
+        DOCKER,
+        '        "jail": warm,\n',
+        '        "jail": False,\n',
+        "test_no_program_can_be_started[docker-warm]",
+        needs="docker",
+    ),
+    Defence(
+        "container: thrown away after a failure",
+        DOCKER,
+        "            keep = self._warm and outcome.complete and outcome.run.cause is None\n",
+        "            keep = self._warm\n",
+        "test_a_warm_container_is_thrown_away_after_a_failure",
+        DOCKER_TEST,
+        needs="docker",
+    ),
+    Defence(
+        "container: what a killed grader left is reaped",
+        DOCKER,
+        "                _reap(client)\n",
+        "                pass\n",
+        "test_a_killed_graders_container_ends_and_is_removed_by_the_next",
+        DOCKER_TEST,
+        needs="docker",
+    ),
+)
+
+
+def source_of(defence: Defence) -> Path:
+    return ROOT / "grader" / defence.file
+
+
+def without_defence(defence: Defence, folder: Path) -> None:
+    """Copy what the sandbox tests need into a folder, with the defence switched off."""
+    for name in ("grader/sandbox", "grader/inside", "tests/sandbox"):
+        ignore = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / name, folder / name, ignore=ignore)
+    for name in ("__init__", "errors", "domain", "paper"):
+        shutil.copy(ROOT / f"grader/{name}.py", folder / f"grader/{name}.py")
+    (folder / "reference_solution").mkdir()
+    shutil.copy(ROOT / "reference_solution/densenet.py", folder / "reference_solution")
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    source = folder / "grader" / defence.file
+    source.write_text(source.read_text().replace(defence.old, defence.new))
+
+
+def run_test(defence: Defence, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the defence's test in a folder."""
+    command = [sys.executable, "-B", "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
+    environment = {**os.environ, "PYTHONPATH": str(folder), "GRADER_KILL_MATRIX": "1"}
+    return subprocess.run(
+        [*command, f"{defence.module}::{defence.test}"],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def table() -> str:
+    """The matrix as it stands in SECURITY.md."""
+    lines = ["| Defence | Stands in | Test that turns red without it |", "|---|---|---|"]
+    for d in DEFENCES:
+        lines.append(f"| {d.name} | `grader/{d.file}` | `{Path(d.module).name}::{d.test}` |")
+    return "\n".join([BEGIN, *lines, END])
+
+
+def in_security(text: str) -> str:
+    """SECURITY.md with the current matrix in it."""
+    return re.sub(f"{BEGIN}.*{END}", lambda _: table(), text, flags=re.DOTALL)
+
+
+if __name__ == "__main__":
+    page = ROOT / "SECURITY.md"
+    page.write_text(in_security(page.read_text()))

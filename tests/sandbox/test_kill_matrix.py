@@ -1,0 +1,48 @@
+"""Each defence switched off turns its test red, and SECURITY.md names them all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from .conftest import Range
+from .kill_matrix import DEFENCES, ROOT, Defence, in_security, run_test, source_of, without_defence
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("defence", DEFENCES, ids=lambda d: d.name)
+def test_a_defence_switched_off_is_noticed(
+    defence: Defence, tmp_path: Path, ranges: Callable[[str], Range]
+) -> None:
+    if "[jail" in defence.test:
+        ranges("jail")  # skips where there is no jail
+    if defence.needs == "docker":
+        ranges("docker")
+    if defence.needs == "root" and os.getuid() != 0:
+        pytest.skip("shown as root only")
+    without_defence(defence, tmp_path)
+
+    outcome = run_test(defence, tmp_path)
+
+    assert outcome.returncode == 1, outcome.stdout[-3000:] + outcome.stderr[-1000:]
+    assert " failed" in outcome.stdout or " error" in outcome.stdout
+
+
+@pytest.mark.parametrize("defence", DEFENCES, ids=lambda d: d.name)
+def test_a_defence_stands_once_where_the_matrix_says(defence: Defence) -> None:
+    assert source_of(defence).read_text().count(defence.old) == 1
+
+
+def test_every_named_test_exists() -> None:
+    for defence in DEFENCES:
+        name = defence.test.partition("[")[0]
+        assert f"def {name}(" in (ROOT / defence.module).read_text(), defence.name
+
+
+def test_security_names_every_defence() -> None:
+    text = (ROOT / "SECURITY.md").read_text()
+
+    assert in_security(text) == text, "run: python -m tests.sandbox.kill_matrix"
