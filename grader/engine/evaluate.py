@@ -140,10 +140,8 @@ def judge(
         time_budget_s: Seconds that were allowed.
         more: Further details.
     """
-    confusion = np.zeros((len(CLASS_NAMES), len(CLASS_NAMES)), np.int64)
-    known = (predicted >= 0) & (predicted < len(CLASS_NAMES))
-    np.add.at(confusion, (labels[known], predicted[known]), 1)
-    correct, images = int(np.trace(confusion)), len(labels)
+    confusion, correct, no_answer = count(predicted, labels)
+    images = len(labels)
     seconds = measured.times["evaluation_s"]
     whole = images == more.get("asked", images)
     met = is_met(correct / images, threshold, seconds, time_budget_s) and whole
@@ -163,7 +161,7 @@ def judge(
         details={
             "classes": list(CLASS_NAMES),
             "confusion": confusion.tolist(),
-            "no_answer": int(images - known.sum()),
+            "no_answer": no_answer,
             "images_per_s": images / seconds if seconds > 0 else None,
             "runtime": measured.runtime,
             "batch": measured.batch,
@@ -171,6 +169,21 @@ def judge(
             **more,
         },
     )
+
+
+def count(
+    predicted: NDArray[np.int64], labels: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], int, int]:
+    """Confusion table (true, predicted), images right, images without an answer."""
+    if predicted.shape != labels.shape:
+        raise InfrastructureError(
+            Cause.INFRA_GRADER_BUG,
+            f"the evaluation gave labels of shape {predicted.shape} for {len(labels)} images",
+        )
+    confusion = np.zeros((len(CLASS_NAMES), len(CLASS_NAMES)), np.int64)
+    known = (predicted >= 0) & (predicted < len(CLASS_NAMES))
+    np.add.at(confusion, (labels[known], predicted[known]), 1)
+    return confusion, int(np.trace(confusion)), int(len(labels) - known.sum())
 
 
 def predict_in_child(

@@ -152,14 +152,35 @@ def _import(runtime: Runtime) -> None:
     if runtime == "openvino":
         import openvino  # noqa: F401
     else:
-        import keras
+        prepare_devices()
 
-        _ = keras.backend.backend()
-        if runtime != "jax":
-            import tensorflow as tf
 
-            for gpu in tf.config.list_physical_devices("GPU"):
-                tf.config.experimental.set_memory_growth(gpu, True)
+def prepare_devices() -> None:
+    """Import the backend; let TensorFlow take GPU memory as it needs it, not all at once."""
+    import keras
+
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        for gpu in tf.config.list_physical_devices("GPU"):
+            tf.config.experimental.set_memory_growth(gpu, True)
+
+
+def device() -> tuple[str, str]:
+    """The device that Keras computes on ("CPU" or a GPU's name), and the backend's version."""
+    import keras
+
+    if keras.backend.backend() == "jax":
+        import jax
+
+        first = jax.devices()[0]
+        kind = "CPU" if first.platform == "cpu" else str(first.device_kind)
+        return kind, f"JAX {jax.__version__}"
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    details = tf.config.experimental.get_device_details(gpus[0]) if gpus else {}
+    return str(details.get("device_name", "GPU" if gpus else "CPU")), f"TensorFlow {tf.__version__}"
 
 
 def _main(folder: Path) -> int:

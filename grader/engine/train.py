@@ -93,6 +93,7 @@ def fit(
     budget_s: float | None = None,
     evaluate_every: int = 1,
     fingerprint: str = "",
+    measure_at_end: bool = True,
 ) -> History:
     """Train `model` in place and leave in it the weights of the last good epoch.
 
@@ -109,6 +110,7 @@ def fit(
         budget_s: Seconds of training steps allowed; None for no limit.
         evaluate_every: Measure on the test images after every so many epochs and after the last.
         fingerprint: Anything else that must be equal for a run to be taken up.
+        measure_at_end: Whether a run that ends within an epoch is measured on the test images.
 
     Returns:
         The curve, the reason of the end, and where the time went.
@@ -124,6 +126,7 @@ def fit(
             keep=_Keep(checkpoint_dir, f"{recipe.sha256} {shapes} {fingerprint}"),
             budget_s=budget_s,
             evaluate_every=evaluate_every,
+            measure_at_end=measure_at_end,
         )
         history = run.to_the_end()
     on_event(Stopped(history))
@@ -267,9 +270,11 @@ class _Run:
         keep: _Keep,
         budget_s: float | None,
         evaluate_every: int,
+        measure_at_end: bool,
     ) -> None:
         self.model, self.recipe, self.data, self.on_event = model, recipe, data, on_event
         self.keep, self.budget_s, self.evaluate_every = keep, budget_s, evaluate_every
+        self.measure_at_end = measure_at_end
         self.clock = _Clock()
         with self.clock.charge("data_s"):
             self.steps = make_steps()
@@ -323,7 +328,7 @@ class _Run:
     def _final_accuracy(self, reason: StopReason) -> float | None:
         if self.epochs and self.epochs[-1].test_accuracy is not None:
             return self.epochs[-1].test_accuracy
-        if reason in (StopReason.OUT_OF_MEMORY, StopReason.INTERRUPTED):
+        if reason in (StopReason.OUT_OF_MEMORY, StopReason.INTERRUPTED) or not self.measure_at_end:
             return None
         return self._measure()[0]
 

@@ -61,7 +61,13 @@ def _contradiction(evaluation: Evaluation, threshold: float) -> str | None:
         return "the accuracy is not the share of correct images"
     if evaluation.threshold != threshold:
         return "the evaluation used another threshold than the assignment"
-    met = is_met(evaluation.accuracy, threshold, evaluation.wall_time_s, evaluation.time_budget_s)
+    met = is_met(
+        evaluation.accuracy,
+        threshold,
+        evaluation.wall_time_s,
+        evaluation.time_budget_s,
+        evaluation.mode,
+    )
     if evaluation.met != met:
         return "the evaluation's verdict is not that of the rule"
     return None

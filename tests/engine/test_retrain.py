@@ -1,0 +1,223 @@
+"""Retraining stops on time, goes on after a kill, and names what cannot be rebuilt."""
+
+import json
+import os
+import signal
+import subprocess
+
+import numpy as np
+import pytest
+import tracing
+
+from grader.engine import retrain as module
+from grader.engine.history import Epoch, History, StopReason, Times
+from grader.engine.recipe import Optimizer, Recipe
+from grader.engine.retrain import Retrained, retrain_in_child, summary
+from grader.errors import Cause, InfrastructureError, StageFailed
+
+RECIPE = Recipe(epochs=3, batch_size=20, optimizer=Optimizer(learning_rate=0.05))
+
+
+@pytest.fixture(scope="session")
+def tiny_net():
+    """The smallest network that is a DenseNet, traced once."""
+    return tracing.trace_model(lambda: tracing.dense_net(k=2, layers=1, bottleneck=False))
+
+
+def retrained(net, data, folder, recipe=RECIPE, **changes):
+    arguments = {"threshold": 0.05, "budget_s": 60.0} | changes
+    return retrain_in_child(net.record, b"", recipe, data, folder=folder, **arguments)
+
+
+def history(stopped, epochs=2, training_s=30.0):
+    return History(
+        epochs=tuple(
+            Epoch(
+                number=n + 1, loss=1.0, train_accuracy=0.5, test_accuracy=0.5, test_loss=1.0,
+                learning_rate=0.1, images_per_s=10.0, training_s=10.0 * n,
+            )
+            for n in range(epochs)
+        ),
+        stopped=stopped,
+        stopped_in_epoch=epochs + 1,
+        test_accuracy=0.5,
+        times=Times(training_s=training_s),
+        recipe_sha256="0" * 64,
+        backend="tensorflow",
+    )  # fmt: skip
+
+
+def found(stopped, budget_s=60.0, **changes):
+    return Retrained(
+        history=history(stopped, **changes), budget_s=budget_s, reference_images_per_s=None,
+        notes=(), device="CPU", version="TensorFlow 2",
+    )  # fmt: skip
+
+
+@pytest.mark.tensorflow
+def test_a_network_is_trained_measured_and_its_time_itemised(tiny_net, easy, tmp_path):
+    result = retrained(tiny_net, easy, tmp_path)
+
+    assert result.mode == "retrain"
+    assert result.images == 40
+    assert result.details["stopped"] == "finished"
+    assert len(result.details["epochs"]) == 3
+    assert result.details["epochs"][-1]["test_accuracy"] == pytest.approx(result.accuracy)
+    assert result.wall_time_s == result.details["times"]["training_s"]
+    assert result.details["times"]["compilation_s"] > 0
+    assert not (tmp_path / "data.npz").exists()
+
+
+@pytest.mark.tensorflow
+def test_a_run_that_was_killed_goes_on_after_its_last_epoch(tiny_net, easy, tmp_path):
+    recipe = RECIPE.model_copy(update={"epochs": 40})
+    killed = []
+
+    def run_and_kill(command, **options):
+        if killed:
+            return run(command, **options)
+        child = subprocess.Popen(command, env=options["env"], stderr=subprocess.DEVNULL)
+        checkpoint = tmp_path / "checkpoint" / "checkpoint.npz"
+        while not checkpoint.exists() and child.poll() is None:
+            os.sched_yield()
+        child.kill()
+        killed.append(child.wait())
+        return subprocess.CompletedProcess(command, killed[0], b"", b"")
+
+    run, module.subprocess.run = module.subprocess.run, run_and_kill
+    try:
+        result = retrained(tiny_net, easy, tmp_path, recipe)
+    finally:
+        module.subprocess.run = run
+
+    assert killed == [-signal.SIGKILL]
+    assert result.details["resumed_at"] >= 1
+    assert len(result.details["epochs"]) == 40
+
+
+@pytest.mark.tensorflow
+def test_when_the_budget_is_spent_the_last_whole_epoch_is_measured(tiny_net, easy, tmp_path):
+    recipe = RECIPE.model_copy(update={"epochs": 1000})
+
+    result = retrained(tiny_net, easy, tmp_path, recipe, budget_s=1.0)
+
+    assert result.details["stopped"] == "out of time"
+    assert result.wall_time_s == pytest.approx(1.0, abs=0.2)
+    assert result.details["summary"].startswith("stopped after 1.0 of 1.0 s, epoch ")
+
+
+@pytest.mark.tensorflow
+def test_a_network_that_cannot_be_rebuilt_is_not_trained_and_the_operation_is_named(easy, tmp_path):
+    def build():
+        import keras
+        from keras import layers as kl
+
+        inputs = keras.Input((32, 32, 3))
+        x = kl.Lambda(lambda t: keras.ops.sort(t, axis=1))(kl.Conv2D(2, 3)(inputs))
+        return keras.Model(inputs, kl.Dense(10)(kl.GlobalAveragePooling2D()(x)))
+
+    net = tracing.trace_model(build)
+
+    with pytest.raises(StageFailed, match="cannot be rebuilt: the operation") as caught:
+        retrained(net, easy, tmp_path)
+
+    assert caught.value.cause is Cause.STUDENT_FORBIDDEN_OP
+
+
+def test_a_child_that_dies_before_its_first_epoch_is_the_machines_fault(
+    easy, tmp_path, monkeypatch
+):
+    def dies(command, **options):
+        return subprocess.CompletedProcess(command, -9, b"", b"")
+
+    monkeypatch.setattr(module.subprocess, "run", dies)
+
+    with pytest.raises(InfrastructureError) as caught:
+        retrain_in_child(b"{}", b"", RECIPE, easy, threshold=0.5, budget_s=1.0, folder=tmp_path)
+
+    assert caught.value.cause is Cause.INFRA_MEMORY
+
+
+def test_a_child_that_dies_twice_is_measured_where_it_stood(easy, tmp_path, monkeypatch):
+    budgets = []
+
+    def dies_twice(command, **options):
+        job = json.loads((tmp_path / "job.json").read_text())
+        budgets.append(job["budget_s"])
+        (tmp_path / "checkpoint").mkdir(exist_ok=True)
+        (tmp_path / "checkpoint" / "checkpoint.npz").touch()
+        if len(budgets) < 3:
+            return subprocess.CompletedProcess(command, 139, b"", b"")
+        np.save(tmp_path / "labels.npy", easy.test_labels)
+        text = found(StopReason.OUT_OF_TIME).model_dump_json()
+        (tmp_path / "result.json").write_text(text)
+        return subprocess.CompletedProcess(command, 0, b"", b"")
+
+    monkeypatch.setattr(module.subprocess, "run", dies_twice)
+
+    result = retrain_in_child(
+        b"{}", b"", RECIPE, easy, threshold=0.5, budget_s=9.0, folder=tmp_path
+    )
+
+    assert budgets == [9.0, 9.0, 0.0]
+    assert result.correct == 40
+    assert "status 139; last whole epoch 2: 100.0%" in result.details["summary"]
+
+
+def test_half_a_step_past_the_budget_is_not_late(easy, tmp_path, monkeypatch):
+    def over(command, **options):
+        np.save(tmp_path / "labels.npy", easy.test_labels)
+        text = found(StopReason.OUT_OF_TIME, training_s=60.1).model_dump_json()
+        (tmp_path / "result.json").write_text(text)
+        return subprocess.CompletedProcess(command, 0, b"", b"")
+
+    monkeypatch.setattr(module.subprocess, "run", over)
+
+    assert retrain_in_child(
+        b"{}", b"", RECIPE, easy, threshold=0.5, budget_s=60.0, folder=tmp_path
+    ).met
+
+
+@pytest.mark.parametrize(
+    ("stopped", "text"),
+    [
+        (StopReason.FINISHED, "finished in 14.2 of 15.0 min, epoch 23: 86.1%"),
+        (StopReason.OUT_OF_TIME, "stopped after 14.2 of 15.0 min, epoch 23: 86.1%"),
+        (StopReason.DIVERGED, "stopped after 14.2 of 15.0 min (diverged), epoch 23: 86.1%"),
+    ],
+)
+def test_the_run_in_a_line(stopped, text):
+    run = found(stopped, budget_s=900.0, epochs=23, training_s=852.0)
+
+    assert summary(run, 0.861) == text
+
+
+def test_a_budget_is_either_seconds_or_reference_epochs(easy, tmp_path):
+    with pytest.raises(ValueError, match="not both"):
+        retrain_in_child(
+            b"{}", b"", RECIPE, easy, threshold=0.5, budget_s=1.0, reference_epochs=1.0,
+            folder=tmp_path,
+        )  # fmt: skip
+
+
+@pytest.mark.tensorflow
+def test_reference_epochs_become_seconds_on_this_device(tiny_net, easy, tmp_path, monkeypatch):
+    (tmp_path / "reference.txt").write_text("320.0")
+
+    result = retrained(tiny_net, easy, tmp_path, budget_s=None, reference_epochs=4.0)
+
+    assert result.time_budget_s == pytest.approx(4 * 160 / 320)
+    assert result.details["reference_images_per_s"] == 320.0
+
+
+@pytest.mark.tensorflow
+@pytest.mark.slow
+def test_the_reference_network_is_timed_on_this_device(easy):
+    assert module.reference_speed(easy, seconds=0.5) > 0
+
+
+@pytest.mark.tensorflow
+def test_the_reference_network_is_the_papers():
+    model = module.reference_network()
+
+    assert sum(int(np.prod(v.shape)) for v in model.trainable_variables) == 176_122
