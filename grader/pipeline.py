@@ -48,6 +48,7 @@ from grader.scoring.grade import make_grade, reference_to, ungraded
 RUN_FILE = "run.json"
 SUBMISSION_FILE = "submission.json"
 EVALUATION_FILE = "evaluation.json"
+RECIPE_FILE = "recipe.toml"
 INPUT_SHAPE = (32, 32, 3)
 """CIFAR-10."""
 
@@ -284,6 +285,8 @@ def collect_run(path: Path, course: Course) -> Path:
                 _write_run(partial, result, probes, course)
         described = submission.model_copy(update={"root": ""})
         write_atomically(run_dir / SUBMISSION_FILE, _bytes(described))
+        if submission.recipe is not None:
+            write_atomically(run_dir / RECIPE_FILE, (tree / submission.recipe).read_bytes())
     if options.evaluate:
         _evaluate(run_dir, assignment, options)
     elif not (run_dir / EVALUATION_FILE).is_file():
@@ -390,7 +393,7 @@ def _evaluate(run_dir: Path, assignment: Assignment, options: GradeOptions) -> N
         assignment,
         folder=options.data,
         scratch=run_dir,
-        retrain=options.retrain,
+        retrain=options.retrain or assignment.evaluation.mode == "retrain",
     )
     write_atomically(run_dir / EVALUATION_FILE, _bytes(EvaluationRecord(**outcome)))
 
@@ -474,9 +477,9 @@ def _ungraded(error: SubmissionRejected | InfrastructureError, path: Path, cours
     assignment, options = course.assignment, course.options
     identity = identify(path, assignment.deadline.zone_info)
     student = safe_id(options.student_id) if options.student_id else identity.student_id
-    moment, told_by = options.submitted_at, "argument"
-    if moment is None:
-        moment, told_by = identity.received_at, identity.received_from
+    moment, told_by = identity.received_at, identity.received_from
+    if options.submitted_at is not None:
+        moment, told_by = options.submitted_at, "argument"
     return ungraded(
         error,
         assignment=assignment,

@@ -8,7 +8,10 @@ fails, nobody loses a point.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -19,6 +22,8 @@ from grader.domain import Evaluation
 from grader.engine.data import NoData, find_cifar10
 from grader.engine.evaluate import evaluate_in_child
 from grader.engine.plan import Plan, make_plan
+from grader.engine.recipe import Recipe, RecipeError, load_recipe
+from grader.engine.retrain import retrain_in_child
 from grader.errors import Cause, InfrastructureError, StageFailed
 from grader.graph.evidence import Evidence, Network
 from grader.graph.numeric import (
@@ -30,11 +35,18 @@ from grader.graph.numeric import (
     variable_values,
 )
 from grader.graph.record import NetworkRecord
+from grader.resources import template_dir
 
 Array = NDArray[Any]
 
 EXCHANGE = "evaluation"
 """Folder of the run directory that is shared with the child."""
+RETRAINING = "retraining"
+"""Folder of the run directory with the checkpoint of a retraining."""
+RECIPE = "recipe.toml"
+"""The submission's recipe, as the run directory keeps it."""
+RETRAIN_S = 900.0
+"""Seconds of training where `--retrain` asks for it and the assignment does not say."""
 
 
 def measure(
@@ -45,7 +57,6 @@ def measure(
     folder: Path | None = None,
     scratch: Path | None = None,
     retrain: bool = False,
-    recipe: bytes | None = None,
     backend: str = "auto",
     gpu: str | None = None,
 ) -> dict[str, Any]:
@@ -56,9 +67,9 @@ def measure(
         frames: The run's binary frames; "weights" and "sample" are read.
         assignment: Threshold and time budgets.
         folder: Where CIFAR-10 is; see `find_cifar10`.
-        scratch: The run directory; None for a temporary folder.
+        scratch: The run directory, which may hold the submission's recipe.toml; None for a
+            temporary folder.
         retrain: Train here by the recipe instead of taking the student's weights.
-        recipe: The bytes of the submission's recipe.toml, for retraining.
         backend: See `grader.engine.evaluate.runtimes`.
         gpu: UUID of a leased GPU; None keeps to the CPU.
 
@@ -66,8 +77,9 @@ def measure(
         evaluation (None where none was made), note (why not), cause (whose fault that is; None
         for nobody's, as on a machine without data), review (why a person should look).
     """
+    asked = _Asked(evidence, frames, assignment, folder, scratch, backend, gpu)
     try:
-        return _measure(evidence, frames, assignment, folder, scratch, backend, gpu)
+        return asked.retrained() if retrain else asked.measured()
     except (InfrastructureError, StageFailed) as problem:
         return _answer(note=problem.message, cause=problem.cause)
 
@@ -81,38 +93,82 @@ def _answer(
     return {"evaluation": evaluation, "note": note, "cause": cause, "review": review}
 
 
-def _measure(
-    evidence: Evidence,
-    frames: Mapping[str, bytes],
-    assignment: Assignment,
-    folder: Path | None,
-    scratch: Path | None,
-    backend: str,
-    gpu: str | None,
-) -> dict[str, Any]:
-    model, record = _model(evidence)
-    data = find_cifar10(folder)
-    if isinstance(data, NoData):
-        return _answer(note=data.reason)
-    values = trained_values(record, frames)
-    plan = _plan(model, values)
-    agreement = _agreement(model, record, frames, values)
-    if not agreement.holds:
-        return _answer(
-            note="the accuracy was not measured, since a person has to look first",
-            review=f"the rebuilt network is not proved to be the student's: {agreement.message}",
+@dataclass(frozen=True)
+class _Asked:
+    """One request to measure; see `measure`."""
+
+    evidence: Evidence
+    frames: Mapping[str, bytes]
+    assignment: Assignment
+    folder: Path | None
+    scratch: Path | None
+    backend: str
+    gpu: str | None
+
+    def measured(self) -> dict[str, Any]:
+        """With the student's weights."""
+        model, record = _model(self.evidence)
+        data = find_cifar10(self.folder)
+        if isinstance(data, NoData):
+            return _answer(note=data.reason)
+        values = trained_values(record, self.frames)
+        plan = _plan(model, values)
+        agreement = _agreement(model, record, self.frames, values)
+        if not agreement.holds:
+            return _not_proved(agreement)
+        evaluation = evaluate_in_child(
+            plan,
+            data,
+            threshold=self.assignment.evaluation.threshold,
+            time_budget_s=self.assignment.time_budgets.evaluation_s,
+            backend=self.backend,
+            folder=None if self.scratch is None else self.scratch / EXCHANGE,
+            gpu=self.gpu,
         )
-    evaluation = evaluate_in_child(
-        plan,
-        data,
-        threshold=assignment.evaluation.threshold,
-        time_budget_s=assignment.time_budgets.evaluation_s,
-        backend=backend,
-        folder=None if scratch is None else scratch / EXCHANGE,
-        gpu=gpu,
+        details = {**evaluation.details, "difference_to_students_network": agreement.difference}
+        return _answer(evaluation.model_copy(update={"details": details}))
+
+    def retrained(self) -> dict[str, Any]:
+        """With weights that our engine trains by the student's recipe."""
+        model, record = _model(self.evidence)
+        recipe = self._recipe()
+        data = find_cifar10(self.folder)
+        if isinstance(data, NoData):
+            return _answer(note=data.reason)
+        agreement = _agreement(model, record, self.frames, _values(record, self.frames))
+        if not agreement.holds:
+            return _not_proved(agreement)
+        with ExitStack() as stack:
+            place = self.scratch or Path(stack.enter_context(TemporaryDirectory("-retrain")))
+            evaluation = retrain_in_child(
+                record.model_dump_json().encode(),
+                self.frames.get("constants:model", b""),
+                recipe,
+                data,
+                threshold=self.assignment.evaluation.threshold,
+                budget_s=self.assignment.evaluation.retrain_s or RETRAIN_S,
+                folder=place / RETRAINING,
+                backend="jax" if self.backend == "jax" else "tensorflow",
+                gpu=self.gpu,
+            )
+        return _answer(evaluation)
+
+    def _recipe(self) -> Recipe:
+        """The submission's recipe; the template's where it has none."""
+        file = None if self.scratch is None else self.scratch / RECIPE
+        if file is None or not file.is_file():
+            return load_recipe(template_dir() / RECIPE)
+        try:
+            return load_recipe(file)
+        except RecipeError as problem:
+            raise StageFailed(Cause.SUBMISSION_BAD_RECIPE, str(problem)) from problem
+
+
+def _not_proved(agreement: Agreement) -> dict[str, Any]:
+    return _answer(
+        note="the accuracy was not measured, since a person has to look first",
+        review=f"the rebuilt network is not proved to be the student's: {agreement.message}",
     )
-    details = {**evaluation.details, "difference_to_students_network": agreement.difference}
-    return _answer(evaluation.model_copy(update={"details": details}))
 
 
 def _model(evidence: Evidence) -> tuple[Network, NetworkRecord]:

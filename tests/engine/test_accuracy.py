@@ -133,3 +133,33 @@ def test_a_trace_that_ended_by_the_student_is_the_students():
     found = measure(assemble({}, {}, [], Cause.STUDENT_TIMEOUT, "too slow"), {}, ASSIGNMENT)
 
     assert found["cause"] is Cause.STUDENT_TIMEOUT
+
+
+def test_retraining_needs_no_weights_and_follows_the_submissions_recipe(small_dense_net, tmp_path):
+    (tmp_path / "recipe.toml").write_text("epochs = 2\nbatch_size = 20\n")
+
+    found = measure(
+        evidence(small_dense_net, weights={"file": None}),
+        small_dense_net.frames,
+        ASSIGNMENT,
+        scratch=tmp_path,
+        retrain=True,
+    )
+
+    assert found["evaluation"].mode == "retrain"
+    assert len(found["evaluation"].details["epochs"]) == 2
+
+
+def test_a_recipe_that_is_none_fails_with_its_mistake(small_dense_net, tmp_path):
+    (tmp_path / "recipe.toml").write_text("epochs = -1\n")
+
+    found = measure(
+        evidence(small_dense_net),
+        small_dense_net.frames,
+        ASSIGNMENT,
+        scratch=tmp_path,
+        retrain=True,
+    )
+
+    assert found["cause"] is Cause.SUBMISSION_BAD_RECIPE
+    assert "epochs" in found["note"]
