@@ -111,7 +111,7 @@ def build_model(evidence: Evidence) -> list[Finding]:
         )
     configuration = model.configuration
     if configuration is not None and configuration.bottleneck and not findings:
-        if configuration.compression != 0.5:
+        if configuration.compression not in (0.5, 1.0):
             remarks.append(
                 Finding(
                     where="build_model",
@@ -131,7 +131,8 @@ def _by_rules(evidence: Evidence, check: str, *functions: str) -> list[Finding]:
 
 def _found(evidence: Evidence, check: str) -> tuple[list[Finding], list[Finding]]:
     """Deviations and remarks of one check, those of build_model() left to its own check."""
-    findings, remarks = [], []
+    findings: list[Finding] = []
+    remarks: list[Finding] = []
     for network, item in evidence.deviations:
         if item.check != check or (network is evidence.model and not _only_model(evidence)):
             continue

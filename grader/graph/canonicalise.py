@@ -207,7 +207,8 @@ class _Reader:
         rule = RULES.get(op.op)
         if rule is None:
             raise Unreadable("")
-        return rule(self, op, arguments)
+        result: Tensor | list[Tensor] = rule(self, op, arguments)
+        return result
 
     def _noise(self, op: Op, arguments: list[Tensor]) -> list[Tensor]:
         threshold = next((a.threshold for a in arguments if isinstance(a, Noise)), None)

@@ -80,7 +80,7 @@ def count(
             if part.kind == "batch_norm" and part.role("gamma") is None and not in_stem:
                 assert word.step.affine is not None
                 missing[word.step.affine.key] = word.step.affine.channels
-    table = {i: v for i, v in enumerate(variables)}
+    table = dict(enumerate(variables))
     trainable = sum(v.size for v in table.values() if v.trainable)
     statistics = sum(
         v.size

@@ -330,11 +330,12 @@ def _runs(
         n = num_layers
         cut = [units[n], units[2 * n + 1]]
         if all(len(u.convolutions) == 1 for u in cut):
-            runs = [tuple(units[:n]), tuple(units[n + 1 : 2 * n + 1]), tuple(units[2 * n + 2 :])]
+            thirds = [tuple(units[:n]), tuple(units[n + 1 : 2 * n + 1]), tuple(units[2 * n + 2 :])]
             if _plausible(graph, cut):
-                return runs, tuple(cut)
+                return thirds, tuple(cut)
     cuts = [u for u in units if _is_transition(graph, u)]
-    runs, transitions = [], []
+    runs: list[tuple[Unit, ...]] = []
+    transitions: list[Unit | None] = []
     current: list[Unit] = []
     height = units[0].entry.height if units else 0
     for unit in units:

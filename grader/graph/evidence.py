@@ -18,8 +18,14 @@ from grader.graph import rules
 from grader.graph.canonical import Graph
 from grader.graph.canonicalise import canonicalise
 from grader.graph.counts import Counted, count
-from grader.graph.densenet import Reading, Source, most_common, read_block, read_network
-from grader.graph.densenet import read_transition
+from grader.graph.densenet import (
+    Reading,
+    Source,
+    most_common,
+    read_block,
+    read_network,
+    read_transition,
+)
 from grader.graph.probes import Probe
 from grader.graph.record import (
     FailureRecord,
@@ -153,7 +159,7 @@ def _network(probe: Probe | None, data: bytes, constants: bytes) -> Network:
         record = parse_network(data)
         if record.failure is not None:
             return Network(probe, record.failure, record=record)
-        traces = {
+        traces: dict[str, Trace] = {
             mode: check_graph(graph, record.variables, constants)
             for mode, graph in record.graphs.items()
         }
@@ -186,7 +192,7 @@ def _read(probe: Probe | None, record: NetworkRecord, traces: dict[str, Trace]) 
         if mode == "inference":
             found += own
         else:
-            found += _only_here(own, found, mode)
+            found += _only_here(own, found)
     inference = readings["inference"]
     found += _updates(inference, readings.get("training"))
     classifier = inference.classifier.last.index if inference.classifier is not None else None
@@ -318,16 +324,16 @@ def _apply_rules(judge: Judge, probe: Probe | None) -> None:
     judge.norms()
 
 
-def _only_here(own: list[Deviation], known: list[Deviation], mode: str) -> list[Deviation]:
-    """What a mode shows beyond inference: a behaviour that differs by mode."""
+def _only_here(own: list[Deviation], known: list[Deviation]) -> list[Deviation]:
+    """What training shows beyond inference: a behaviour that differs by mode."""
     kinds = {_kind(d) for d in known}
     fresh = []
     for item in own:
         if _kind(item) in kinds or item.finding.severity == "remark":
             continue
-            finding = item.finding.model_copy(
-                update={"message": f"when called with training=True: {item.finding.message}"}
-            )
+        finding = item.finding.model_copy(
+            update={"message": f"when called with training=True: {item.finding.message}"}
+        )
         fresh.append(replace(item, check="training-behaviour", finding=finding))
     return fresh
 

@@ -21,17 +21,21 @@ MAX_SIZE = 200
 
 
 def _erf(x: Array) -> Array:
-    return np.vectorize(math.erf, otypes=[np.float64])(x)
+    return np.asarray(np.vectorize(math.erf, otypes=[np.float64])(x))
+
+
+def _where(condition: Any, yes: Any, no: Any) -> Array:
+    return np.asarray(np.where(condition, yes, no), dtype=np.float64)
 
 
 def _sigmoid(x: Array) -> Array:
-    return 1.0 / (1.0 + np.exp(-x))
+    return np.asarray(1.0 / (1.0 + np.exp(-x)))
 
 
 FUNCTIONS: dict[str, Callable[..., Array]] = {
     "Relu": lambda x: np.maximum(x, 0),
     "Relu6": lambda x: np.clip(x, 0, 6),
-    "Elu": lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))),
+    "Elu": lambda x: _where(x > 0, x, np.expm1(np.minimum(x, 0))),
     "Selu": lambda x: (
         1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(np.minimum(x, 0)))
     ),
@@ -81,8 +85,8 @@ FUNCTIONS: dict[str, Callable[..., Array]] = {
     "NotEqual": lambda a, b: (a != b).astype(np.float64),
     "LogicalAnd": lambda a, b: a * b,
     "LogicalOr": np.maximum,
-    "SelectV2": lambda c, a, b: np.where(c != 0, a, b),
-    "Select": lambda c, a, b: np.where(c != 0, a, b),
+    "SelectV2": lambda c, a, b: _where(c != 0, a, b),
+    "Select": lambda c, a, b: _where(c != 0, a, b),
     "ClipByValue": np.clip,
 }
 """TensorFlow op type → the function, over float64 arrays."""
@@ -173,7 +177,7 @@ def classify(tree: Tree) -> tuple[str, tuple[float, ...]]:
             if _same(y, function(_GRID)):
                 return name, ()
     leak = -float(evaluate(tree, np.array([-1.0]))[0])
-    if _same(y, np.where(_GRID > 0, _GRID, -(-_GRID) * leak)):
+    if _same(y, np.where(_GRID > 0, _GRID, leak * _GRID)):
         return "leaky relu", (leak,)
     top = float(y.max())
     if _same(y, np.clip(_GRID, 0, top)):

@@ -125,7 +125,7 @@ def hidden_probes(probes: Probes, seed: bytes) -> list[Probe]:
             hidden=True,
             block=_block(draw, i % 2 == 0),
             dropout_rate=0.2 if i == 0 else 0.0,
-        )  # fmt: skip
+        )
         for i in range(probes.hidden.blocks)
     ]
     found += [
@@ -138,11 +138,15 @@ def hidden_probes(probes: Probes, seed: bytes) -> list[Probe]:
         for i in range(probes.hidden.transitions)
     ]
     found += [
-        Probe(id=f"hidden-network-{i}", function="build_densenet", hidden=True, network=_network(draw, i % 2 == 0),
+        Probe(
+            id=f"hidden-network-{i}",
+            function="build_densenet",
+            hidden=True,
+            network=_network(draw, i % 2 == 0),
             dropout_rate=0.2 if i == 0 else 0.0,
         )
         for i in range(probes.hidden.networks)
-    ]  # fmt: skip
+    ]
     return found
 
 

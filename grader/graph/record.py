@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,13 +133,17 @@ class Trace:
     variables: tuple[VariableRecord, ...]
 
 
+_NETWORK = TypeAdapter(NetworkRecord)
+_MODULE = TypeAdapter(ModuleRecord)
+
+
 def parse_network(data: bytes) -> NetworkRecord:
     """Read one network record.
 
     Raises:
         StageFailed: STUDENT_BAD_OUTPUT, where the bytes are not such a record.
     """
-    return _parse(TypeAdapter(NetworkRecord), data)
+    return _parse(_NETWORK, data)
 
 
 def parse_module(data: bytes) -> ModuleRecord:
@@ -148,10 +152,13 @@ def parse_module(data: bytes) -> ModuleRecord:
     Raises:
         StageFailed: STUDENT_BAD_OUTPUT, where the bytes are not such a record.
     """
-    return _parse(TypeAdapter(ModuleRecord), data)
+    return _parse(_MODULE, data)
 
 
-def _parse(adapter: TypeAdapter[Any], data: bytes) -> Any:
+_Parsed = TypeVar("_Parsed")
+
+
+def _parse(adapter: TypeAdapter[_Parsed], data: bytes) -> _Parsed:
     try:
         return adapter.validate_json(data)
     except (ValidationError, RecursionError) as error:

@@ -103,7 +103,7 @@ def deviation(
 
 
 def size_text(node: Node) -> str:
-    """ "3×3 convolution", or "fully connected layer" for one on a single position."""
+    """A convolution by its kernel: "3×3 convolution"; on a vector, "fully connected layer"."""
     rows, columns = node.kernel_shape[:2]
     if node.written_as == "MatMul" and node.height == 1:
         return "fully connected layer"
@@ -171,7 +171,7 @@ class Judge:
         receivers = {index for index, _ in uses}
         if len(receivers) > 1 and not self._somebody_receives_it_right(uses, expected):
             return common
-        own = []
+        own: list[Word] = []
         wanted = list(expected)
         for word in common:
             if word.kind == "bias" and not own:

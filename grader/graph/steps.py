@@ -86,7 +86,7 @@ def _step_word(step: Step) -> tuple[str, str]:
             return "activation", f"ReLU clipped at {numbers[0]:.3g}"
         return "activation", "another activation" if name == "unknown" else str(name)
     if step.kind == "pool":
-        mode, size, strides, padding = step.detail
+        mode, size, strides, _ = step.detail
         text = f"{size[0]}×{size[1]} {'average' if mode == 'mean' else 'max'} pooling"
         if strides != size:
             text += f" with stride {strides[0]}"
@@ -103,6 +103,6 @@ def _step_word(step: Step) -> tuple[str, str]:
 
 
 def spell(found: tuple[Word, ...], then: str = "") -> str:
-    """ "BN → ReLU → 3×3 convolution"; "nothing" where there is nothing."""
+    """Say "BN → ReLU → 3×3 convolution", or "nothing in between"."""
     texts = [w.text for w in found] + ([then] if then else [])
     return " → ".join(texts) if texts else "nothing in between"
