@@ -50,7 +50,27 @@ def accuracy_check(
         return result.model_copy(update={"rationale": contradiction})
     if evaluation.met:
         return result.model_copy(update={"outcome": Outcome.PASSED, "score": points})
-    return result.model_copy(update=_missed(evaluation))
+    missed = _missed(evaluation)
+    share = partial_credit(evaluation, assignment.evaluation.linear_from)
+    if share:
+        earned = f" It earns {share:.0%} of the points by the assignment's linear rule."
+        missed |= {"score": share * points, "rationale": f"{missed['rationale']}{earned}"}
+    return result.model_copy(update=missed)
+
+
+def partial_credit(evaluation: Evaluation, linear_from: float | None) -> float:
+    """Share of the points below the threshold, 0..1; none where the evaluation was too slow.
+
+    Args:
+        evaluation: What was measured, and did not meet its threshold.
+        linear_from: The accuracy at which the credit begins; None for none at all.
+    """
+    if linear_from is None or not evaluation.accuracy > linear_from:
+        return 0.0
+    late = not is_met(1.0, 0.0, evaluation.wall_time_s, evaluation.time_budget_s, evaluation.mode)
+    if late or not evaluation.accuracy <= evaluation.threshold:
+        return 0.0
+    return (evaluation.accuracy - linear_from) / (evaluation.threshold - linear_from)
 
 
 def _contradiction(evaluation: Evaluation, threshold: float) -> str | None:

@@ -338,3 +338,28 @@ def test_a_mistake_ends_with_the_exit_status_for_usage(tmp_path):
         load_assignment(tmp_path)
 
     assert error.value.exit_status == EXIT_USAGE
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("linear_from = 0.9", "expected linear_from below the threshold of 0.85"),
+        ("seeds = 3", "expected borderline with seeds above 1"),
+        ("retrain_reference_epochs = 5.0", "and not both"),
+    ],
+)
+def test_a_rule_for_accuracy_that_cannot_be_followed_is_refused(tmp_path, line, text):
+    message = refusal(tmp_path, ("threshold = 0.85", f"threshold = 0.85\n{line}"))
+
+    assert text in message
+
+
+def test_a_borderline_band_and_its_seeds_are_read(tmp_path):
+    file = changed(
+        tmp_path,
+        ("threshold = 0.85", 'threshold = 0.85\nborderline = 0.007\nseeds = 3\ndecide = "best"'),
+    )
+
+    rule = load_assignment(file).evaluation
+
+    assert (rule.borderline, rule.seeds, rule.decide) == (0.007, 3, "best")

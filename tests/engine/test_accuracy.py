@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 
 from grader.assignment import load_assignment
+from grader.domain import Evaluation
 from grader.engine import accuracy
-from grader.engine.accuracy import measure
+from grader.engine.accuracy import decided, measure
 from grader.engine.data import NoData
 from grader.errors import Cause, InfrastructureError
 from grader.graph.evidence import assemble
 from grader.graph.numeric import run
 
+BORDERLINE = 0.02
 ASSIGNMENT = load_assignment(Path(__file__).parents[1] / "example_assignment.toml")
 
 pytestmark = pytest.mark.tensorflow
@@ -163,3 +165,68 @@ def test_a_recipe_that_is_none_fails_with_its_mistake(small_dense_net, tmp_path)
 
     assert found["cause"] is Cause.SUBMISSION_BAD_RECIPE
     assert "epochs" in found["note"]
+
+
+def trained(data, correct, seed=0):
+    """An evaluation as retraining gives it, of 40 images."""
+    return Evaluation(
+        mode="retrain",
+        accuracy=correct / 40,
+        interval_95=(0.0, 1.0),
+        images=40,
+        correct=correct,
+        threshold=0.85,
+        met=correct / 40 > 0.85,
+        wall_time_s=9.0,
+        time_budget_s=10.0,
+        device="CPU",
+        dataset=data.dataset,
+        details={"seed": seed},
+    )
+
+
+def retrained_with(monkeypatch, net, data, results, **rule):
+    """Retrain with results that are given; returns the answer and the seeds that were taken."""
+    seeds = []
+
+    def one(record, constants, recipe, images, **arguments):
+        seeds.append(recipe.seed)
+        return trained(data, results[len(seeds) - 1], recipe.seed)
+
+    monkeypatch.setattr(accuracy, "retrain_in_child", one)
+    table = ASSIGNMENT.evaluation.model_copy(update=rule)
+    assignment = ASSIGNMENT.model_copy(update={"evaluation": table})
+    return measure(evidence(net), net.frames, assignment, retrain=True)["evaluation"], seeds
+
+
+def test_a_clear_accuracy_is_decided_by_one_training(small_dense_net, easy, monkeypatch):
+    found, seeds = retrained_with(
+        monkeypatch, small_dense_net, easy, [40], borderline=BORDERLINE, seeds=3
+    )
+
+    assert len(seeds) == 1
+    assert found.correct == 40
+
+
+def test_a_borderline_accuracy_is_decided_by_the_mean_of_further_seeds(
+    small_dense_net, easy, monkeypatch
+):
+    found, seeds = retrained_with(
+        monkeypatch, small_dense_net, easy, [34, 37, 36], borderline=BORDERLINE, seeds=3
+    )
+
+    assert seeds == [seeds[0], seeds[0] + 1, seeds[0] + 2]
+    assert found.correct == 35
+    assert found.met
+    assert [s["accuracy"] for s in found.details["seeds"]] == [34 / 40, 37 / 40, 36 / 40]
+
+
+def test_the_mean_is_rounded_down_to_a_whole_image(easy):
+    assert decided([trained(easy, 34), trained(easy, 35)], "mean").correct == 34
+
+
+def test_the_best_of_several_counts_where_the_assignment_says_so(easy):
+    found = decided([trained(easy, 30), trained(easy, 35), trained(easy, 31)], "best")
+
+    assert found.correct == 35
+    assert found.met

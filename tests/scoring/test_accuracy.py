@@ -133,3 +133,33 @@ def test_the_interval_holds_the_share_and_stays_in_0_to_1(counts):
 def test_an_impossible_count_has_no_interval(counts):
     with pytest.raises(ValueError, match="expected 0 <= correct <= images"):
         wilson_interval(*counts)
+
+
+def linear(start):
+    rule = ASSIGNMENT.evaluation.model_copy(update={"linear_from": start})
+    return ASSIGNMENT.model_copy(update={"evaluation": rule})
+
+
+@pytest.mark.parametrize(("right", "share"), [(7000, 0), (7500, 0), (8000, 0.5), (8500, 1)])
+def test_below_the_threshold_points_rise_in_a_straight_line_where_the_assignment_says_so(
+    right, share
+):
+    check = accuracy_check(linear(0.75), evaluation(right))
+
+    assert check.outcome is Outcome.FAILED
+    assert check.score == pytest.approx(share * POINTS)
+
+
+def test_without_a_linear_rule_there_is_nothing_below_the_threshold():
+    assert accuracy_check(ASSIGNMENT, evaluation(8500)).score == 0
+
+
+def test_an_accuracy_measured_too_slowly_earns_no_part_of_the_points():
+    assert accuracy_check(linear(0.75), evaluation(8400, wall_time_s=301.0)).score == 0
+
+
+def test_a_retraining_that_ended_half_a_step_late_still_counts():
+    met = is_met(0.86, 0.85, 300.1, 300, "retrain")
+    late = evaluation(8600, wall_time_s=300.1, mode="retrain", met=met)
+
+    assert accuracy_check(ASSIGNMENT, late).outcome is Outcome.PASSED
