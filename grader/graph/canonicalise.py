@@ -39,6 +39,13 @@ from grader.graph.symbols import Symbol, Unreadable, constant, digest, expressio
 MAX_SEGMENTS = 4096
 """Segments of one value; a value in more pieces is not followed channel by channel."""
 MAX_STEPS = 64
+MAX_TERMS = 64
+"""Additions and multiplications in a row; a batch norm has at most five."""
+MAX_PIECES = 2_000_000
+"""Segments of all values of one graph together. BC L=250 k=24 has a tenth of it; beyond, nothing
+is followed any more, so that no trace takes the machine's memory."""
+MALFORMED = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, MemoryError)
+"""What an op raises here that TensorFlow would not have made: it is hostile, and has no place."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,7 @@ class _Reader:
         self.graph = Graph()
         self.tensors: dict[tuple[int, int], Tensor] = {}
         self.resources: dict[int, int | None] = {}
+        self.pieces = 0
 
     # --- the walk ---
 
@@ -78,6 +86,7 @@ class _Reader:
         for position, op in enumerate(self.trace.ops):
             for output, tensor in enumerate(self._outputs(position, op)):
                 self.tensors[position, output] = tensor
+                self.pieces += len(tensor.segments) if isinstance(tensor, Value) else 0
         self._finish()
         return self.graph
 
@@ -104,11 +113,13 @@ class _Reader:
             self._update(op)
             return []
         arguments = [self.tensors.get(i, opaque((), "nothing")) for i in op.inputs]
+        if self.pieces > MAX_PIECES:
+            return self._foreign(op, arguments, "a network too large to follow")
         try:
             result = self._apply(op, arguments)
         except Unreadable as problem:
             return self._foreign(op, arguments, str(problem))
-        except (ValueError, TypeError, IndexError, KeyError, OverflowError, MemoryError):
+        except MALFORMED:
             # A malformed op of a hostile trace: it has no meaning, so it has no place.
             return self._foreign(op, arguments, "")
         results = result if isinstance(result, list) else [result]
@@ -166,6 +177,7 @@ class _Reader:
                 for i, (_, shape) in enumerate(op.outputs)
             ]
         kernel = next((a for a in arguments if isinstance(a, Symbol) and a.variables), None)
+        settings = _settings(op, arguments)
         results: list[Tensor] = []
         for i, (_, shape) in enumerate(op.outputs):
             if shape is None or any(n < 1 for n in shape) or len(shape) < 1:
@@ -179,7 +191,7 @@ class _Reader:
                 height=height,
                 width=width,
                 kernel=kernel,
-                detail=(("op", op.op), ("reason", reason), ("output", i)),
+                detail=(("op", op.op), ("reason", reason), ("output", i), ("settings", settings)),
                 written_as=op.op,
                 name=op.name,
             )
@@ -226,13 +238,15 @@ class _Reader:
             return opaque(shape, "constant", op.name) if value is None else constant(value)
         shapes = [shape for _, shape in op.outputs]
         if op.op in IDENTITIES and arguments:
-            return [arguments[0]]
+            return [_without_gradient(arguments[0]) if op.op in STOPS else arguments[0]]
         if len(shapes) != 1 or shapes[0] is None or any(n < 0 for n in shapes[0]):
             raise Unreadable("")
         shape = shapes[0]
         name = op.op + repr(sorted((k, repr(v)) for k, v in op.attributes.items()))
         if op.op == "Cast":
-            return expression("", arguments, _cast(op), shape, keeps_variable=True)
+            kind = _cast_kind(op)
+            name = "" if kind == "float" else f"cast to {kind}"
+            return expression(name, arguments, _CASTS[kind], shape, keeps_variable=not name)
         if op.op == "Reshape":
             return expression(
                 f"reshape{shape}",
@@ -266,6 +280,22 @@ class _Reader:
             raise Unreadable("")
         checked = function
         return expression(name, arguments, lambda *a: checked(op, *a), shape)
+
+
+def _settings(op: Op, arguments: list[Tensor]) -> str:
+    """What tells two uses of a foreign op apart: its attributes and its constant arguments."""
+    plain = {k: v for k, v in op.attributes.items() if not isinstance(v, str) or len(v) < 20}
+    kept = sorted((k, repr(v)) for k, v in plain.items() if not _names_a_type(v))
+    constants = [
+        (i, a.key)
+        for i, a in enumerate(arguments)
+        if isinstance(a, Symbol) and a.constant is not None
+    ]
+    return digest(kept, constants)
+
+
+def _names_a_type(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith(("float", "bfloat", "half", "int", "uint"))
 
 
 # --- axes ----------------------------------------------------------------------------------
@@ -489,20 +519,16 @@ def affine_step(value: Value, operation: str, symbol: Symbol) -> Value:
                 return value
     term = Term(operation, vector, symbol)
     last = _common_affine(value)
+    if last is not None and len(last.terms) >= MAX_TERMS:
+        raise Unreadable("too many operations in a row")
     if last is not None:
         whole = Affine((*last.terms, term), value.channels)
         trimmed = replace(
             value, segments=tuple(replace(s, steps=s.steps[:-1]) for s in value.segments)
         )
         return with_step(trimmed, lambda at, _: Step("affine", affine=whole, start=at))
-    if len(value.segments) and all(_last_pointwise_constant(s) for s in value.segments):
-        pass
     whole = Affine((term,), value.channels)
     return with_step(value, lambda at, _: Step("affine", affine=whole, start=at))
-
-
-def _last_pointwise_constant(segment: Segment) -> bool:
-    return bool(segment.steps) and segment.steps[-1].kind == "pointwise"
 
 
 def _common_affine(value: Value) -> Affine | None:
@@ -573,13 +599,8 @@ def pointwise_step(graph: Graph, base: Value, tree: Tree) -> Value:
         return affine_step(value, "add", constant(np.array(numbers[1])))
     if name == "relu":
         tree = ("Relu", X)
-        base = _past_zero_padding(base)
     step = Step("pointwise", (name, tree, numbers))
     return with_step(base, lambda at, segment: step)
-
-
-def _past_zero_padding(value: Value) -> Value:
-    return value
 
 
 def constant_value(graph: Graph, like: Value, symbol: Symbol) -> Value:
@@ -641,6 +662,14 @@ IDENTITIES = {
     "Identity", "StopGradient", "PreventGradient", "EnsureShape", "CheckNumerics", "Snapshot",
     "PlaceholderWithDefault", "IdentityN",
 }  # fmt: skip
+STOPS = {"StopGradient", "PreventGradient"}
+
+
+def _without_gradient(symbol: Symbol) -> Symbol:
+    """A variable behind a stopped gradient is never trained: it is a computed number."""
+    if symbol.bare is None:
+        return symbol
+    return expression("stop gradient", [symbol], lambda a: a, symbol.shape)
 
 
 @rule("Identity", "PreventGradient", "EnsureShape", "CheckNumerics", "Snapshot")
@@ -665,7 +694,7 @@ def _cast_value(reader: _Reader, op: Op, arguments: list[Any]) -> Any:
     source = str(op.attributes.get("SrcT", "float32"))
     if target.startswith(("float", "bfloat", "double", "half")):
         return value
-    if source == target:
+    if source == target or (source == "uint8" and target in ("int16", "int32", "int64")):
         return value
     raise Unreadable(f"rounds to {target}")
 
@@ -887,6 +916,8 @@ def _select(reader: _Reader, op: Op, arguments: list[Any]) -> Any:
 
 @rule("ClipByValue")
 def _clip(reader: _Reader, op: Op, arguments: list[Any]) -> Any:
+    if any(_number(a).size != 1 for a in arguments[1:3]):
+        raise Unreadable("a clip that differs from place to place")
     low, high = (float(_number(a).reshape(-1)[0]) for a in arguments[1:3])
     base, tree = strip_pointwise(_value(arguments[0]))
     outer: Tree = ("Minimum", ("Maximum", X, ("number", low)), ("number", high))
@@ -964,14 +995,22 @@ def _concat(reader: _Reader, op: Op, arguments: list[Any]) -> Any:
     segments: list[Segment] = []
     for part in parts:
         if isinstance(part, Value):
-            if (part.height, part.width) != (first.height, first.width):
-                raise Unreadable("")
+            if not _lies_like(part, first, where):
+                raise Unreadable("concatenates maps of another size or turned ones")
             segments += part.segments
         else:
             segments += _constant_channels(reader.graph, first, part, where)
     axes = list(first.axes)
     axes[where] = _axis("C", sum(s.width for s in segments))
     return replace(first, axes=tuple(axes), segments=_joined(segments))
+
+
+def _lies_like(part: Value, first: Value, axis: int) -> bool:
+    """Whether two values differ in nothing but their channels, which lie along `axis`."""
+    if (part.height, part.width) != (first.height, first.width):
+        return False
+    rest = zip(part.axes, first.axes, strict=True)
+    return all(a == b for i, (a, b) in enumerate(rest) if i != axis)
 
 
 def _constant_channels(graph: Graph, like: Value, part: Any, axis: int) -> tuple[Segment, ...]:
@@ -1309,20 +1348,10 @@ def _convolution(reader: _Reader, op: Op, arguments: list[Any]) -> Any:
     spread = op.attributes.get("dilations") or [1, 1, 1, 1]
     dilations = (int(spread[rows]), int(spread[columns]))
     window = (kernel.shape[0], kernel.shape[1])
+    own, height, width = _padding(value, op, window, strides, dilations)
     value, before = _padding_before(value, layout)
-    pads, height, width = _padding(value, op, window, strides, dilations)
-    if before != (0, 0, 0, 0):
-        if pads != (0, 0, 0, 0):
-            total = tuple(a + b for a, b in zip(before, pads, strict=True))
-        else:
-            total = before
-        pads = (total[0], total[1], total[2], total[3])
-        height = (value.height + pads[0] + pads[1] - (window[0] - 1) * dilations[0] - 1) // strides[
-            0
-        ] + 1
-        width = (value.width + pads[2] + pads[3] - (window[1] - 1) * dilations[1] - 1) // strides[
-            1
-        ] + 1
+    top, bottom, left, right = (a + b for a, b in zip(before, own, strict=True))
+    pads = (top, bottom, left, right)
     depthwise = op.op != "Conv2D"
     channels = kernel.shape[2] * kernel.shape[3] if depthwise else kernel.shape[3]
     groups = 1
@@ -1520,13 +1549,18 @@ RANDOM = {
 }  # fmt: skip
 
 
-def _cast(op: Op) -> Callable[[Any], Any]:
+_CASTS: dict[str, Callable[[Any], Any]] = {
+    "int": lambda a: np.asarray(a).astype(np.int64),
+    "bool": lambda a: np.asarray(a).astype(bool),
+    "float": lambda a: np.asarray(a).astype(np.float64),
+}
+
+
+def _cast_kind(op: Op) -> str:
     target = str(op.attributes.get("DstT", ""))
     if target.startswith(("int", "uint")):
-        return lambda a: np.asarray(a).astype(np.int64)
-    if target == "bool":
-        return lambda a: np.asarray(a).astype(bool)
-    return lambda a: np.asarray(a).astype(np.float64)
+        return "int"
+    return "bool" if target == "bool" else "float"
 
 
 def _axis_list(axis: Any) -> tuple[int, ...]:

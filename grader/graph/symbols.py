@@ -100,8 +100,11 @@ class Symbol:
     def _computed(self, assignment: int | Values) -> Array:
         if self.compute is None or math.prod(self.shape) > MAX_ELEMENTS:
             raise Unreadable("a value that cannot be computed")
-        with np.errstate(all="ignore"):
-            return self.compute(assignment)
+        try:
+            with np.errstate(all="ignore"):
+                return self.compute(assignment)
+        except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError) as problem:
+            raise Unreadable("a value that cannot be computed") from problem
 
     @property
     def size(self) -> int:
