@@ -144,6 +144,8 @@ def _transition_count(network: Network) -> list[paper.Count]:
 def _network_count(network: Network) -> list[paper.Count]:
     assert network.probe is not None
     configuration = configuration_of(network.probe)
+    found = sum(n.channels for n in network.readings["inference"].stem)
+    stems = accepted_stems(configuration)
     return [
         paper.Configuration(
             configuration.depth,
@@ -154,5 +156,5 @@ def _network_count(network: Network) -> list[paper.Count]:
             configuration.input_shape,
             stem,
         ).count()
-        for stem in accepted_stems(configuration)
+        for stem in ([found] if found in stems else stems[:1])
     ]

@@ -106,16 +106,10 @@ class Evidence:
         everything = [*self.networks, *([self.model] if self.model is not None else [])]
         for network in everything:
             for item in network.deviations:
-                key = _kind(item)
+                key = rules.kind_of(item)
                 if seen.setdefault(key, network) is network:
                     kept.append((network, item))
         return tuple(kept)
-
-
-def _kind(item: Deviation) -> str:
-    """The kind of mistake, less its place and numbers."""
-    what = item.finding.message.split(": expected")[0]
-    return f"{item.check}|{item.finding.severity}|{re.sub(r'[0-9]+', '#', what)}"
 
 
 def assemble(
@@ -326,10 +320,10 @@ def _apply_rules(judge: Judge, probe: Probe | None) -> None:
 
 def _only_here(own: list[Deviation], known: list[Deviation]) -> list[Deviation]:
     """What training shows beyond inference: a behaviour that differs by mode."""
-    kinds = {_kind(d) for d in known}
+    kinds = {rules.kind_of(d) for d in known}
     fresh = []
     for item in own:
-        if _kind(item) in kinds or item.finding.severity == "remark":
+        if rules.kind_of(item) in kinds or item.finding.severity == "remark":
             continue
         finding = item.finding.model_copy(
             update={"message": f"when called with training=True: {item.finding.message}"}

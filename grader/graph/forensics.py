@@ -1,19 +1,24 @@
-"""Why a parameter count is off: which known mistakes add up to the difference exactly."""
+"""Why a parameter count is off: which places, or which known mistake, add up to it exactly."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 
 from grader import paper
+from grader.graph.canonical import Node
+from grader.graph.densenet import Block, Reading, Unit
 from grader.graph.evidence import Network, configuration_of
+from grader.graph.steps import words
+
+SHOWN = 3
+"""Places named one by one; more are summed up."""
 
 
 def explain(
     network: Network, difference: int, configuration: paper.Configuration | None = None
 ) -> str:
-    """The mistakes that explain a difference exactly, in one sentence.
+    """What explains a difference exactly, in one sentence.
 
     Args:
         network: Whose count is off.
@@ -21,26 +26,132 @@ def explain(
         configuration: The network's, where it is no probe.
 
     Returns:
-        "+627 = ..." or that no known mistake explains it.
+        A known mistake that gives this very number, else the places whose differences add up to
+        it, else that it is unexplained.
     """
-    mistakes = list(_mistakes(network, configuration))
-    for size in (1, 2):
-        for chosen in itertools.combinations(mistakes, size):
-            if sum(delta for _, delta in chosen) == difference:
-                text = " and ".join(name for name, _ in chosen)
-                return f"{difference:+,} = {text}."
-    return f"{difference:+,}: no single known mistake, and no two, explain this difference."
+    for name, delta in _known_mistakes(network, configuration):
+        if delta == difference:
+            return f"{difference:+,} = {name}."
+    places = _by_place(network, configuration)
+    if places and sum(delta for _, delta in places) == difference:
+        return f"{difference:+,} = {_listed(places)}."
+    idle = _idle(network)
+    if idle and places is not None and sum(d for _, d in places) + idle == difference:
+        places = [*places, ("weights that the output does not depend on", idle)]
+        return f"{difference:+,} = {_listed(places)}."
+    return f"{difference:+,}: no known mistake explains this difference."
 
 
-def _mistakes(
+def _listed(places: list[tuple[str, int]]) -> str:
+    named = ", ".join(f"{delta:+,} in {where}" for where, delta in places[:SHOWN])
+    rest = places[SHOWN:]
+    if rest:
+        named += f", {sum(d for _, d in rest):+,} in {len(rest)} more places"
+    return named
+
+
+def _idle(network: Network) -> int:
+    if network.counted is None or network.record is None:
+        return 0
+    names = set(network.counted.idle)
+    return sum(v.size for v in network.record.variables if v.trainable and v.name in names)
+
+
+# --- by place ------------------------------------------------------------------------------
+
+
+def _by_place(
+    network: Network, configuration: paper.Configuration | None
+) -> list[tuple[str, int]] | None:
+    """Where the weights found differ in number from the paper's; None where it is no such thing."""
+    reading = network.readings.get("inference")
+    if reading is None:
+        return None
+    probe = network.probe
+    found: list[tuple[str, int]] = []
+    if probe is not None and probe.block is not None:
+        b = probe.block
+        found = _block(reading, reading.blocks[0], b.channels, b.growth_rate, b.bottleneck)
+        if len(reading.blocks[0].layers) != b.num_layers:
+            return None
+    elif probe is not None and probe.transition is not None:
+        t = probe.transition
+        received = sum(_weights(n) for u in reading.transitions if u for n in u.convolutions)
+        wanted = paper.transition_count(t.channels, t.compression).trainable
+        found = [("transition", received - wanted)]
+    else:
+        chosen = configuration or (configuration_of(probe) if probe is not None else None)
+        if chosen is None:
+            return None
+        every = _network(reading, chosen)
+        if every is None:
+            return None
+        found = every
+    return [(where, delta) for where, delta in found if delta]
+
+
+def _weights(node: Node) -> int:
+    """Trainable numbers of one convolution and of the batch norm before it, biases left out.
+
+    A batch norm without scale counts as if it had one, as in `counts.py`.
+    """
+    size = node.kernel.size if node.kernel is not None else 0
+    norms: dict[str, int] = {}
+    for value in node.inputs:
+        for segment in value.segments:
+            for word in words(segment):
+                if word.kind == "BN" and word.part is not None and word.step.affine is not None:
+                    beta = word.part.role("beta") is not None
+                    norms[word.key] = word.step.affine.channels * (2 if beta else 1)
+    return size + sum(norms.values())
+
+
+def _unit(unit: Unit) -> int:
+    return sum(_weights(n) for n in unit.convolutions)
+
+
+def _block(
+    reading: Reading, block: Block, channels: int, growth_rate: int, bottleneck: bool
+) -> list[tuple[str, int]]:
+    found = []
+    for number, unit in enumerate(block.layers):
+        received = channels + number * growth_rate
+        wanted = paper.dense_layer_count(received, growth_rate, bottleneck).trainable
+        found.append((reading.place(unit.last), _unit(unit) - wanted))
+    return found
+
+
+def _network(reading: Reading, chosen: paper.Configuration) -> list[tuple[str, int]] | None:
+    blocks, head = reading.blocks, reading.classifier
+    same = [len(b.layers) for b in blocks] == [chosen.num_layers] * paper.Configuration.BLOCKS
+    if not same or head is None or not reading.stem:
+        return None
+    stem = sum(_weights(n) for n in reading.stem)
+    wanted = paper.convolution_count(3, chosen.input_shape[2], chosen.stem).trainable
+    found = [("the stem", stem - wanted)]
+    for i, block in enumerate(blocks):
+        before = chosen.channels_before(i + 1)
+        found += _block(reading, block, before, chosen.growth_rate, chosen.bottleneck)
+        if i < len(reading.transitions):
+            transition = reading.transitions[i]
+            count = paper.transition_count(chosen.channels_after(i + 1), chosen.compression)
+            received = _unit(transition) if transition is not None else 0
+            found.append((f"transition {i + 1}", received - count.trainable))
+    last = chosen.channels_after(paper.Configuration.BLOCKS)
+    bias = chosen.num_classes
+    found.append(("the head", _unit(head) + bias - (2 * last + (last + 1) * chosen.num_classes)))
+    return found
+
+
+# --- known mistakes ------------------------------------------------------------------------
+
+
+def _known_mistakes(
     network: Network, configuration: paper.Configuration | None
 ) -> Iterator[tuple[str, int]]:
-    counted = network.counted
-    if counted is not None and counted.idle:
-        assert network.record is not None
-        names = set(counted.idle)
-        idle = sum(v.size for v in network.record.variables if v.name in names)
-        yield f"{len(counted.idle)} weights that the output does not depend on", idle
+    idle = _idle(network)
+    if idle and network.counted is not None:
+        yield f"{len(network.counted.idle)} weights that the output does not depend on", idle
     probe = network.probe
     if probe is not None and probe.block is not None:
         b = probe.block
@@ -49,10 +160,9 @@ def _mistakes(
         t = probe.transition
         yield from _transition_mistakes(t.channels, t.compression)
     else:
-        if configuration is None:
-            assert probe is not None
-            configuration = configuration_of(probe)
-        yield from _network_mistakes(configuration)
+        chosen = configuration or (configuration_of(probe) if probe is not None else None)
+        if chosen is not None:
+            yield from _network_mistakes(chosen)
 
 
 def _block_mistakes(m: int, n: int, k: int, bottleneck: bool) -> Iterator[tuple[str, int]]:
@@ -62,10 +172,8 @@ def _block_mistakes(m: int, n: int, k: int, bottleneck: bool) -> Iterator[tuple[
     for layers, name in ((n - 1, "a layer less"), (n + 1, "a layer more")):
         yield name, paper.dense_block_count(m, layers, k, bottleneck).trainable - right
     for rate in {12, 16, 24, 32} - {k}:
-        yield (
-            f"a growth rate of {rate}",
-            (paper.dense_block_count(m, n, rate, bottleneck).trainable - right),
-        )
+        wrong = paper.dense_block_count(m, n, rate, bottleneck).trainable
+        yield f"a growth rate of {rate}", wrong - right
     inputs = [m + i * k for i in range(n)]
     yield "no batch norm before the first convolution of each layer", -2 * sum(inputs)
     if bottleneck:
@@ -74,9 +182,7 @@ def _block_mistakes(m: int, n: int, k: int, bottleneck: bool) -> Iterator[tuple[
             if width != 4 * k:
                 delta = sum((c + 2 + 9 * k) * (width - 4 * k) for c in inputs)
                 yield f"bottlenecks of {width} maps in place of 4k = {4 * k}", delta
-        yield "batch norm behind the convolutions", sum(2 * (k - c) for c in inputs)
-    else:
-        yield "batch norm behind the convolutions", sum(2 * (k - c) for c in inputs)
+    yield "batch norm behind the convolutions", sum(2 * (k - c) for c in inputs)
     yield (
         "layers that see only the layer before them",
         sum(
@@ -103,12 +209,8 @@ def _transition_mistakes(m: int, compression: float) -> Iterator[tuple[str, int]
 
 def _network_mistakes(c: paper.Configuration) -> Iterator[tuple[str, int]]:
     right = c.count().trainable
-
-    def delta(other: paper.Configuration) -> int:
-        return other.count().trainable - right
-
     step = 6 if c.bottleneck else 3
-    alternatives = [
+    stems = [
         ("the stem has 16 maps", replace(c, stem_channels=16)),
         (
             f"the stem has 2k = {2 * c.growth_rate} maps",
@@ -117,31 +219,27 @@ def _network_mistakes(c: paper.Configuration) -> Iterator[tuple[str, int]]:
         ("the stem has k maps", replace(c, stem_channels=c.growth_rate)),
         ("the stem has 24 maps", replace(c, stem_channels=24)),
         ("the stem has 64 maps", replace(c, stem_channels=64)),
-        ("θ was left at 0.5", replace(c, compression=0.5)),
-        ("θ was left at 1", replace(c, compression=1.0)),
+    ]
+    alternatives = [
+        *stems,
+        ("θ was left at 0.5", replace(c, compression=0.5, stem_channels=c.stem)),
+        ("θ was left at 1", replace(c, compression=1.0, stem_channels=c.stem)),
         ("a layer more in each block", replace(c, depth=c.depth + step)),
-        ("the growth rate is 12", replace(c, growth_rate=12)),
         ("10 classes in the head", replace(c, num_classes=10)),
+        ("the growth rate is 12", replace(c, growth_rate=12)),
+        *[(f"{n} and θ was left at 0.5", replace(s, compression=0.5)) for n, s in stems],
     ]
     if c.depth - step > 4:
         alternatives.append(("a layer less in each block", replace(c, depth=c.depth - step)))
-    if c.bottleneck:
-        for name, changed in list(alternatives[:4]):
-            alternatives.append(
-                (f"{name} and θ was left at 0.5", replace(changed, compression=0.5))
-            )
     for name, changed in alternatives:
-        if delta(changed):
-            yield name, delta(changed)
+        delta = changed.count().trainable - right
+        if delta:
+            yield name, delta
     last = c.channels_after(3)
     yield "no batch norm before the head", -2 * last
     yield (
         "a transition behind the last block",
-        (
-            paper.transition_count(last, c.compression).trainable
-            + (paper.compressed(last, c.compression) - last) * (2 + c.num_classes)
-        ),
+        paper.transition_count(last, c.compression).trainable
+        + (paper.compressed(last, c.compression) - last) * (2 + c.num_classes),
     )
     yield "a batch norm behind the stem", 2 * c.stem
-    for block in (1, 2):
-        yield f"no batch norm in transition {block}", -2 * c.channels_after(block)

@@ -14,6 +14,7 @@ differs.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -31,6 +32,9 @@ BOTTLENECK = "Huang et al. 2017, sec. 3, Bottleneck layers"
 POOLING = "Huang et al. 2017, sec. 3, Pooling layers"
 COMPRESSION = "Huang et al. 2017, sec. 3, Compression"
 DETAILS = "Huang et al. 2017, sec. 3, Implementation Details"
+
+SHOWN = 6
+"""Places that a finding names before it only counts them."""
 
 SILENT = {"dropout"}
 """Steps that may stand anywhere; `_dropout` says where they surprise."""
@@ -169,6 +173,11 @@ class Judge:
                 shared.append(a)
             common = tuple(shared)
         receivers = {index for index, _ in uses}
+        normed = self._normed_alone(node, common)
+        if normed and (len(receivers) > 1 or receivers == {-1} or _norms(common[len(normed) :])):
+            return normed
+        if receivers == {-1} and self.reading.where.get(node.index) == "transition":
+            return common
         if len(receivers) > 1 and not self._somebody_receives_it_right(uses, expected):
             return common
         own: list[Word] = []
@@ -184,6 +193,24 @@ class Judge:
             else:
                 break
         return tuple(own)
+
+    def _normed_alone(self, node: Node, common: tuple[Word, ...]) -> tuple[Word, ...]:
+        """The leading steps of a dense layer's maps that were applied to these maps alone.
+
+        A receiver normalises everything it receives together; what was normalised alone, before
+        the concatenation, was conv → BN → ReLU.
+        """
+        if "layer" not in self.reading.where.get(node.index, ""):
+            return ()
+        alone: list[Word] = []
+        for word in common:
+            affine = word.step.affine
+            if affine is not None and affine.channels != node.channels:
+                break
+            if affine is not None and word.kind == "BN" and _norms(tuple(alone)):
+                break
+            alone.append(word)
+        return tuple(alone) if _norms(tuple(alone)) else ()
 
     def _somebody_receives_it_right(
         self, uses: list[tuple[int, tuple[Word, ...]]], expected: tuple[str, ...]
@@ -504,6 +531,10 @@ class Judge:
         return f"the operation {node.written_as}" if node.written_as else node.kind
 
 
+def _norms(found: tuple[Word, ...]) -> bool:
+    return any(w.kind == "BN" for w in found)
+
+
 def most_common_kinds(kinds: list[tuple[str, ...]]) -> tuple[str, ...]:
     """The sequence most segments have."""
     return max(kinds, key=lambda k: (kinds.count(k), -len(k))) if kinds else ()
@@ -520,7 +551,6 @@ def judge_block(judge: Judge, block: Block, name: str) -> None:
         where = f"{name}, layer {number}"
         _judge_layer(judge, unit, where)
         _judge_links(judge, unit, where, known)
-        judge.output_steps(unit, where, (), "composite-function")
         known.append(Source(f"layer {number}", (unit.last,)))
     if expected.num_layers is not None and len(block.layers) != expected.num_layers:
         judge.say(
@@ -532,9 +562,30 @@ def judge_block(judge: Judge, block: Block, name: str) -> None:
     _judge_block_output(judge, block, name, known)
 
 
+def _normalises_behind(judge: Judge, unit: Unit, where: str) -> bool:
+    """Whether a layer is conv → BN → ReLU throughout; said once, for it explains the rest."""
+    behind = [w for w in judge._own_steps(unit.last, ()) if w.kind not in ("bias", *SILENT)]
+    before = [rest for _, rest in judge._rests(unit.first)]
+    if not _norms(tuple(behind)) or any(before):
+        return False
+    then = size_text(unit.last)
+    judge.say(
+        "composite-function",
+        where,
+        "the order of its operations",
+        f"BN → ReLU → {then}",
+        f"{then} → {spell(tuple(behind))}",
+        COMPOSITE,
+        "Batch normalisation and ReLU come before each convolution, not behind it.",
+        cause=unit.first.index,
+    )
+    return True
+
+
 def _judge_layer(judge: Judge, unit: Unit, where: str) -> None:
     k = judge.expected.growth_rate
     main = unit.last
+    turned = _normalises_behind(judge, unit, where)
     if len(unit.convolutions) == 2:
         inner = unit.first
         if not judge.expected.bottleneck:
@@ -550,7 +601,8 @@ def _judge_layer(judge: Judge, unit: Unit, where: str) -> None:
             if inner.channels == paper.BOTTLENECK_WIDTH * (k or main.channels):
                 width = None
             judge.geometry(inner, where, (1, 1), width, ("bottleneck", "bottleneck"), BOTTLENECK)
-        judge.input_steps(inner, where, size_text(inner), "composite-function", BOTTLENECK)
+        if not turned:
+            judge.input_steps(inner, where, size_text(inner), "composite-function", BOTTLENECK)
     elif judge.expected.bottleneck:
         judge.say(
             "bottleneck", where, "its convolutions",
@@ -559,7 +611,10 @@ def _judge_layer(judge: Judge, unit: Unit, where: str) -> None:
             cause=main.index,
         )  # fmt: skip
     judge.geometry(main, where, (3, 3), k, ("composite-function", "growth"), GROWTH)
-    judge.input_steps(main, where, size_text(main), "composite-function", COMPOSITE)
+    if not turned or len(unit.convolutions) == 2:
+        judge.input_steps(main, where, size_text(main), "composite-function", COMPOSITE)
+    if not turned:
+        judge.output_steps(unit, where, (), "composite-function")
 
 
 def _judge_links(judge: Judge, unit: Unit, where: str, known: list[Source]) -> None:
@@ -697,7 +752,7 @@ def _judge_compression(
 
 def _judge_transition_input(judge: Judge, node: Node, where: str) -> bool:
     """BN and, if wanted, ReLU before the convolution; pooling there is the same function."""
-    rests = judge._rests(node)
+    rests = _own_part(judge, node, where)
     kinds = [tuple(w.kind for w in rest) for _, rest in rests]
     usual = most_common_kinds(kinds)
     pooled = bool(usual) and usual[-1] == "pool"
@@ -727,6 +782,39 @@ def _judge_transition_input(judge: Judge, node: Node, where: str) -> bool:
                 pool.text, POOLING, cause=node.index,
             )  # fmt: skip
     return pooled
+
+
+def _own_part(judge: Judge, node: Node, where: str) -> list[tuple[Segment, tuple[Word, ...]]]:
+    """What a transition or the head does to all it receives; what only some maps had is a link's.
+
+    Returns:
+        Each segment with the steps that all of them end in.
+    """
+    rests = judge._rests(node)
+    if len(rests) < 2 or len({tuple(w.key for w in rest) for _, rest in rests}) == 1:
+        return rests
+    shared = 0
+    shortest = min(len(rest) for _, rest in rests)
+    while shared < shortest and len({rest[-1 - shared].kind for _, rest in rests}) == 1:
+        shared += 1
+    tail = [w.kind for w in rests[0][1][len(rests[0][1]) - shared :]]
+    if tail[:1] != ["BN"]:
+        return rests
+    changed = next((i for i, (_, rest) in enumerate(rests) if len(rest) > shared), None)
+    if changed is None:
+        return rests
+    segment, rest = rests[changed]
+    judge.say(
+        "dense-connectivity",
+        where,
+        f"the maps of {judge.label(segment.node)} before its {size_text(node)}",
+        spell(rest[len(rest) - shared :]),
+        spell(rest),
+        CONNECTIVITY,
+        "Concatenate the maps as they were given.",
+        cause=node.index,
+    )
+    return [(segment, rest[len(rest) - shared :]) for segment, rest in rests]
 
 
 def _is_two_by_two(word: Word) -> bool:
@@ -886,7 +974,7 @@ def judge_head(judge: Judge, known: list[Source]) -> None:
 
 
 def _judge_head_input(judge: Judge, node: Node) -> None:
-    rests = judge._rests(node)
+    rests = _own_part(judge, node, "head")
     kinds = [tuple(w.kind for w in rest) for _, rest in rests]
     usual = most_common_kinds(kinds)
     pooled_later = node.inputs[0].height > 1 and node.kernel_shape[:2] == (1, 1)
@@ -1055,15 +1143,25 @@ def judge_network(judge: Judge) -> None:
 
 
 def first_causes(found: list[Deviation]) -> list[Deviation]:
-    """Group the same deviation in many places into one; earlier causes first.
+    """Group the same kind of deviation in many places into one, told where it first shows.
 
-    A wrong growth rate in every layer is one finding, not forty.
+    A wrong growth rate in every layer is one finding, not forty; a skip that was normalised once
+    too often is told at the first layer that receives it, for what follows inherits it.
     """
-    groups: dict[tuple[str, str, str, str], list[Deviation]] = {}
+    groups: dict[str, list[Deviation]] = {}
     for item in sorted(found, key=lambda d: d.cause):
-        f = item.finding
-        groups.setdefault((item.check, f.message, f.severity, f.help), []).append(item)
+        groups.setdefault(kind_of(item), []).append(item)
     return [_grouped(items) for items in groups.values()]
+
+
+def kind_of(item: Deviation) -> str:
+    """The kind of mistake, less its numbers and the layers it names."""
+    what = item.finding.message.split(": expected")[0]
+    what = re.sub(r"(layer |transition |block )?[0-9]+(×[0-9]+)?", "#", what)
+    what = re.sub(r"the maps of .* before", "the maps of # before", what)
+    what = re.sub(r"receives .*", "receives", what)
+    what = re.sub(r".* in its output", "# in its output", what)
+    return f"{item.check}|{item.finding.severity}|{what}"
 
 
 def _grouped(items: list[Deviation]) -> Deviation:
@@ -1071,9 +1169,8 @@ def _grouped(items: list[Deviation]) -> Deviation:
     places = list(dict.fromkeys(i.finding.where for i in items))
     if len(places) == 1:
         return first
-    where = f"{places[0]} and {len(places) - 1} more: {', '.join(places[1:4])}"
-    if len(places) > 4:
-        where += ", …"
+    where = f"{places[0]} (also {'; '.join(places[1:SHOWN])}"
+    where += f"; {len(places) - SHOWN} more)" if len(places) > SHOWN else ")"
     return replace(first, finding=first.finding.model_copy(update={"where": where}))
 
 
