@@ -168,11 +168,22 @@ def _probe(module: Any, probe: dict[str, Any], channel: Any) -> dict[str, Any]:
         keywords["input_shape"] = tuple(keywords["input_shape"])
         model = function(**keywords)
         shape = list(keywords["input_shape"])
+    elif probe.get("gives_model"):
+        model = function(**keywords)
+        shape = list(probe.get("input_shape") or _own_shape(model))
     else:
         shape = list(probe["input_shape"])
         entry = keras.Input(shape=tuple(shape), name="probe_input")
         model = _as_model(entry, function(entry, **keywords))
     return _describe(model, [_batch(model, batch), *shape], probe["modes"], probe["id"], channel)
+
+
+def _own_shape(model: Any) -> list[int]:
+    """The size of the images a model was built for."""
+    inputs = list(getattr(model, "inputs", None) or [])
+    if len(inputs) != 1 or any(n is None for n in inputs[0].shape[1:]):
+        raise ValueError("the size of the images is not known: give it with --input-shape")
+    return [int(n) for n in inputs[0].shape[1:]]
 
 
 def _as_model(entry: Any, output: Any) -> Any:
