@@ -127,7 +127,15 @@ class _Asked:
             gpu=self.gpu,
         )
         details = {**evaluation.details, "difference_to_students_network": agreement.difference}
-        return _answer(evaluation.model_copy(update={"details": details}))
+        suspicions = (evaluation.details["looks"] or {}).get("suspicions", ())
+        return _answer(
+            evaluation.model_copy(update={"details": details}),
+            review=(
+                f"the weights may have seen the test images: {'; '.join(suspicions)}"
+                if suspicions
+                else None
+            ),
+        )
 
     def retrained(self) -> dict[str, Any]:
         """With weights that our engine trains by the student's recipe."""

@@ -25,6 +25,7 @@ import grader
 from grader.domain import Evaluation
 from grader.engine import measure
 from grader.engine.data import CLASS_NAMES, Cifar10
+from grader.engine.looks import draw, further_sets, judge_looks
 from grader.engine.measure import Job, Measured, Runtime
 from grader.engine.plan import Plan
 from grader.engine.rule import is_met, wilson_interval
@@ -99,15 +100,17 @@ def evaluate_in_child(
         InfrastructureError: The child failed for reasons of this machine.
     """
     shown = data.test_images[:images]
+    samples = draw(data, len(shown))
     labels, measured = predict_in_child(
         plan,
-        {"test": shown},
+        {"test": shown, **further_sets(data, samples)},
         stop_after_s=OVERTIME * time_budget_s,
         backend=backend if gpu is None or backend != "auto" else "tensorflow",
         folder=folder,
         gpu=gpu,
         threads=threads,
     )
+    looks = judge_looks(labels, data, samples)
     return judge(
         labels["test"],
         data.test_labels[: len(labels["test"])],
@@ -115,7 +118,11 @@ def evaluate_in_child(
         data,
         threshold=threshold,
         time_budget_s=time_budget_s,
-        more={"multiplications_per_image": plan.multiplications, "asked": len(shown)},
+        more={
+            "multiplications_per_image": plan.multiplications,
+            "asked": len(shown),
+            "looks": None if looks is None else looks.model_dump(),
+        },
     )
 
 

@@ -230,3 +230,18 @@ def test_the_best_of_several_counts_where_the_assignment_says_so(easy):
 
     assert found.correct == 35
     assert found.met
+
+
+def test_what_no_honest_network_shows_goes_to_a_person_with_its_accuracy(
+    small_dense_net, easy, monkeypatch
+):
+    def evaluated(plan, data, **arguments):
+        details = {"looks": {"suspicions": ("test 100.0%, train 50.0%",)}}
+        return trained(data, 40).model_copy(update={"mode": "weights", "details": details})
+
+    monkeypatch.setattr(accuracy, "evaluate_in_child", evaluated)
+
+    found = measure(evidence(small_dense_net), small_dense_net.frames, ASSIGNMENT)
+
+    assert found["evaluation"].accuracy == 1.0
+    assert found["review"].endswith("may have seen the test images: test 100.0%, train 50.0%")
