@@ -14,7 +14,7 @@ from grader.errors import EXIT_USAGE, AssignmentError
 from grader.scoring import ACCURACY
 
 SHIPPED = Path(__file__).parents[2] / "assignment"
-TEXT = (SHIPPED / "assignment.toml").read_text(encoding="utf-8")
+TEXT = (SHIPPED.parent / "tests" / "example_assignment.toml").read_text(encoding="utf-8")
 BERLIN = ZoneInfo("Europe/Berlin")
 
 
