@@ -31,9 +31,10 @@ PR_SET_SECCOMP = 22
 PR_CAPBSET_DROP = 24
 PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NO_NEW_PRIVS = 38
-_READ_SEARCH = 2
-"""CAP_DAC_READ_SEARCH: kept when root steps down, so that a Python below /root can still be read.
-Landlock comes first and is not moved by it."""
+_CAPABILITY_VERSION = 0x20080522
+_CHOWN, _OVERRIDE, _READ_SEARCH, _SETGID, _SETUID = 0, 1, 2, 6, 7
+"""CAP_DAC_READ_SEARCH, or where root has not that CAP_DAC_OVERRIDE, is kept when root steps down, so
+that a Python below /root can still be read. Landlock is asked besides and not moved by either."""
 
 FIRST_UID, UIDS = 60706, 477
 """Users that nobody is (systemd's table of unused ranges); each run of root's takes one of its
@@ -90,35 +91,58 @@ def lacks() -> list[str]:
 
 
 def own_uid() -> int | None:
-    """Choose the user that a run started by root becomes; None when not root."""
-    if os.geteuid() != 0:
+    """Choose the user that a run started by root becomes.
+
+    A container may have given root less than it takes to become another and still read what is
+    root's: then, as for everyone who is not root, there is none to become.
+    """
+    if os.geteuid() != 0 or _kept_capability() is None:
         return None
     return FIRST_UID + os.getpid() % UIDS
 
 
 def step_down(uid: int | None) -> None:
-    """Give up root and every capability but reading, for good."""
+    """Give up root and every capability but one for reading, for good.
+
+    Args:
+        uid: User to become; None to stay, without any capability.
+    """
     prctl(PR_SET_NO_NEW_PRIVS, 1)
-    if uid is None:
+    if os.geteuid() != 0:
         return
+    kept = _kept_capability()
     for capability in range(64):
         with contextlib.suppress(OSError):
             prctl(PR_CAPBSET_DROP, capability)
+    if uid is None or kept is None:
+        _set_capabilities(0)
+        return
     prctl(PR_SET_KEEPCAPS, 1)
-    with contextlib.suppress(PermissionError):  # a container without CAP_SETUID: stay, but bare
-        os.setgroups([])
-        os.setresgid(uid, uid, uid)
-        os.setresuid(uid, uid, uid)
-    _keep_capabilities(1 << _READ_SEARCH)
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+    _set_capabilities(1 << kept)
 
 
-def _keep_capabilities(mask: int) -> None:
-    header = struct.pack("=Ii", 0x20080522, 0)
-    for wanted in (mask, 0):  # where the one is not ours to keep, keep none
-        words = (wanted & 0xFFFFFFFF,) * 2 + (0,) + (wanted >> 32,) * 2 + (0,)
-        if libc().capset(header, struct.pack("=6I", *words)) == 0:
-            return
-    raise OSError(ctypes.get_errno(), "capset: could not give up capabilities")
+def _kept_capability() -> int | None:
+    permitted = _permitted_capabilities()
+    has = {number: bool(permitted >> number & 1) for number in range(8)}
+    if not (has[_CHOWN] and has[_SETUID] and has[_SETGID]):
+        return None
+    return _READ_SEARCH if has[_READ_SEARCH] else _OVERRIDE if has[_OVERRIDE] else None
+
+
+def _permitted_capabilities() -> int:
+    data = ctypes.create_string_buffer(24)
+    _check(libc().capget(struct.pack("=Ii", _CAPABILITY_VERSION, 0), data), "capget")
+    words = struct.unpack("=6I", data.raw)
+    return int(words[1] | words[4] << 32)
+
+
+def _set_capabilities(mask: int) -> None:
+    low, high = mask & 0xFFFFFFFF, mask >> 32
+    words = struct.pack("=6I", low, low, 0, high, high, 0)
+    _check(libc().capset(struct.pack("=Ii", _CAPABILITY_VERSION, 0), words), "capset")
 
 
 # --- resources ----------------------------------------------------------------------------
