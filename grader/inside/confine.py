@@ -33,8 +33,8 @@ PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NO_NEW_PRIVS = 38
 _CAPABILITY_VERSION = 0x20080522
 _CHOWN, _OVERRIDE, _READ_SEARCH, _SETGID, _SETUID = 0, 1, 2, 6, 7
-"""CAP_DAC_READ_SEARCH, or where root has not that CAP_DAC_OVERRIDE, is kept when root steps down, so
-that a Python below /root can still be read. Landlock is asked besides and not moved by either."""
+"""CAP_DAC_READ_SEARCH, or where root has not that CAP_DAC_OVERRIDE, is kept when root steps down,
+so that a Python below /root can still be read. Landlock is asked besides and moved by neither."""
 
 FIRST_UID, UIDS = 60706, 477
 """Users that nobody is (systemd's table of unused ranges); each run of root's takes one of its

@@ -195,3 +195,35 @@ def test_any_bytes_either_parse_or_are_refused_within_the_limit(pieces: list[byt
             parser.feed(piece)
 
     assert sum(map(len, parser.json_frames.values())) <= 256
+
+
+WHOLE = READY + frame("trace", b"[1,2]") + frame("weights", bytes(40), b"B") + END
+
+
+@given(
+    at=st.integers(0, len(WHOLE) - 1),
+    byte=st.integers(0, 255),
+    cut=st.integers(1, len(WHOLE)),
+)
+def test_a_damaged_answer_is_never_whole_and_different(at: int, byte: int, cut: int) -> None:
+    damaged = bytearray(WHOLE)
+    damaged[at] = byte
+    parser = FrameParser(LIMIT)
+    with contextlib.suppress(FrameError):
+        parser.feed(bytes(damaged[:cut]))
+
+    # One byte can change a name, a payload or a kind, but never make more or fewer frames of it.
+    frames = len(parser.json_frames) + len(parser.binary_frames)
+    assert not parser.complete or (frames == 2 and cut == len(WHOLE))
+
+
+@given(st.integers(0, 2**64 - 1), st.integers(0, 255), st.binary(min_size=1, max_size=1))
+def test_no_header_makes_the_parser_store_more_than_came(
+    claim: int, name_length: int, kind: bytes
+) -> None:
+    parser = FrameParser(LIMIT)
+    parser.feed(READY)
+    with contextlib.suppress(FrameError):
+        parser.feed(struct.pack(">4scBQ", b"GRD1", kind, name_length, claim))
+
+    assert len(parser._buffer) <= 14
