@@ -20,8 +20,8 @@ class Counted:
 
     Attributes:
         trainable: Elements of all trainable variables.
-        statistics: Elements of the variables that are not trained and not of the input scaling,
-            a random state or a counter.
+        statistics: Elements of the variables that are not trained but scale or shift maps behind
+            the stem; those of an input normalisation, a random state or a counter are none.
         biases: Convolution biases among the trainable ones, and in how many convolutions.
         biased: How many convolutions have one.
         missing_scales: Channels of batch norms without a trained scale.
@@ -57,8 +57,7 @@ def count(
     biases: dict[int, int] = {}
     missing: dict[str, int] = {}
     classifier_bias = False
-    input_only: set[int] = set()
-    elsewhere: set[int] = set()
+    inner: set[int] = set()
     for segment, in_stem in _segments(graph, reading):
         node = graph.nodes[segment.node]
         found = words(segment)
@@ -68,7 +67,7 @@ def count(
                 if word.step.affine is not None
                 else set()
             )
-            (input_only if in_stem else elsewhere).update(used)
+            inner |= set() if in_stem else used
             part = word.part
             if part is None:
                 continue
@@ -85,7 +84,7 @@ def count(
     statistics = sum(
         v.size
         for i, v in table.items()
-        if not v.trainable and _is_statistic(v) and not (i in input_only and i not in elsewhere)
+        if not v.trainable and _is_statistic(v) and i in inner
     )
     used = used_variables(graph)
     classes = graph.nodes[classifier].channels if classifier is not None else 0
