@@ -27,6 +27,7 @@ from grader.engine import measure
 from grader.engine.data import CLASS_NAMES, Cifar10
 from grader.engine.looks import draw, further_sets, judge_looks
 from grader.engine.measure import Job, Measured, Runtime
+from grader.engine.pictures import write_pictures
 from grader.engine.plan import Plan
 from grader.engine.rule import is_met, wilson_interval
 from grader.errors import Cause, InfrastructureError
@@ -111,7 +112,7 @@ def evaluate_in_child(
         threads=threads,
     )
     looks = judge_looks(labels, data, samples)
-    return judge(
+    found = judge(
         labels["test"],
         data.test_labels[: len(labels["test"])],
         measured,
@@ -123,6 +124,28 @@ def evaluate_in_child(
             "asked": len(shown),
             "looks": None if looks is None else looks.model_dump(),
         },
+    )
+    if folder is None:
+        return found
+    names = _draw(folder, found, labels["test"], data)
+    return found.model_copy(update={"details": {**found.details, "pictures": names}})
+
+
+def _draw(
+    folder: Path, found: Evaluation, predicted: NDArray[np.int64], data: Cifar10
+) -> tuple[str, ...]:
+    """Pictures beside the exchange; their names."""
+    confidence = np.load(folder / measure.CONFIDENCE, allow_pickle=False)
+    return write_pictures(
+        folder,
+        confusion=found.details["confusion"],
+        classes=CLASS_NAMES,
+        mistakes=(
+            data.test_images[: len(predicted)],
+            data.test_labels[: len(predicted)],
+            predicted,
+            confidence,
+        ),
     )
 
 

@@ -4,7 +4,7 @@ Property protected: what happens here (an abort inside a runtime, memory that ru
 that hangs) ends this process and nothing else. It sees images and a plan; no label, no student, no
 file but those of its folder. What it found is in place, whole, before it ends.
 
-    DIR/plan.npz, DIR/job.json, DIR/images-NAME.npy    →    DIR/labels-NAME.npy, DIR/result.json
+    DIR/plan.npz, job.json, images-NAME.npy    →    DIR/labels-NAME.npy, confidence.npy, result.json
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from grader.domain import Record
 from grader.engine.plan import Plan
 
 Runtime = Literal["openvino", "tensorflow", "xla", "jax"]
-JOB, RESULT, PLAN = "job.json", "result.json", "plan.npz"
+JOB, RESULT, PLAN, CONFIDENCE = "job.json", "result.json", "plan.npz", "confidence.npy"
 NOT_A_NUMBER = -1
 """The label of an image for which the network gave a NaN or an infinity: never right."""
 CHUNK = 500
@@ -80,7 +80,9 @@ def open_runner(plan: Plan, job: Job) -> Runner:
     return KerasRunner(plan, job.batch, {"tensorflow": None, "xla": True}.get(job.runtime))
 
 
-def measure(plan: Plan, job: Job, sets: dict[str, NDArray[np.uint8]]) -> tuple[Measured, Any]:
+def measure(
+    plan: Plan, job: Job, sets: dict[str, NDArray[np.uint8]]
+) -> tuple[Measured, dict[str, NDArray[np.int64]], NDArray[np.float32]]:
     """Run a plan on image sets.
 
     Args:
@@ -89,7 +91,8 @@ def measure(plan: Plan, job: Job, sets: dict[str, NDArray[np.uint8]]) -> tuple[M
         sets: Images by name, in the job's order.
 
     Returns:
-        What was measured, and labels (N,) int64 by name of the set.
+        What was measured, labels (N,) int64 by name of the set, and how sure the network was of
+        those of the first set, (N,) float32.
     """
     times: dict[str, float] = {}
     start = time.perf_counter()
@@ -101,8 +104,8 @@ def measure(plan: Plan, job: Job, sets: dict[str, NDArray[np.uint8]]) -> tuple[M
     first = sets[job.sets[0]]
     runner.predict(first[: job.batch])
     times["compilation_s"] = _lap(start)
-    labels, times["evaluation_s"] = _predict(runner, first, job)
-    found = {job.sets[0]: labels}
+    answers, times["evaluation_s"] = _predict(runner, first, job)
+    found = {job.sets[0]: labels_of(answers)}
     start = time.perf_counter()
     for name in job.sets[1:]:
         found[name] = labels_of(runner.predict(sets[name]))
@@ -113,21 +116,21 @@ def measure(plan: Plan, job: Job, sets: dict[str, NDArray[np.uint8]]) -> tuple[M
         device=runner.device,
         batch=job.batch,
         threads=job.threads,
-        images=len(labels),
+        images=len(answers),
         times=times,
     )
-    return measured, found
+    return measured, found, confidence_of(answers)
 
 
 def _predict(runner: Runner, images: NDArray[np.uint8], job: Job) -> tuple[NDArray[Any], float]:
-    parts: list[NDArray[Any]] = []
+    parts: list[NDArray[np.float32]] = []
     chunk = max(job.batch, CHUNK // job.batch * job.batch)
     spent = 0.0
     for begin in range(0, len(images), chunk):
         start = time.perf_counter()
         answers = runner.predict(images[begin : begin + chunk])
         spent += _lap(start)
-        parts.append(labels_of(answers))
+        parts.append(answers)
         if spent > job.stop_after_s:
             break
     return np.concatenate(parts), spent
@@ -141,6 +144,15 @@ def labels_of(answers: NDArray[np.float32]) -> NDArray[np.int64]:
     """
     finite = np.all(np.isfinite(answers), axis=1)
     return np.where(finite, np.argmax(answers, axis=1), NOT_A_NUMBER).astype(np.int64)
+
+
+def confidence_of(answers: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The probability (0..1) of the likeliest class, from probabilities or logits."""
+    wide = np.nan_to_num(answers.astype(np.float64), nan=0.0, posinf=1e30, neginf=-1e30)
+    if wide.size and np.all(wide >= 0) and np.allclose(wide.sum(1), 1, atol=1e-3):
+        return np.asarray(wide.max(1), np.float32)
+    shifted = np.exp(wide - wide.max(1, keepdims=True))
+    return np.asarray(1 / shifted.sum(1), np.float32)
 
 
 def _lap(start: float) -> float:
@@ -190,7 +202,7 @@ def _main(folder: Path) -> int:
     sets = {name: np.load(folder / f"images-{name}.npy", allow_pickle=False) for name in job.sets}
     data_s = _lap(start)
     try:
-        measured, labels = measure(plan, job, sets)
+        measured, labels, confidence = measure(plan, job, sets)
     except MemoryError as error:
         print(f"out of memory: {error}", file=sys.stderr)
         return MEMORY_STATUS
@@ -201,6 +213,7 @@ def _main(folder: Path) -> int:
         return kinds.get(type(error).__name__, 1)
     for name, array in labels.items():
         np.save(folder / f"labels-{name}.npy", array)
+    np.save(folder / CONFIDENCE, confidence)
     times = {"data_s": data_s, **measured.times}
     text = measured.model_copy(update={"times": times}).model_dump_json()
     draft = folder / f".{RESULT}"

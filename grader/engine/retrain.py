@@ -24,6 +24,7 @@ from grader.domain import Evaluation, Record
 from grader.engine.data import CLASS_NAMES, Cifar10
 from grader.engine.evaluate import child_environment, count, processor
 from grader.engine.history import History, Progress, StopReason
+from grader.engine.pictures import write_pictures
 from grader.engine.plan import Unrebuildable
 from grader.engine.recipe import Optimizer, Recipe
 from grader.engine.rule import is_met, wilson_interval
@@ -116,7 +117,15 @@ def retrain_in_child(
         ) from error
     finally:
         (folder / DATA).unlink(missing_ok=True)
-    return _evaluation(retrained, labels, data, threshold, recipe, ended_by)
+    found = _evaluation(retrained, labels, data, threshold, recipe, ended_by)
+    names = write_pictures(
+        folder,
+        confusion=found.details["confusion"],
+        classes=CLASS_NAMES,
+        epochs=found.details["epochs"],
+        threshold=threshold,
+    )
+    return found.model_copy(update={"details": {**found.details, "pictures": names}})
 
 
 def _write_data(path: Path, data: Cifar10) -> None:

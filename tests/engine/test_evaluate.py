@@ -148,7 +148,7 @@ def test_nothing_of_the_exchange_is_left_but_what_a_person_may_want(plan, easy, 
     predict_in_child(plan, {"test": easy.test_images[:2]}, stop_after_s=9, folder=tmp_path)
 
     names = sorted(p.name for p in tmp_path.iterdir())
-    assert names == ["job.json", "labels-test.npy", "plan.npz", "result.json"]
+    assert names == ["confidence.npy", "job.json", "labels-test.npy", "plan.npz", "result.json"]
     assert "label" not in json.loads((tmp_path / "job.json").read_text())
 
 
@@ -174,3 +174,20 @@ def test_a_network_with_giant_maps_is_shown_fewer_images_at_a_time(plan):
 def test_an_unknown_backend_is_refused_with_the_known_ones():
     with pytest.raises(ValueError, match="expected one of openvino, tensorflow"):
         runtimes("torch")
+
+
+@pytest.mark.tensorflow
+def test_pictures_lie_beside_the_exchange(plan, easy, tmp_path):
+    found = evaluate_in_child(plan, easy, threshold=0.05, time_budget_s=60, folder=tmp_path)
+
+    assert "confusion.svg" in found.details["pictures"]
+    assert all((tmp_path / name).is_file() for name in found.details["pictures"])
+
+
+def test_confidence_is_a_probability_of_logits_and_of_probabilities_alike():
+    logits = np.array([[0.0, 0.0], [0.0, np.log(3)]], np.float32)
+
+    assert measure.confidence_of(logits).tolist() == pytest.approx([0.5, 0.75])
+    assert measure.confidence_of(np.array([[0.9, 0.1]], np.float32)).tolist() == pytest.approx(
+        [0.9]
+    )
