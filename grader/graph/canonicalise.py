@@ -282,16 +282,19 @@ class _Reader:
         return expression(name, arguments, lambda *a: checked(op, *a), shape)
 
 
-def _settings(op: Op, arguments: list[Tensor]) -> str:
-    """What tells two uses of a foreign op apart: its attributes and its constant arguments."""
-    plain = {k: v for k, v in op.attributes.items() if not isinstance(v, str) or len(v) < 20}
-    kept = sorted((k, repr(v)) for k, v in plain.items() if not _names_a_type(v))
+def _settings(op: Op, arguments: list[Tensor]) -> tuple[str, str]:
+    """What tells two uses of a foreign op apart: its attributes, and a key of its constants."""
+    kept = [
+        f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in sorted(op.attributes.items())
+        if not _names_a_type(value)
+    ]
     constants = [
         (i, a.key)
         for i, a in enumerate(arguments)
         if isinstance(a, Symbol) and a.constant is not None
     ]
-    return digest(kept, constants)
+    return ", ".join(kept)[:300], digest(kept, constants)
 
 
 def _names_a_type(value: Any) -> bool:
@@ -517,7 +520,7 @@ def affine_step(value: Value, operation: str, symbol: Symbol) -> Value:
                 return value
             if operation == "add" and uniform[0] == 0:
                 return value
-    term = Term(operation, vector, symbol)
+    term = Term(operation, vector, symbol, value.key if vector.statistics else "")
     last = _common_affine(value)
     if last is not None and len(last.terms) >= MAX_TERMS:
         raise Unreadable("too many operations in a row")
@@ -654,6 +657,14 @@ def _number(argument: Any) -> np.ndarray[Any, Any]:
     return argument.constant
 
 
+def _one_number(argument: Any) -> float:
+    """The number that fills a constant, e.g. one made by `zeros_like`."""
+    array = _number(argument)
+    if array.size < 1 or np.any(array != array.flat[0]):
+        raise Unreadable("numbers that differ from place to place")
+    return float(array.flat[0])
+
+
 def _integers(argument: Any) -> list[int]:
     return [int(n) for n in np.asarray(_number(argument)).reshape(-1)]
 
@@ -744,8 +755,8 @@ def _arithmetic(reader: _Reader, op: Op, arguments: list[Any]) -> Any:
         inverse = expression("inverse", [symbol], lambda v: 1.0 / v, symbol.shape)
         return _scaled(reader.graph, value, inverse)
     base, tree = strip_pointwise(value)
-    if symbol.size == 1 and symbol.constant is not None:
-        number = ("number", float(symbol.constant.reshape(-1)[0]))
+    if symbol.constant is not None:
+        number = ("number", _one_number(symbol))
         return pointwise_step(reader.graph, base, substitute(("RealDiv", number, X), tree))
     raise Unreadable("divides by what depends on the image")
 
@@ -770,17 +781,26 @@ def _with_noise(op: Op, a: Any, b: Any) -> Any:
     return with_step(value, lambda at, s: Step("noise", (op.op,)))
 
 
+def _without_last_term(value: Value, affine: Affine) -> Value:
+    """The value before the last term of the affine map that all its segments end in."""
+    shorter = Affine(affine.terms[:-1], affine.channels)
+    trimmed = replace(value, segments=tuple(replace(s, steps=s.steps[:-1]) for s in value.segments))
+    if not shorter.terms:
+        return trimmed
+    return with_step(trimmed, lambda at, _: Step("affine", affine=shorter, start=at))
+
+
 def dropout(value: Value, noise: Noise) -> Value:
     """Random zeros; the factor 1/(1 - rate) that stands before them belongs to the step."""
-    base, tree = strip_pointwise(value)
-    name, numbers = classify(tree)
     rate = noise.threshold if noise.threshold is not None else -1.0
     spatial = noise.shape is not None and 1 in noise.shape[1:-1]
-    if name == "affine" and numbers[1] == 0.0 and numbers[0] > 1.0:
-        rate = 1.0 - 1.0 / numbers[0]
-        value = base
-    elif name != "identity" and tree[0] in ("Add",) and numbers == ():
-        value = base if name == "identity" else value
+    last = _common_affine(value)
+    term = last.terms[-1] if last is not None else None
+    if last is not None and term is not None and term.operation == "multiply":
+        number = term.symbol.constant
+        if number is not None and number.shape == () and number > 1:
+            rate = 1.0 - 1.0 / float(number)
+            value = _without_last_term(value, last)
     detail = (round(rate, 6), "spatial" if spatial else "elementwise")
     return with_step(value, lambda at, s: Step("dropout", detail))
 
@@ -871,9 +891,9 @@ def _binary(reader: _Reader, op: Op, arguments: list[Any]) -> Any:
     if op.op == "SquaredDifference":
         shifted = affine_step(value, "add", _negative(other))
         return with_step(shifted, lambda at, s: Step("pointwise", ("square", ("Square", X), ())))
-    if other.constant is None or other.size != 1:
+    if other.constant is None:
         raise Unreadable("a function with trained parameters")
-    number: Tree = ("number", float(other.constant.reshape(-1)[0]))
+    number: Tree = ("number", _one_number(other))
     outer: Tree = (op.op, X, number) if value is a else (op.op, number, X)
     base, tree = strip_pointwise(value)
     return pointwise_step(reader.graph, base, substitute(outer, tree))
@@ -901,9 +921,7 @@ def _select(reader: _Reader, op: Op, arguments: list[Any]) -> Any:
     trees: list[Tree] = []
     for argument in arguments:
         if isinstance(argument, Symbol):
-            trees.append(("number", float(_number(argument).reshape(-1)[0])))
-            if argument.size != 1 and len(np.unique(_number(argument))) != 1:
-                raise Unreadable("")
+            trees.append(("number", _one_number(argument)))
             continue
         for stripped, tree in _strippings(argument):
             if stripped.key == base.key:
@@ -916,9 +934,7 @@ def _select(reader: _Reader, op: Op, arguments: list[Any]) -> Any:
 
 @rule("ClipByValue")
 def _clip(reader: _Reader, op: Op, arguments: list[Any]) -> Any:
-    if any(_number(a).size != 1 for a in arguments[1:3]):
-        raise Unreadable("a clip that differs from place to place")
-    low, high = (float(_number(a).reshape(-1)[0]) for a in arguments[1:3])
+    low, high = (_one_number(a) for a in arguments[1:3])
     base, tree = strip_pointwise(_value(arguments[0]))
     outer: Tree = ("Minimum", ("Maximum", X, ("number", low)), ("number", high))
     return pointwise_step(reader.graph, base, substitute(outer, tree))

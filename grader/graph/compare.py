@@ -28,8 +28,10 @@ from grader.graph.record import VariableRecord
 from grader.graph.steps import Word, words
 from grader.graph.symbols import Symbol, Unreadable, Values, digest
 
-MAX_PAIRINGS = 2_000
-"""Choices between interchangeable units; beyond it the rest is paired by likeness alone."""
+MAX_WORK = 3_000_000
+"""Links looked at while pairing; beyond it the rest is paired by likeness alone."""
+MAX_PIECES = 128
+"""Groups, or cuts of a sum, that are followed one by one; beyond it the order of maps counts."""
 MAX_TABLE = 1_000_000
 """Cells of the alignment table; larger remainders are paired in order."""
 MAX_FINDINGS = 20
@@ -187,6 +189,9 @@ class Network:
 
     def _convolution(self, node: Node) -> None:
         groups = int(node.get("groups") or 1)
+        if groups > MAX_PIECES:
+            self._other(node)
+            return
         value = node.inputs[0]
         taken, given = value.channels // groups, node.channels // groups
         pieces = []
@@ -205,7 +210,8 @@ class Network:
         """A sum or product, cut where its inputs are, so that the order of maps is no matter."""
         values = [v for value in node.inputs for v in self._flattened(node.kind, value)]
         label: tuple[tuple[str, Hashable], ...] = (("kind", node.kind),)
-        if any(v.channels != node.channels for v in values):
+        cuts = sorted({0, node.channels, *[c for v in values for c in self._cuts(v)]})
+        if any(v.channels != node.channels for v in values) or len(cuts) > MAX_PIECES:
             links = [
                 replace(link, slot=i)
                 for i, value in enumerate(values)
@@ -214,7 +220,6 @@ class Network:
             unit = self._put(node.kind, label, tuple(links), node, node.channels)
             self._pieces[node.index] = [(0, node.channels, unit.index)]
             return
-        cuts = sorted({0, node.channels, *[c for v in values for c in self._cuts(v)]})
         pieces = []
         for low, high in itertools.pairwise(cuts):
             links = [
@@ -253,6 +258,8 @@ class Network:
         weights: tuple[tuple[str, WeightKey], ...] = ()
         if node.kind == "input":
             label.append(("size", (node.height, node.width, node.channels)))
+        if node.kind == "conv":
+            label += [*_geometry(node), ("groups", node.get("groups")), ("maps", node.channels)]
         if node.kind == "depthwise":
             label += [*_geometry(node), ("multiplier", node.kernel_shape[3])]
         if node.kind == "softmax":
@@ -353,6 +360,8 @@ class Network:
             return Entry((word.kind, name, exact), word.text), height, width
         if step.kind == "dropout":
             rate, shape = step.detail
+            if height == width == 1:
+                shape = "elementwise"
             text = f"{'spatial ' if shape == 'spatial' else ''}dropout of {rate:.3g}"
             return Entry(("dropout", round(rate, 4), shape), text), height, width
         return Entry((word.kind, *step.detail), word.text), height, width
@@ -379,7 +388,8 @@ class Network:
             return Entry(("constant", *numbers), word.text)
         if part.kind in ("bias", "scale"):
             single = all(self._size(index) == 1 for _, index in part.roles)
-            return Entry((part.kind, "one number" if single else "each map"), word.text, weights)
+            text = "bias" if part.kind == "bias" else word.text
+            return Entry((part.kind, "one number" if single else "each map"), text, weights)
         order = sorted({i for t in affine.terms for i in t.symbol.variables})
         try:
             factor, offset = affine.coefficients(0, len(affine.terms), self._given(order))
@@ -529,11 +539,13 @@ class _Pairing:
         self.of: dict[int, int] = {}
         self.back: dict[int, int] = {}
         self._known: dict[Hashable, int] = {}
+        self._work = 0
         for up, down in ((True, True), (True, False), (False, True)):
             self._by_colour(up, down)
         self._by_likeness()
 
     def pair(self, mine: int, reference: int) -> None:
+        """Let one unit stand for another."""
         self.of[mine] = reference
         self.back[reference] = mine
 
@@ -542,7 +554,9 @@ class _Pairing:
 
     def _by_colour(self, up: bool, down: bool) -> None:
         """Pair units with the same ancestors, or descendants, or both; one choice at a time."""
-        for _ in range(MAX_PAIRINGS):
+        size = sum(len(u.inputs) for n in (self.mine, self.reference) for u in n.units)
+        while self._work < MAX_WORK:
+            self._work += size + 1
             mine = self._classes(self.mine, self.of, up, down)
             reference = self._classes(self.reference, {r: r for r in self.back}, up, down)
             common = [c for c in mine if len(mine[c]) == len(reference.get(c, ()))]
@@ -619,6 +633,8 @@ def _cost(a: Unit, b: Unit) -> float:
     mine, reference = dict(a.label), dict(b.label)
     fields = mine.keys() | reference.keys()
     wrong = sum(mine.get(f) != reference.get(f) for f in fields)
+    if a.groups != b.groups and a.node is not None and b.node is not None:
+        wrong -= a.width != b.width and a.node.channels == b.node.channels
     steps = Counter(e.sign for link in a.inputs for e in link.entries)
     others = Counter(e.sign for link in b.inputs for e in link.entries)
     return 0.5 * min(wrong, 3) + (0.2 if steps.keys() != others.keys() else 0.0)
@@ -727,6 +743,7 @@ class _Comparison:
     def __post_init__(self) -> None:
         self.names = _names(self.reference)
         self._explained: set[int] = set()
+        self._told: set[str] = set()
         self._biases: list[str] = []
         self._epsilons: set[tuple[float, float]] = set()
 
@@ -775,8 +792,10 @@ class _Comparison:
         for one, other in matched:
             for a, b in zip(one.entries, other.entries, strict=False):
                 if a.sign == b.sign:
-                    what = f"the weights of the {b.text} before it"
-                    self._same_weights(a.weights, b.weights, reference, where, what)
+                    source = self.names[other.source]
+                    place = source if b.kind == "bias" else where
+                    what = "its bias" if b.kind == "bias" else f"the {b.text} before it"
+                    self._same_weights(a.weights, b.weights, reference, place, what)
                     if a.epsilon != b.epsilon:
                         self._epsilons.add((b.epsilon, a.epsilon))
             if one.biased != other.biased:
@@ -809,13 +828,16 @@ class _Comparison:
             wrong.remove("padding")
         if not wrong:
             return
-        title = f"{where} ({describe(reference)})" if reference.node is not None else where
+        plain = reference.kind not in ("conv", "depthwise")
+        title = where if plain else f"{where} ({describe(reference)})"
         if set(wrong) - {"weights"} and len(wrong) > 1:
             self.say(reference.index, where, title, describe(reference), describe(mine))
             return
         name = wrong[0]
         expected, received = self._field(name, reference, wanted), self._field(name, mine, given)
         help = ""
+        if name == "settings" and expected == received:
+            expected, received = "the reference's constants", "others"
         if name == "unreadable":
             expected, received = "a network that can be read", "; ".join(self.mine.graph.trouble)
             if not received:
@@ -832,7 +854,7 @@ class _Comparison:
             return _pads_text((value[0], value[1], value[2], value[3]))
         if name == "size" and isinstance(value, tuple):
             return "×".join(map(str, value))
-        if name == "weights" and isinstance(value, tuple):
+        if name in ("weights", "settings") and isinstance(value, tuple):
             return str(value[0])
         if isinstance(value, tuple) and len(value) == 2 and name in ("stride", "dilation"):
             return _pair_text(value)
@@ -899,24 +921,28 @@ class _Comparison:
 
     def _sources(self, extra: list[Link], missing: list[Link], reference: Unit, where: str) -> None:
         """Inputs that one side has and the other lacks, where no missing unit explains them."""
-        gone = [k for k in missing if k.source in self.pairs.back]
-        more = [k for k in extra if k.source in self.pairs.of]
-        if not gone and not more:
-            return
-        if len(gone) < len(missing) and len(more) < len(extra) and not gone:
-            return
+        gone = [
+            k
+            for k in missing
+            if k.source in self.pairs.back and -1 - k.source not in self._explained
+        ]
+        more = [k for k in extra if k.source in self.pairs.of and k.source not in self._explained]
         # Through a unit that one side lacks, its inputs arrive by another way.
-        bridged_here = self._behind(self.mine, extra, self.pairs.of)
-        bridged_there = self._behind(self.reference, missing, self.pairs.back)
-        gone = [k for k in gone if k.source not in {self.pairs.of[s] for s in bridged_here}]
-        more = [k for k in more if k.source not in {self.pairs.back[s] for s in bridged_there}]
+        ours = {self.pairs.of[s] for s in self._behind(self.mine, extra, self.pairs.of)}
+        theirs = self._behind(self.reference, missing, self.pairs.back)
+        gone = [k for k in gone if k.source not in ours]
+        more = [k for k in more if self.pairs.of[k.source] not in theirs]
         if not gone and not more:
             return
-        expected = _list([self.names[k.source] for k in gone]) or "nothing more"
-        received = _list([self.names[self.pairs.of[k.source]] for k in more]) or "nothing"
-        if any(k.source in {g.source for g in reference.inputs} for k in ()):
-            received += " again"
-        self.say(reference.index, where, f"{where}: what it receives", expected, received)
+        expected = _list(self.names[k.source] for k in gone)
+        received = _list(self.names[self.pairs.of[k.source]] for k in more)
+        self.say(
+            reference.index,
+            where,
+            f"{where}: what it receives",
+            f"the maps of {expected}" if expected else "nothing more",
+            f"the maps of {received}" + ("" if expected else " too") if received else "not them",
+        )
 
     def _behind(self, network: Network, links: list[Link], paired: Mapping[int, int]) -> set[int]:
         """The nearest paired units above units that have no counterpart."""
@@ -935,6 +961,21 @@ class _Comparison:
     # --- weights ---
 
     def _same_weights(
+        self,
+        mine: tuple[tuple[str, WeightKey], ...],
+        wanted: tuple[tuple[str, WeightKey], ...],
+        reference: Unit,
+        where: str,
+        what: str,
+    ) -> None:
+        if where in self._told:
+            return
+        before = len(self.findings)
+        self._pair_weights(mine, wanted, reference, where, what)
+        if len(self.findings) > before:
+            self._told.add(where)
+
+    def _pair_weights(
         self,
         mine: tuple[tuple[str, WeightKey], ...],
         wanted: tuple[tuple[str, WeightKey], ...],
@@ -982,7 +1023,10 @@ class _Comparison:
             if unit.index in self.pairs.back or -1 - unit.index in self._explained:
                 continue
             where = self.names[unit.index]
-            self.say(unit.index, where, f"{where}", describe(unit), "nothing like it")
+            expected = describe(unit)
+            if unit.kind in ("add", "multiply"):
+                expected += " of " + _list(self.names[k.source] for k in unit.inputs)
+            self.say(unit.index, where, where, expected, "nothing like it")
         for unit in self.mine.wanted():
             if unit.index in self.pairs.of or unit.index in self._explained:
                 continue
@@ -1109,6 +1153,7 @@ def same_network(mine: Subject, reference: Subject) -> list[Finding]:
     )
     found = _ordered(first.findings)
     known = {(f.expected, f.received) for f in found}
+    frozen = ("trained", "frozen") in known
     for mode in ("training", "plain"):
         if mode not in mine.graphs or mode not in reference.graphs:
             continue
@@ -1119,13 +1164,14 @@ def same_network(mine: Subject, reference: Subject) -> list[Finding]:
         for finding in more:
             plain = (finding.expected.replace(" over the batch", ""),
                      finding.received.replace(" over the batch", ""))  # fmt: skip
-            if finding.severity == "remark" or plain in known or plain[0] == plain[1] in known:
+            if finding.severity == "remark" or plain in known:
                 continue
+            if frozen and plain[0] == plain[1] and finding.expected != finding.received:
+                continue  # a frozen batch norm keeps its moving averages in training
             known.add(plain)
             message = f"{words}: {finding.message}"
             found.append(finding.model_copy(update={"message": message}))
-    found += _idle_averages(first, mine, reference)
-    return found
+    return found if frozen else [*found, *_idle_averages(first, mine, reference)]
 
 
 def _idle_averages(first: _Comparison, mine: Subject, reference: Subject) -> list[Finding]:

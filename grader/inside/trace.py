@@ -95,6 +95,28 @@ def _keep_written_modes() -> None:
         return call
 
     functional.operation_fn = operation_fn
+    _forget_default_modes()
+
+
+def _forget_default_modes() -> None:
+    """Keep apart a mode that was written and one that is only the default of a layer's `call`.
+
+    Keras stores `training=False` with every layer whose `call` has that default (Dropout, and many
+    a layer of one's own); for such a layer the model's mode holds.
+    """
+    from keras.src.layers import layer
+
+    given = getattr(layer.Layer, "_resolve_and_populate_arg", None)
+    if given is None:
+        return
+
+    def resolve(self: Any, name: str, call_spec: Any, context: Any, keywords: Any) -> None:
+        written = name in call_spec.user_arguments_dict or context.get_value(name) is not None
+        given(self, name, call_spec, context, keywords)
+        if not written:
+            keywords.pop(name, None)
+
+    layer.Layer._resolve_and_populate_arg = resolve
 
 
 # --- the student's module ------------------------------------------------------------------
@@ -166,7 +188,7 @@ def _probe(module: Any, probe: dict[str, Any], channel: Any) -> dict[str, Any]:
     batch = probe.get("batch", 2)
     if probe["function"] == "build_densenet":
         keywords["input_shape"] = tuple(keywords["input_shape"])
-        model = function(**keywords)
+        model = _call(function, [], keywords)
         shape = list(keywords["input_shape"])
     elif probe.get("gives_model"):
         model = function(**keywords)
@@ -174,8 +196,37 @@ def _probe(module: Any, probe: dict[str, Any], channel: Any) -> dict[str, Any]:
     else:
         shape = list(probe["input_shape"])
         entry = keras.Input(shape=tuple(shape), name="probe_input")
-        model = _as_model(entry, function(entry, **keywords))
+        model = _as_model(entry, _call(function, [entry], keywords))
     return _describe(model, [_batch(model, batch), *shape], probe["modes"], probe["id"], channel)
+
+
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "dense_block": {
+        "num_layers": 4, "growth_rate": 12, "bottleneck": True, "dropout_rate": 0.0
+    },
+    "transition": {"compression": 0.5, "dropout_rate": 0.0},
+    "build_densenet": {
+        "depth": 40, "growth_rate": 12, "compression": 0.5, "bottleneck": True,
+        "num_classes": 10, "input_shape": (32, 32, 3), "dropout_rate": 0.0,
+    },
+}  # fmt: skip
+"""The contract's arguments in their order, with their defaults."""
+
+
+def _call(function: Any, first: list[Any], keywords: dict[str, Any]) -> Any:
+    """Call a function of the contract by name, or by position where it renamed its arguments."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return function(*first, **keywords)
+    names = {p.name for p in parameters}
+    order = ARGUMENTS.get(getattr(function, "__name__", ""), {})
+    takes_any = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
+    if takes_any or set(keywords) <= names or not set(keywords) <= set(order):
+        return function(*first, **keywords)
+    last = max(list(order).index(name) for name in keywords)
+    by_position = [keywords.get(name, default) for name, default in list(order.items())[: last + 1]]
+    return function(*first, *by_position)
 
 
 def _own_shape(model: Any) -> list[int]:

@@ -195,7 +195,23 @@ def vgg__wrong_shared_convolutions():
 # --- ResNet --------------------------------------------------------------------------------
 
 
+class Normalised(kl.Layer):
+    """A layer of one's own whose mode has a default, as many write it."""
+
+    def __init__(self, maps, size, strides, relu):
+        super().__init__()
+        self.convolution = kl.Conv2D(maps, size, strides, padding="same", use_bias=False)
+        self.norm = kl.BatchNormalization()
+        self.relu = relu
+
+    def call(self, x, training=False):
+        x = self.norm(self.convolution(x), training=training)
+        return ops.relu(x) if self.relu else x
+
+
 def normalised(x, maps, size, strides=1, relu=True, bias=False, style="", trainable=True):
+    if style == "own layer":
+        return Normalised(maps, size, strides, relu)(x)
     if style == "padded" and size > 1:
         total = size - 1
         before = (total // 2) if strides == 1 else (total - 1) // 2
@@ -254,9 +270,15 @@ def resnet(
             if not skip and stage == 1 and i == 1:
                 x = kl.ReLU()(y)
                 continue
-            x = ops.relu(other + y) if order == "shortcut first" else kl.ReLU()(kl.Add()([y, other]))
-    x = kl.AveragePooling2D(x.shape[1])(x) if style == "padded" else None or x
-    x = kl.Flatten()(x) if style == "padded" else kl.GlobalAveragePooling2D()(x)
+            x = (
+                ops.relu(other + y)
+                if order == "shortcut first"
+                else kl.ReLU()(kl.Add()([y, other]))
+            )
+    if style == "padded":
+        x = kl.Flatten()(kl.AveragePooling2D(x.shape[1])(x))
+    else:
+        x = kl.GlobalAveragePooling2D()(x)
     return keras.Model(inputs, kl.Dense(CLASSES, activation="softmax")(x))
 
 
@@ -274,6 +296,10 @@ def basic__right_padding_apart():
 
 def basic__right_idle_biases():
     return resnet(style="biased")
+
+
+def basic__right_layers_of_its_own():
+    return resnet(style="own layer")
 
 
 def basic__wrong_one_shortcut_missing():
@@ -372,9 +398,7 @@ def densenet121(link=True, pads="written out", growth=32, at_once=False):
 
 
 def densenet121__right_of_keras():
-    return keras.applications.DenseNet121(
-        weights=None, input_shape=(64, 64, 3), classes=CLASSES
-    )
+    return keras.applications.DenseNet121(weights=None, input_shape=(64, 64, 3), classes=CLASSES)
 
 
 def densenet121__wrong_padding_at_the_end_only():
