@@ -110,7 +110,12 @@ SubmittedAt = Annotated[
         "in the assignment's time zone. Default: the file's time, marked as weak.",
     ),
 ]
-Jobs = Annotated[int, Parameter(name="--jobs", help="Submissions read at the same time.")]
+Jobs = Annotated[
+    int | None,
+    Parameter(
+        name="--jobs", help="Submissions read at the same time. Default: one for each core."
+    ),
+]
 Quiet = Annotated[
     bool,
     _flag("--quiet", "One line for each submission in place of report or table."),
@@ -146,7 +151,7 @@ def grade(
     no_evaluation: NoEvaluation = False,
     retrain: Retrain = False,
     sandbox: SandboxOption = "auto",
-    jobs: Jobs = 1,
+    jobs: Jobs = None,
     data: Data = None,
     quiet: Quiet = False,
 ) -> int:
@@ -167,7 +172,7 @@ def grade(
         evaluate=not no_evaluation,
         retrain=retrain,
         sandbox=sandbox,
-        jobs=_at_least_one(jobs),
+        jobs=_workers(jobs),
         data=data,
     )
     waiting = len(discover(paths))
@@ -374,7 +379,7 @@ def selftest(
     *names: Annotated[str, Parameter(help="Mutants of the catalogue. Default: a sample of 40.")],
     all: Annotated[bool, _flag("--all", "The whole catalogue: over half an hour of CPU.")] = False,
     quick: Annotated[bool, _flag("--quick", "The sample, which is the default.")] = False,
-    jobs: Jobs = 1,
+    jobs: Jobs = None,
     assignment: Assignment = None,
     json: Annotated[
         Path | None, Parameter(name="--json", help="Write every verdict to this file as JSON.")
@@ -401,7 +406,7 @@ def selftest(
             cases,
             rules,
             room,
-            jobs=_at_least_one(jobs),
+            jobs=_workers(jobs),
             on_verdict=lambda v: progress.print(one_line(v)),
         )
     finally:
@@ -439,7 +444,10 @@ def _options(
     )
 
 
-def _at_least_one(jobs: int) -> int:
+def _workers(jobs: int | None) -> int:
+    """How many at the same time; one for each core where nothing is said."""
+    if jobs is None:
+        return os.cpu_count() or 1
     if jobs < 1:
         raise UsageError(f"--jobs: expected 1 or more. Received: {jobs}")
     return jobs
