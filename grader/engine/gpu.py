@@ -1,0 +1,215 @@
+"""Lends GPUs, one run at a time, by UUID under a file lock; a sick one is set aside.
+
+Property protected: two runs never share a GPU, and nobody is graded on one that was full, failing
+or left dirty. Locks are the kernel's (flock), so a grader that is killed gives its GPU back; a
+quarantine is a file beside the lock, which a person deletes when the GPU is well again.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from grader.errors import Cause, InfrastructureError
+
+NEED_BYTES = 4 * 2**30
+"""Free memory that a run needs; BC L=100 k=12 at batch 64 trains in 3 GB."""
+SLACK_BYTES = 512 * 2**20
+"""A GPU that gives back less than it had, beyond this, is dirty."""
+POLL_S = 1.0
+QUARANTINE = ".quarantine"
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One GPU as the driver describes it.
+
+    Attributes:
+        uuid: What CUDA_VISIBLE_DEVICES takes; stays the same whatever the order of the cards.
+        name: The model.
+        free_bytes: Memory nobody holds.
+        total_bytes: Memory in all.
+        errors: Uncorrected memory errors since the driver started; 0 where it does not count.
+    """
+
+    uuid: str
+    name: str
+    free_bytes: int
+    total_bytes: int
+    errors: int
+
+
+def lock_folder() -> Path:
+    """Where all graders of this machine keep their locks."""
+    return Path(os.environ.get("GRADER_GPU_LOCKS", "/var/lock/grader-gpu"))
+
+
+def list_gpus(nvml: Any = None) -> list[Gpu]:
+    """All GPUs of this machine, the one with most free memory first; empty without a driver.
+
+    Args:
+        nvml: The pynvml module; None imports it.
+    """
+    nvml = nvml or _pynvml()
+    if nvml is None:
+        return []
+    try:
+        nvml.nvmlInit()
+    except nvml.NVMLError:
+        return []
+    try:
+        handles = [nvml.nvmlDeviceGetHandleByIndex(i) for i in range(nvml.nvmlDeviceGetCount())]
+        return sorted((_describe(nvml, h) for h in handles), key=lambda g: -g.free_bytes)
+    except nvml.NVMLError as error:
+        raise InfrastructureError(
+            Cause.INFRA_GPU, f"the GPU driver does not answer: {error}", "Run nvidia-smi."
+        ) from error
+    finally:
+        nvml.nvmlShutdown()
+
+
+def _pynvml() -> Any:
+    try:
+        import pynvml
+    except ImportError:
+        return None
+    return pynvml
+
+
+def _describe(nvml: Any, handle: Any) -> Gpu:
+    memory = nvml.nvmlDeviceGetMemoryInfo(handle)
+    try:
+        errors = nvml.nvmlDeviceGetTotalEccErrors(
+            handle, nvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED, nvml.NVML_VOLATILE_ECC
+        )
+    except nvml.NVMLError:  # cards without error correction do not count
+        errors = 0
+    return Gpu(
+        uuid=_text(nvml.nvmlDeviceGetUUID(handle)),
+        name=_text(nvml.nvmlDeviceGetName(handle)),
+        free_bytes=int(memory.free),
+        total_bytes=int(memory.total),
+        errors=int(errors),
+    )
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+@contextmanager
+def lease(
+    *,
+    folder: Path | None = None,
+    need_bytes: int = NEED_BYTES,
+    wait_s: float = 0.0,
+    nvml: Any = None,
+) -> Iterator[Gpu]:
+    """Hold one GPU for the length of the block; nobody else who asks here gets it.
+
+    Args:
+        folder: Where the locks lie; None for `lock_folder`.
+        need_bytes: Free memory the run needs.
+        wait_s: How long to wait while all are taken.
+        nvml: The pynvml module; None imports it.
+
+    Raises:
+        InfrastructureError: INFRA_GPU; there is none, all are taken, full or set aside, or the one
+            that was held came back dirty.
+    """
+    place = folder or lock_folder()
+    place.mkdir(parents=True, exist_ok=True)
+    gpu, lock = _acquire(place, need_bytes, wait_s, nvml)
+    try:
+        yield gpu
+        _check_after(place, gpu, nvml)
+    finally:
+        os.close(lock)
+
+
+def _acquire(place: Path, need_bytes: int, wait_s: float, nvml: Any) -> tuple[Gpu, int]:
+    deadline = time.monotonic() + wait_s
+    while True:
+        reasons = []
+        for gpu in list_gpus(nvml):
+            lock, reason = _try(place, gpu, need_bytes, nvml)
+            if lock is not None:
+                return gpu, lock
+            reasons.append(f"{gpu.name} {gpu.uuid[:12]}: {reason}")
+        if time.monotonic() >= deadline:
+            text = "; ".join(reasons) or "this machine has no NVIDIA GPU, or no driver"
+            raise InfrastructureError(
+                Cause.INFRA_GPU, f"no GPU can be had: {text}", f"Wait, or look into {place}."
+            )
+        time.sleep(min(POLL_S, max(0.0, deadline - time.monotonic())))
+
+
+def _try(place: Path, gpu: Gpu, need_bytes: int, nvml: Any) -> tuple[int | None, str]:
+    """Lock one GPU and look at it again; the descriptor, or why not."""
+    import fcntl
+
+    if (place / f"{_file(gpu)}{QUARANTINE}").exists():
+        return None, "set aside"
+    lock = os.open(place / f"{_file(gpu)}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return None, "taken"
+    now = next((g for g in list_gpus(nvml) if g.uuid == gpu.uuid), None)
+    if now is None or now.errors > 0:
+        os.close(lock)
+        _set_aside(place, gpu, "it has uncorrected memory errors" if now else "it is gone")
+        return None, "set aside"
+    if now.free_bytes < need_bytes:
+        os.close(lock)
+        return None, f"full: {now.free_bytes / 2**30:.1f} GiB free of {_gib(now)}"
+    return lock, ""
+
+
+def _gib(gpu: Gpu) -> str:
+    return f"{gpu.total_bytes / 2**30:.0f} GiB"
+
+
+def _file(gpu: Gpu) -> str:
+    return "".join(c for c in gpu.uuid if c.isalnum() or c == "-")
+
+
+def _check_after(place: Path, gpu: Gpu, nvml: Any) -> None:
+    """A GPU must come back as it was lent; memory is given back within about a second."""
+    problem = ""
+    for attempt in range(3):
+        now = next((g for g in list_gpus(nvml) if g.uuid == gpu.uuid), None)
+        problem = _difference(gpu, now)
+        if not problem:
+            return
+        if attempt < 2:
+            time.sleep(POLL_S / 2)
+    _set_aside(place, gpu, problem)
+    raise InfrastructureError(
+        Cause.INFRA_GPU,
+        f"{gpu.name} {gpu.uuid}: {problem}; it was set aside",
+        f"Look at it with nvidia-smi, then delete {place / (_file(gpu) + QUARANTINE)}.",
+    )
+
+
+def _difference(before: Gpu, after: Gpu | None) -> str:
+    if after is None:
+        return "it is gone"
+    if after.errors > before.errors:
+        return f"{after.errors - before.errors} uncorrected memory errors"
+    held = before.free_bytes - after.free_bytes
+    if held > SLACK_BYTES:
+        return f"{held / 2**30:.1f} GiB of its memory were not given back"
+    return ""
+
+
+def _set_aside(place: Path, gpu: Gpu, reason: str) -> None:
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    text = f"{stamp} {gpu.name}: {reason}\n"
+    (place / f"{_file(gpu)}{QUARANTINE}").write_text(text, encoding="utf-8")
