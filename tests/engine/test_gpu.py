@@ -71,9 +71,11 @@ def test_a_second_run_gets_another_gpu_and_a_third_none(tmp_path):
 
     with lease(folder=tmp_path, nvml=nvml) as one, lease(folder=tmp_path, nvml=nvml) as other:
         assert {one.uuid, other.uuid} == {"GPU-a", "GPU-b"}
-        with pytest.raises(InfrastructureError, match="taken") as caught:
-            with lease(folder=tmp_path, nvml=nvml):
-                raise AssertionError("it was lent twice")
+        with (
+            pytest.raises(InfrastructureError, match="taken") as caught,
+            lease(folder=tmp_path, nvml=nvml),
+        ):
+            raise AssertionError("it was lent twice")
 
     assert caught.value.cause is Cause.INFRA_GPU
 
@@ -113,9 +115,9 @@ def test_a_grader_that_is_killed_gives_its_gpu_back(tmp_path):
 def test_a_gpu_that_was_full_before_is_not_lent_and_says_how_full(tmp_path):
     nvml = Nvml(["GPU-a", 1, 0])
 
-    with pytest.raises(InfrastructureError, match=r"full: 1\.0 GiB free of 141 GiB"):
-        with lease(folder=tmp_path, nvml=nvml):
-            pass
+    full = r"full: 1\.0 GiB free of 141 GiB"
+    with pytest.raises(InfrastructureError, match=full), lease(folder=tmp_path, nvml=nvml):
+        pass
 
     assert not list(tmp_path.glob("*.quarantine"))
 
@@ -144,9 +146,11 @@ def test_a_gpu_with_memory_errors_is_set_aside_for_good(tmp_path):
 def test_a_gpu_that_comes_back_dirty_is_the_machines_fault_and_set_aside(tmp_path, spoil, text):
     nvml = Nvml(["GPU-a", 20, 0])
 
-    with pytest.raises(InfrastructureError, match=text) as caught:
-        with lease(folder=tmp_path, nvml=nvml):
-            spoil(nvml)
+    with (
+        pytest.raises(InfrastructureError, match=text) as caught,
+        lease(folder=tmp_path, nvml=nvml),
+    ):
+        spoil(nvml)
 
     assert caught.value.cause is Cause.INFRA_GPU
     assert (tmp_path / "GPU-a.quarantine").is_file()
@@ -173,6 +177,6 @@ def test_without_a_driver_there_is_no_gpu(tmp_path):
     nvml = Nvml(answers=False)
 
     assert list_gpus(nvml) == []
-    with pytest.raises(InfrastructureError, match="no NVIDIA GPU"):
-        with lease(folder=tmp_path, nvml=nvml):
-            pass
+    none = "no NVIDIA GPU"
+    with pytest.raises(InfrastructureError, match=none), lease(folder=tmp_path, nvml=nvml):
+        pass
