@@ -1061,7 +1061,7 @@ SHARED = (
     _shared(
         "shared-layer-applied-twice",
         {"dense-connectivity", "composite-function", "block-structure"},
-        "Every layer's 3x3 convolution is applied twice in a row: same shape and count in BC.",
+        "A second 3x3 convolution is applied twice in a row in every layer, weights shared.",
         (
             "    return composite(x, growth_rate, 3, dropout_rate)\n",
             "    x = bn_relu(x)\n"
@@ -1551,6 +1551,7 @@ CONTRACTS = (
         "dense-block-returns-its-input",
         "dense_block returns its input.",
         (OUT, OUT.replace("join(features)", "x")),
+        raises=True,
     ),
     _broken(
         "transition-returns-its-input",
@@ -1827,9 +1828,15 @@ CONDITIONAL = (
         "New maps are divided by the number of images in the batch.",
         (
             "        features.append(new)\n",
-            '        features.append(new / ops.cast(ops.shape(new)[0], "float32"))\n',
+            "        features.append(PerBatch()(new))\n",
         ),
         where="dense_block",
+        define='''class PerBatch(layers.Layer):
+    """The maps divided by the number of images."""
+
+    def call(self, x):
+        return x / ops.cast(ops.shape(x)[0], x.dtype)
+''',
     ),
 )
 

@@ -37,6 +37,7 @@ OUTPUTS = ("plain call", "inference", "training", "statistics", "gradients")
 def load(source: str) -> types.ModuleType:
     """Runs a densenet.py and returns it as a module."""
     keras.utils.set_random_seed(1)
+    keras.config.set_dtype_policy("float32")  # a mutant before it may have changed it
     module = types.ModuleType("densenet")
     sys.modules["densenet"] = module
     exec(compile(source, "densenet.py", "exec"), module.__dict__)
