@@ -1,0 +1,58 @@
+"""All architectures, traced once for all tests, by the stage that traces submissions."""
+
+import importlib.util
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from grader.domain import Limits
+from grader.graph.canonicalise import canonicalise
+from grader.graph.compare import Subject
+from grader.graph.record import check_graph, parse_network
+from grader.sandbox.contract import Stage
+from grader.sandbox.process import ProcessSandbox
+
+SOURCE = Path(__file__).parent / "architectures.py"
+FAMILIES = ("alexnet", "vgg", "basic", "bottleneck", "densenet121")
+
+
+def names_of_all() -> list[str]:
+    functions = re.findall(r"^def (\w+)\(", SOURCE.read_text(encoding="utf-8"), re.MULTILINE)
+    return [name for name in functions if name in FAMILIES or "__" in name]
+
+
+@pytest.fixture(scope="session")
+def networks(tmp_path_factory) -> dict[str, Subject]:
+    """Every network of architectures.py by its name."""
+    if importlib.util.find_spec("keras") is None:
+        pytest.skip("Keras is not installed")
+    tree = tmp_path_factory.mktemp("architectures")
+    shutil.copy(SOURCE, tree)
+    probes = [
+        {
+            "id": name,
+            "function": name,
+            "gives_model": True,
+            "input_shape": [32, 32, 3] if name.startswith("vgg") else None,
+            "modes": ["inference"] if "121" in name else ["inference", "training"],
+        }
+        for name in names_of_all()
+    ]
+    request = {"module": SOURCE.stem, "probes": probes, "model": None}
+    limits = Limits(wall_time_s=900, cpu_time_s=900)
+    result = ProcessSandbox().run(Stage("trace", tree, request, limits))
+    assert result.complete, result.run
+    return {probe["id"]: read(result, probe["id"]) for probe in probes}
+
+
+def read(result, name: str) -> Subject:
+    record = parse_network(result.json_frames[f"probe:{name}"])
+    assert record.failure is None, (name, record.failure)
+    constants = result.binary_frames.get(f"constants:{name}", b"")
+    graphs = {
+        mode: canonicalise(check_graph(graph, record.variables, constants))
+        for mode, graph in record.graphs.items()
+    }
+    return Subject(graphs, record.variables)
