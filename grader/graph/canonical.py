@@ -59,11 +59,14 @@ class Term:
         operation: "multiply" or "add".
         symbol: The vector, shape (channels,) or ().
         origin: The symbol as the network has it, before broadcasting; for its bare variable.
+        applied_to: Key of the value it is applied to, where batch statistics stand in it: they
+            have to be that value's.
     """
 
     operation: str
     symbol: Symbol
     origin: Symbol
+    applied_to: str = ""
 
     @property
     def key(self) -> str:
@@ -231,6 +234,9 @@ class Affine:
             for index in variables
         }
         shortest = min(statistics.values(), key=lambda s: s.steps)
+        applied_to = {t.applied_to for t in self.terms[start:stop] if t.applied_to}
+        if shortest.of not in applied_to:
+            return None  # normalised by what another value has
         try:
             samples = [shortest.sample(k) for k in ASSIGNMENTS]
         except Unreadable:

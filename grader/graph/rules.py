@@ -994,11 +994,21 @@ def _judge_head_input(judge: Judge, node: Node) -> None:
     judge._same_norm(node, rests, "head")
     if usual and usual[-1] == "pool":
         word = rests[0][1][-1]
-        if word.step.detail[0] != "mean" or node.inputs[0].height != 1:
+        layers = [u.last for b in judge.reading.blocks for u in b.layers]
+        height, width = (layers[-1].height, layers[-1].width) if layers else (1, 1)
+        if not _is_global(word, height, width):
             judge.say(
                 "head", "head", "its pooling", "global average pooling", word.text, DETAILS,
                 "Use GlobalAveragePooling2D.", cause=node.index,
             )  # fmt: skip
+
+
+def _is_global(word: Word, height: int, width: int) -> bool:
+    """Whether a step is the mean over the whole map: a 7×7 window leaves a part of 8×8 out."""
+    if word.kind != "pool":
+        return False
+    mode, window, _, padding = word.step.detail
+    return bool(mode == "mean" and window == (height, width) and padding == (0, 0, 0, 0))
 
 
 def _judge_output(judge: Judge, node: Node) -> None:
@@ -1018,7 +1028,7 @@ def _judge_output(judge: Judge, node: Node) -> None:
     biased = bool(rest) and rest[0].kind == "bias"
     if biased:
         rest = rest[1:]
-    if node.height > 1 and rest and rest[0].kind == "pool" and rest[0].step.detail[0] == "mean":
+    if node.height > 1 and rest and _is_global(rest[0], node.height, node.width):
         rest = rest[1:]
         if rest and rest[0].kind == "bias":
             biased, rest = True, rest[1:]
