@@ -1,0 +1,195 @@
+"""Training images per second: our engine beside the plain `model.fit` a student would write.
+
+    python benchmarks/train.py [--depth 40] [--batch 64] [--steps 30] [--precision float32]
+        [--to 0.85 --recipe FILE --data DIR] [--json FILE]
+
+Same network, batch, device and images, one after the other in one process; compile time apart.
+With --to, the reference network is then trained by the recipe until the test accuracy is above
+that, and the time is told with and without compilation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "reference_solution")]
+
+import numpy as np  # noqa: E402  the path comes first
+
+
+def network(depth: int, growth_rate: int):
+    import densenet
+    import keras
+
+    keras.utils.set_random_seed(0)
+    return densenet.build_densenet(depth, growth_rate)
+
+
+def plain_fit(depth: int, growth_rate: int, batch: int, steps: int, images, labels) -> dict:
+    """Keras's own loop, as in any tutorial: a tf.data pipeline that flips and shifts, then fit."""
+    import keras
+    import tensorflow as tf
+
+    def augment(image, label):
+        image = tf.image.random_flip_left_right(tf.cast(image, tf.float32) / 255)
+        padded = tf.pad(image, [[4, 4], [4, 4], [0, 0]])
+        return tf.image.random_crop(padded, [32, 32, 3]), label
+
+    class Clock(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            self.ends, self.begin = [], time.perf_counter()
+
+        def on_train_batch_end(self, step, logs=None):
+            self.ends.append(time.perf_counter())
+
+    model = network(depth, growth_rate)
+    model.compile(
+        optimizer=keras.optimizers.SGD(0.1, momentum=0.9, nesterov=True),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    data = tf.data.Dataset.from_tensor_slices((images, labels)).shuffle(1000).repeat()
+    data = data.map(augment, tf.data.AUTOTUNE).batch(batch).prefetch(tf.data.AUTOTUNE)
+    clock = Clock()
+    model.fit(data, steps_per_epoch=steps + 2, epochs=1, verbose=0, callbacks=[clock])
+    return {
+        "images_per_s": steps * batch / (clock.ends[-1] - clock.ends[1]),
+        "compile_s": clock.ends[0] - clock.begin,
+    }
+
+
+def our_engine(
+    depth: int, growth_rate: int, batch: int, steps: int, precision: str, images, labels
+) -> dict:
+    from grader.engine.data import Cifar10
+    from grader.engine.history import Progress
+    from grader.engine.recipe import Augmentation, Optimizer, Recipe
+    from grader.engine.train import fit, prepare
+
+    recipe = Recipe(
+        epochs=1000,
+        batch_size=batch,
+        precision=precision,
+        optimizer=Optimizer(learning_rate=0.1),
+        augmentation=Augmentation(flip=True, pad_crop=4),
+    )
+    prepare(recipe)
+    data = Cifar10(images, labels, images[:10], labels[:10], source="noise", official=False)
+    speeds: list[float] = []
+
+    def note(event) -> None:
+        if not isinstance(event, Progress) or not event.images_per_s:
+            return
+        speeds.append(event.images_per_s)
+        if (event.epoch - 1) * (len(images) // batch) + event.step >= steps:
+            raise KeyboardInterrupt  # how a run is ended from outside
+
+    history = fit(network(depth, growth_rate), recipe, data, on_event=note)
+    return {"images_per_s": speeds[-1], "compile_s": history.times.compilation_s}
+
+
+def time_to(target: float, recipe_file: Path, folder: Path | None) -> dict:
+    """Train the reference network until its test accuracy is above `target`."""
+    import densenet
+
+    from grader.engine.data import find_cifar10
+    from grader.engine.history import EpochDone
+    from grader.engine.recipe import load_recipe
+    from grader.engine.train import fit, prepare
+
+    recipe = load_recipe(recipe_file)
+    data = find_cifar10(folder)
+    prepare(recipe)
+    start = time.perf_counter()
+    reached: list[tuple[int, float, float]] = []
+
+    def note(event) -> None:
+        if isinstance(event, EpochDone):
+            e = event.epoch
+            print(f"epoch {e.number}: {e.test_accuracy:.2%}, {e.training_s:.1f} s", flush=True)
+            if not reached and e.test_accuracy > target:
+                reached.append((e.number, e.training_s, time.perf_counter() - start))
+
+    history = fit(
+        densenet.build_model(), recipe, data, preprocess=densenet.preprocess, on_event=note
+    )
+    first = reached[0] if reached else (None, None, None)
+    return {
+        "target": target,
+        "epoch": first[0],
+        "training_s": first[1],
+        "with_compilation_and_evaluation_s": first[2],
+        "final_accuracy": history.test_accuracy,
+        "final_training_s": history.times.training_s,
+        "times": history.times.model_dump(),
+        "official_data": data.official,
+        "curve": [e.model_dump() for e in history.epochs],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--depth", type=int, default=40)
+    parser.add_argument("--growth-rate", type=int, default=12)
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--precision", default="float32")
+    parser.add_argument("--to", type=float)
+    parser.add_argument("--recipe", type=Path, default=ROOT / "reference_solution" / "recipe.toml")
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--only-to", action="store_true", help="leave out the speeds")
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    from grader.engine.measure import device, prepare_devices
+
+    prepare_devices()
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (5000, 32, 32, 3), dtype=np.uint8)
+    labels = rng.integers(0, 10, 5000)
+    common = (given.depth, given.growth_rate, given.batch, given.steps)
+    report: dict = {
+        "network": f"BC L={given.depth} k={given.growth_rate}",
+        "batch": given.batch,
+        "steps": given.steps,
+        "device": " ".join(device()),
+        "command": " ".join(["python", *sys.argv]),
+    }
+    if not given.only_to:
+        report["plain fit"] = plain_fit(*common, images, labels)
+        report["engine, float32"] = our_engine(*common, "float32", images, labels)
+        if given.precision != "float32":
+            name = f"engine, {given.precision}"
+            report[name] = our_engine(*common, given.precision, images, labels)
+    if given.to is not None:
+        report["time to accuracy"] = time_to(given.to, given.recipe, given.data)
+    if given.json:
+        given.json.parent.mkdir(parents=True, exist_ok=True)
+        given.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    print(f"{report['network']}, batch {given.batch}, on {report['device']}")
+    plain = report.get("plain fit", {}).get("images_per_s")
+    for name, row in report.items():
+        if isinstance(row, dict) and "images_per_s" in row:
+            speed = row["images_per_s"]
+            print(
+                f"{name:<28}{speed:>10.0f} images/s{speed / plain:>7.2f} ×"
+                f"   compile {row['compile_s']:.1f} s"
+            )
+    if "time to accuracy" in report:
+        row = report["time to accuracy"]
+        print(
+            f"above {row['target']:.0%} in epoch {row['epoch']}, "
+            f"{row['training_s']} s of training, "
+            f"{row['with_compilation_and_evaluation_s']} s in all; at the end "
+            f"{row['final_accuracy']:.2%} after {row['final_training_s']:.1f} s"
+        )
+
+
+if __name__ == "__main__":
+    main()
