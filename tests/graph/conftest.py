@@ -1,4 +1,4 @@
-"""Makes tests/graph/tracing.py importable for the tests beside it."""
+"""Makes tests/graph/tracing.py and writing.py importable for the tests beside them."""
 
 import importlib.util
 import sys
@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-if "tracing" not in sys.modules:
-    spec = importlib.util.spec_from_file_location("tracing", Path(__file__).parent / "tracing.py")
-    sys.modules["tracing"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(sys.modules["tracing"])
+for name in ("tracing", "writing"):
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / f"{name}.py")
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
 
 
 @pytest.fixture(scope="session")
