@@ -112,9 +112,7 @@ SubmittedAt = Annotated[
 ]
 Jobs = Annotated[
     int | None,
-    Parameter(
-        name="--jobs", help="Submissions read at the same time. Default: one for each core."
-    ),
+    Parameter(name="--jobs", help="Submissions read at the same time. Default: one for each core."),
 ]
 Quiet = Annotated[
     bool,
@@ -127,6 +125,14 @@ NoEvaluation = Annotated[
 Retrain = Annotated[
     bool,
     _flag("--retrain", "Train the network here by its recipe.toml instead of taking its weights."),
+]
+Backend = Annotated[
+    Literal["auto", "openvino", "tensorflow", "xla", "jax"],
+    Parameter(
+        name="--backend",
+        help="What computes the accuracy. auto takes a GPU where there is one, else the fastest "
+        "on this processor.",
+    ),
 ]
 Folder = Annotated[Path, Parameter(help="The submission's folder.")]
 
@@ -153,6 +159,7 @@ def grade(
     sandbox: SandboxOption = "auto",
     jobs: Jobs = None,
     data: Data = None,
+    backend: Backend = "auto",
     quiet: Quiet = False,
 ) -> int:
     """Grade submissions."""
@@ -174,6 +181,7 @@ def grade(
         sandbox=sandbox,
         jobs=_workers(jobs),
         data=data,
+        backend=backend,
     )
     waiting = len(discover(paths))
     several = waiting > 1
@@ -195,6 +203,7 @@ def regrade(
     submitted_at: SubmittedAt = None,
     evaluate: Annotated[bool, _flag("--evaluate", "Measure the accuracy again.")] = False,
     data: Data = None,
+    backend: Backend = "auto",
     quiet: Quiet = False,
 ) -> int:
     """Grade a finished run again, from disk; no student code runs."""
@@ -205,6 +214,7 @@ def regrade(
         submitted_at=submitted_at,
         evaluate=evaluate,
         data=data,
+        backend=backend,
     )
     grade = regrade_run(run_dir, options)
     _shown(options, quiet)(grade)

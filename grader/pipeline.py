@@ -70,6 +70,7 @@ class GradeOptions:
         sandbox: "auto", "docker", "jail" or "process".
         jobs: Submissions at the same time.
         data: Folder with CIFAR-10.
+        backend: What computes the accuracy; see `grader.engine.evaluate.runtimes`.
     """
 
     assignment_dir: Path
@@ -81,6 +82,7 @@ class GradeOptions:
     sandbox: Any = "auto"
     jobs: int = 1
     data: Path | None = None
+    backend: str = "auto"
 
 
 class FrameFile(Record):
@@ -394,6 +396,7 @@ def _evaluate(run_dir: Path, assignment: Assignment, options: GradeOptions) -> N
         folder=options.data,
         scratch=run_dir,
         retrain=options.retrain or assignment.evaluation.mode == "retrain",
+        backend=options.backend,
     )
     write_atomically(run_dir / EVALUATION_FILE, _bytes(EvaluationRecord(**outcome)))
 

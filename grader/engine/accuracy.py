@@ -7,8 +7,8 @@ fails, nobody loses a point.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,6 +21,7 @@ from grader.assignment import Assignment
 from grader.domain import Evaluation
 from grader.engine.data import Cifar10, NoData, find_cifar10
 from grader.engine.evaluate import evaluate_in_child
+from grader.engine.gpu import lease, list_gpus
 from grader.engine.plan import Plan, make_plan
 from grader.engine.recipe import Recipe, RecipeError, load_recipe
 from grader.engine.retrain import retrain_in_child
@@ -46,6 +47,8 @@ RETRAINING = "retraining"
 """Folder of the run directory with the checkpoint of a retraining."""
 RECIPE = "recipe.toml"
 """The submission's recipe, as the run directory keeps it."""
+GPU_WAIT_S = 3600.0
+"""Seconds in the queue for a GPU; not charged to the student."""
 RETRAIN_S = 900.0
 """Seconds of training where `--retrain` asks for it and the assignment does not say."""
 
@@ -72,17 +75,28 @@ def measure(
             temporary folder.
         retrain: Train here by the recipe instead of taking the student's weights.
         backend: See `grader.engine.evaluate.runtimes`.
-        gpu: UUID of a leased GPU; None keeps to the CPU.
+        gpu: UUID of a GPU that the caller leased; None leases one where there is one.
 
     Returns:
         evaluation (None where none was made), note (why not), cause (whose fault that is; None
         for nobody's, as on a machine without data), review (why a person should look).
     """
-    asked = _Asked(evidence, frames, assignment, folder, scratch, backend, gpu)
     try:
-        return asked.retrained() if retrain else asked.measured()
+        with nullcontext(gpu) if gpu else _borrowed(backend) as uuid:
+            asked = _Asked(evidence, frames, assignment, folder, scratch, backend, uuid)
+            return asked.retrained() if retrain else asked.measured()
     except (InfrastructureError, StageFailed) as problem:
         return _answer(note=problem.message, cause=problem.cause)
+
+
+@contextmanager
+def _borrowed(backend: str) -> Iterator[str | None]:
+    """A leased GPU for the length of the block; None where there is none, or none is wanted."""
+    if backend == "openvino" or not list_gpus():
+        yield None
+        return
+    with lease(wait_s=GPU_WAIT_S) as gpu:
+        yield gpu.uuid
 
 
 def _answer(

@@ -14,6 +14,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,8 @@ OVERTIME = 2.0
 BATCH: dict[str, int] = {"openvino": 4, "tensorflow": 32, "xla": 32, "jax": 32}
 """Measured on two cores: benchmarks/results/. Larger ones leave the cache."""
 GPU_BATCH = 500
+ONE_AT_A_TIME = threading.Lock()
+"""Two evaluations on the same cores would each be charged for the other."""
 MAX_BATCH_BYTES = 2**28
 """The largest map of one batch."""
 
@@ -279,15 +283,16 @@ def _ask_child(
     (place / measure.JOB).write_text(job.model_dump_json(), encoding="utf-8")
     command = [sys.executable, "-P", "-m", "grader.engine.measure", str(place)]
     try:
-        ended = subprocess.run(
-            command,
-            env=child_environment(job.runtime, gpu),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            timeout=START_S + 3 * job.stop_after_s,
-            check=False,
-        )
+        with ONE_AT_A_TIME if gpu is None else nullcontext():
+            ended = subprocess.run(
+                command,
+                env=child_environment(job.runtime, gpu),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                timeout=START_S + 3 * job.stop_after_s,
+                check=False,
+            )
     except subprocess.TimeoutExpired as error:
         raise InfrastructureError(
             Cause.INFRA_GPU if gpu else Cause.INFRA_TENSORFLOW,

@@ -13,6 +13,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from pydantic import ValidationError
 
 from grader.domain import Evaluation, Record
 from grader.engine.data import CLASS_NAMES, Cifar10
-from grader.engine.evaluate import child_environment, count, processor
+from grader.engine.evaluate import ONE_AT_A_TIME, child_environment, count, processor
 from grader.engine.history import History, Progress, StopReason
 from grader.engine.pictures import write_pictures
 from grader.engine.plan import Unrebuildable
@@ -167,15 +168,16 @@ def _run_child(folder: Path, job: RetrainJob, backend: str, gpu: str | None) -> 
     (folder / JOB).write_text(job.model_dump_json(), encoding="utf-8")
     budget = job.budget_s if job.budget_s is not None else 24 * 3600.0
     try:
-        ended = subprocess.run(
-            [sys.executable, "-P", "-m", "grader.engine.retrain", str(folder)],
-            env=child_environment(backend, gpu),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            timeout=3 * budget + OUTSIDE_S,
-            check=False,
-        )
+        with ONE_AT_A_TIME if gpu is None else nullcontext():
+            ended = subprocess.run(
+                [sys.executable, "-P", "-m", "grader.engine.retrain", str(folder)],
+                env=child_environment(backend, gpu),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                timeout=3 * budget + OUTSIDE_S,
+                check=False,
+            )
     except subprocess.TimeoutExpired as error:
         return -signal.SIGALRM, f"it hung and was ended after {error.timeout:.0f} s"
     return ended.returncode, ended.stderr.decode("utf-8", "replace").strip()[-600:]
