@@ -132,6 +132,7 @@ class Judge:
         self.variables = variables
         self.found: list[Deviation] = []
         self._uses = self._segment_uses()
+        self._own: dict[tuple[int, tuple[str, ...]], tuple[Word, ...]] = {}
         self._reported: set[tuple[int, str]] = set()
 
     def say(self, *arguments: object, **keywords: object) -> None:
@@ -161,6 +162,12 @@ class Judge:
         Where there is one receiver only, the steps that are expected of the unit (a transition's
         pooling), and its bias, are its own.
         """
+        known = self._own.get((node.index, expected))
+        if known is None:
+            known = self._own[node.index, expected] = self._shared_steps(node, expected)
+        return known
+
+    def _shared_steps(self, node: Node, expected: tuple[str, ...]) -> tuple[Word, ...]:
         uses = self._uses.get(node.index, [])
         if not uses:
             return ()
