@@ -42,7 +42,8 @@ EXIT_OF_TRAINING = {"interrupted": EXIT_INTERRUPTED, "out of memory": EXIT_INFRA
 """How a training that the student's network did not end leaves; every other way is 0."""
 
 DEBUG = "--debug"
-RESULTS = Path("results")
+RESULTS = Path(os.environ.get("GRADER_RESULTS") or "results")
+"""The image sets it: what is mounted at /work may not be the container's user's to write."""
 
 GRADING = Group("Grade", sort_key=1)
 STUDENT = Group("For students", sort_key=2)
@@ -82,7 +83,12 @@ Assignment = Annotated[
     ),
 ]
 Results = Annotated[
-    Path, Parameter(name="--results", help="Folder that keeps run directories and grades.")
+    Path,
+    Parameter(
+        name="--results",
+        env_var="GRADER_RESULTS",
+        help="Folder that keeps run directories and grades.",
+    ),
 ]
 JsonFile = Annotated[
     Path | None, Parameter(name="--json", help="Write the grades to this file as JSON.")
@@ -312,11 +318,17 @@ def train(
         bool,
         _flag("--restart", "Forget the interrupted run and start anew."),
     ] = False,
+    initial_weights: Annotated[
+        Path | None,
+        Parameter(name="--initial-weights", help="Begin with the weights of an earlier training."),
+    ] = None,
 ) -> int:
     """Train build_model() by recipe.toml; interrupted, the same command goes on."""
     from grader.report.training import train_and_show
 
-    history = train_and_show(folder, recipe=recipe, data=data, restart=restart)
+    history = train_and_show(
+        folder, recipe=recipe, data=data, restart=restart, initial_weights=initial_weights
+    )
     return EXIT_OF_TRAINING.get(history.stopped.value, EXIT_GRADED)
 
 

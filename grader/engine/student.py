@@ -37,6 +37,7 @@ def train_submission(
     recipe: Path | None = None,
     data: Path | None = None,
     restart: bool = False,
+    initial_weights: Path | None = None,
     on_event: OnEvent = lambda event: None,
     may_download: bool = True,
     budget_s: float | None = None,
@@ -51,6 +52,7 @@ def train_submission(
         recipe: Default: recipe.toml in the folder.
         data: Where CIFAR-10 is; see `find_cifar10`.
         restart: Forget an interrupted run.
+        initial_weights: Weights to begin with, of an earlier training; None for fresh ones.
         on_event: Told of everything that happens.
         may_download: Let Keras fetch CIFAR-10 where it is nowhere.
         budget_s: Seconds of training steps allowed; None for no limit.
@@ -71,6 +73,8 @@ def train_submission(
         shutil.rmtree(state, ignore_errors=True)
     prepare(rules)
     model, preprocess = _network(folder, source)
+    if initial_weights is not None:
+        _begin_with(model, initial_weights)
     history = fit(
         model,
         rules,
@@ -83,6 +87,13 @@ def train_submission(
     )
     _write(folder, model, history)
     return history
+
+
+def _begin_with(model: Any, weights: Path) -> None:
+    try:
+        model.load_weights(str(weights))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{weights}: no weights of build_model(). {error}") from error
 
 
 def _source(folder: Path) -> str:

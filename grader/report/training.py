@@ -36,6 +36,7 @@ def train_and_show(
     recipe: Path | None = None,
     data: Path | None = None,
     restart: bool = False,
+    initial_weights: Path | None = None,
     console: Console | None = None,
 ) -> History:
     """`grade train`: train with a live display, then write the curve beside the weights.
@@ -45,11 +46,17 @@ def train_and_show(
         recipe: See `train_submission`.
         data: See `train_submission`.
         restart: See `train_submission`.
+        initial_weights: See `train_submission`.
         console: Where progress goes; standard error by default.
     """
     with TrainingDisplay(console or Console(stderr=True)) as display:
         history = train_submission(
-            folder, recipe=recipe, data=data, restart=restart, on_event=display
+            folder,
+            recipe=recipe,
+            data=data,
+            restart=restart,
+            initial_weights=initial_weights,
+            on_event=display,
         )
     if history.epochs:
         draw_curve(history.epochs, folder / CURVE)
