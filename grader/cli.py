@@ -4,7 +4,8 @@ Results go to standard output, progress and errors to standard error. No room th
 TensorFlow, Keras, OpenCV or Docker is imported before a command asks for it.
 
     0    graded, whatever the score
-    1    a submission was rejected: there was nothing to grade; or what `verify` read was changed
+    1    a submission was rejected: there was nothing to grade; or what `verify` read was changed;
+         or what `compare` compared is not the same
     2    the command line or assignment.toml is wrong
     3    the grader or its machine failed; nothing was turned into points
     130  interrupted
@@ -35,6 +36,7 @@ from grader.errors import (
 
 if TYPE_CHECKING:
     from grader.domain import Grade
+    from grader.graph.evidence import Evidence
     from grader.pipeline import GradeOptions
 
 EXIT_INTERRUPTED = 130
@@ -290,6 +292,9 @@ def check(
     json: JsonFile = None,
     sandbox: SandboxOption = "auto",
     quiet: Quiet = False,
+    diff: Annotated[
+        bool, _flag("--diff", "Show the network beside the paper's, block by block, as well.")
+    ] = False,
 ) -> int:
     """Run every check that needs neither the test set nor the hidden probes."""
     from grader.handout import sandbox_for_own_code
@@ -299,8 +304,14 @@ def check(
         sandbox = sandbox_for_own_code()
     options = _options(assignment=assignment, sandbox=sandbox, evaluate=False)
     with _Working("Checking", 1, _shown(options, quiet)) as on_grade:
-        grade = check_folder(folder.resolve(), options)
+        read: list[Evidence] = []
+        grade = check_folder(folder.resolve(), options, read.append)
         on_grade(grade)
+    if diff:
+        from grader.graph.drawing import draw
+        from grader.report.diff import render_drawing
+
+        _out().print(render_drawing(draw(read[0]) if read else None))
     _write_json([grade], json)
     return _status([grade])
 
@@ -394,6 +405,47 @@ def verify(
         _tell(f"{results}: every grade is as it was written.")
         return EXIT_GRADED
     return EXIT_REJECTED
+
+
+@app.command(group=TOOLS)
+def compare(
+    mine: Annotated[str, Parameter(help="FILE.py:FUNCTION; the function gives a model.")],
+    reference: Annotated[str, Parameter(help="FILE.py:FUNCTION of the network it should be.")],
+    /,
+    *,
+    input_shape: Annotated[
+        str | None,
+        Parameter(
+            name="--input-shape",
+            help="Size of the images, e.g. 32,32,3; for models that do not say it themselves.",
+        ),
+    ] = None,
+    sandbox: SandboxOption = "auto",
+) -> int:
+    """Say whether two files compute the same network, and if not, where they part.
+
+    Names, order of concatenation and style are no difference. Exit status: 0 the same, 1 another
+    network or none, 2 usage (or a reference that gives no network), 3 the machine failed.
+    """
+    from grader.comparison import compare_files, named
+    from grader.report.diff import render_comparison
+
+    given, wanted = named(mine), named(reference)
+    with Console(stderr=True).status("Comparing"):
+        findings = compare_files(given, wanted, _size(input_shape), sandbox)
+    _out().print(render_comparison(findings, str(given), str(wanted)))
+    different = any(finding.severity == "deviation" for finding in findings)
+    return EXIT_REJECTED if different else EXIT_GRADED
+
+
+def _size(written: str | None) -> list[int] | None:
+    """--input-shape as height, width, channels."""
+    if written is None:
+        return None
+    parts = written.split(",")
+    if len(parts) not in (1, 3) or not all(p.strip().isdecimal() and int(p) > 0 for p in parts):
+        raise UsageError(f"--input-shape: expected HEIGHT,WIDTH,CHANNELS. Received: {written}")
+    return [int(p) for p in parts]
 
 
 @app.command(group=TOOLS)

@@ -222,12 +222,17 @@ def regrade(run_dir: Path, options: GradeOptions) -> Grade:
     return assess(run_dir, assignment, load_extensions(assignment))
 
 
-def check_folder(folder: Path, options: GradeOptions) -> Grade:
+def check_folder(
+    folder: Path,
+    options: GradeOptions,
+    on_evidence: Callable[[Evidence], None] | None = None,
+) -> Grade:
     """What can be known on a laptop: everything but hidden probes, accuracy and deadline.
 
     Args:
         folder: With densenet.py or densenet.ipynb.
         options: assignment_dir and sandbox.
+        on_evidence: Called with what was read, where there was something to read.
     """
     from grader.sandbox import open_sandbox
 
@@ -242,7 +247,11 @@ def check_folder(folder: Path, options: GradeOptions) -> Grade:
         )
         course = Course(assignment, {}, own, None, sandbox)
         try:
-            return grade_one(folder, course)
+            grade = grade_one(folder, course)
+            if on_evidence is not None:
+                for run_file in Path(scratch).rglob(RUN_FILE):
+                    on_evidence(_evidence(run_file.parent, _read(run_file, RunRecord)))
+            return grade
         finally:
             sandbox.close()
 

@@ -35,6 +35,8 @@ MAX_PIECES = 128
 MAX_TABLE = 1_000_000
 """Cells of the alignment table; larger remainders are paired in order."""
 MAX_FINDINGS = 20
+MAX_PLACES = 5
+"""Places that one finding names."""
 
 Variables = Sequence[VariableRecord]
 WeightKey = tuple[int, int]
@@ -1097,8 +1099,8 @@ def _ordered(found: list[tuple[int, Finding]]) -> list[Finding]:
         places = list(dict.fromkeys(f.where for f in items))
         where = places[0]
         if len(places) > 1:
-            where += f" and {len(places) - 1} more: {', '.join(places[1:4])}"
-            where += ", …" if len(places) > 4 else ""
+            where += f" (also {'; '.join(places[1:MAX_PLACES])}"
+            where += f"; {len(places) - MAX_PLACES} more)" if len(places) > MAX_PLACES else ")"
         merged.append(items[0].model_copy(update={"where": where}))
     deviations = [f for f in merged if f.severity == "deviation"]
     return [*deviations[:MAX_FINDINGS], *[f for f in merged if f.severity == "remark"]]

@@ -55,7 +55,7 @@ def test_another_network_differs_first_where_it_does(networks, name):
 
     first = differences(networks, name)[0]
 
-    assert first.where.split(" and ")[0] == where
+    assert first.where.split(" (also ")[0] == where
     assert said in first.message
 
 
