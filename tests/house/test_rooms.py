@@ -19,7 +19,6 @@ ORDER = (
     "sandbox",
     "inside",
     "graph",
-    "comparison",
     "checks",
     "engine",
     "scoring",
