@@ -298,6 +298,11 @@ def _compression(reading: Reading) -> float | None:
 
 def _apply_rules(judge: Judge, probe: Probe | None) -> None:
     reading = judge.reading
+    for trouble in reading.graph.trouble:
+        judge.say(
+            "foreign-ops", "build_model" if probe is None else probe.function, "what it gives",
+            "one tensor that depends on its input", trouble, rules.DETAILS,
+        )  # fmt: skip
     if probe is not None and probe.block is not None:
         rules.judge_block(judge, reading.blocks[0], "dense_block")
     elif probe is not None and probe.transition is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -123,12 +124,16 @@ def substitute(tree: Tree, inner: Tree) -> Tree:
     Raises:
         Unreadable: The result is too large to look into.
     """
-    if tree[0] == "x":
-        return inner
-    result = (tree[0], *[substitute(t, inner) if isinstance(t, tuple) else t for t in tree[1:]])
+    result = _substituted(tree, inner)
     if size(result) > MAX_SIZE:
         raise Unreadable("a function of one number with too many operations")
     return result
+
+
+def _substituted(tree: Tree, inner: Tree) -> Tree:
+    if tree[0] == "x":
+        return inner
+    return (tree[0], *[_substituted(t, inner) if isinstance(t, tuple) else t for t in tree[1:]])
 
 
 _NAMED: dict[str, Callable[[Array], Array]] = {
@@ -154,6 +159,7 @@ _NAMED: dict[str, Callable[[Array], Array]] = {
 }
 
 
+@lru_cache(maxsize=4096)
 def classify(tree: Tree) -> tuple[str, tuple[float, ...]]:
     """Name a function by its values.
 
