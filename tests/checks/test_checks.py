@@ -1,0 +1,281 @@
+"""Each check passes, fails and skips as its docstring says, on records of small networks."""
+
+import json
+import re
+
+import pytest
+from writing import (
+    Layer,
+    Link,
+    Style,
+    Transition,
+    block_probe,
+    block_record,
+    changed,
+    dense,
+    dense_net,
+    evidence_of,
+    network_probe,
+    network_record,
+    transition_probe,
+    transition_record,
+)
+
+from grader.assignment import load_assignment
+from grader.checks import CHECKS, Check, Failure, NothingToJudge, run_checks
+from grader.domain import Finding, Outcome
+from grader.graph.evidence import Evidence, assemble
+from grader.graph.record import ModuleRecord
+from grader.resources import assignment_dir
+
+N, K, SIZE, CHANNELS = 2, 3, 4, 8
+BLOCK = block_probe(N, K, True, SIZE, CHANNELS)
+SQUEEZE = transition_probe(0.5, SIZE, 15)
+NETWORK = network_probe(10, K, 0.5, True, 7, 16)
+RIGHT_BLOCK = block_record(Style(), dense(N, K, True), SIZE, CHANNELS)
+RIGHT_TRANSITION = transition_record(Style(), Transition(7), SIZE, 15)
+PLAN = dense_net(1, K, 0.5, True, 7)
+RIGHT_NETWORK = network_record(Style(), PLAN, 16)
+
+
+def results(block=RIGHT_BLOCK, transition=RIGHT_TRANSITION, network=RIGHT_NETWORK, hidden=False):
+    """All checks on three answers, by name."""
+
+    def asked(probe):
+        return probe.model_copy(update={"hidden": hidden})
+
+    evidence = evidence_of(
+        (asked(BLOCK), block), (asked(SQUEEZE), transition), (asked(NETWORK), network)
+    )
+    return {r.name: r for r in run_checks(CHECKS, evidence)}
+
+
+def block(**fields):
+    """The right block with another last layer."""
+    right = dense(N, K, True)
+    layers = (*right.layers[:-1], changed(right.layers[-1], **fields))
+    return block_record(Style(), changed(right, layers=layers), SIZE, CHANNELS)
+
+
+def transition(**fields):
+    return transition_record(Style(), changed(Transition(7), **fields), SIZE, 15)
+
+
+def network(**fields):
+    return network_record(Style(), changed(PLAN, **fields), 16)
+
+
+def test_right_answers_pass_every_check_that_has_something_to_look_at():
+    found = results()
+
+    # Nothing was sent for build_model().
+    assert {n for n, r in found.items() if r.outcome is not Outcome.PASSED} == {
+        "build-model", "build-model-parameters",
+    }  # fmt: skip
+    assert found["build-model"].outcome is Outcome.SKIPPED
+
+
+WRONG = [
+    ("block-shape", {"block": block(width=K + 1)}),
+    ("transition-shape", {"transition": transition(width=8)}),
+    ("network-shape", {"network": network(classes=6)}),
+    ("growth", {"block": block(width=K + 1)}),
+    ("parameter-count-block", {"block": block(squeeze=4 * K + 1)}),
+    ("parameter-count-transition", {"transition": transition(kernel=3)}),
+    ("parameter-count-network", {"network": network(stem=8)}),
+    ("composite-function", {"block": block(between=("ReLU", "BN"))}),
+    ("dense-connectivity", {"block": block(links=(Link(0),))}),
+    ("bottleneck", {"block": block(squeeze=3 * K)}),
+    ("transition-layer", {"transition": transition(pool="MaxPool")}),
+    ("stem", {"network": network(behind_stem=("ReLU",))}),
+    ("head", {"network": network(head=changed(PLAN.head, before=("BN",)))}),
+    ("block-structure", {"network": network(blocks=(PLAN.blocks[0],) * 2 + (dense(2, K, True),))}),
+    ("foreign-ops", {"block": block(before=("BN", "ReLU", "flipped"))}),
+]
+
+
+@pytest.mark.parametrize(("name", "wrong"), WRONG, ids=[name for name, _ in WRONG])
+def test_a_check_fails_where_its_rule_is_broken(name, wrong):
+    result = results(**wrong)[name]
+
+    assert result.outcome is Outcome.FAILED
+    assert result.rationale
+    assert result.findings and all(f.where and f.message for f in result.findings)
+
+
+def test_shared_kernels_fail_own_weights():
+    right = dense(N, K, True)
+    layers = tuple(changed(layer, kernel_name="the same") for layer in right.layers)
+    shared = block_record(Style(), changed(right, layers=layers), SIZE, CHANNELS)
+
+    assert results(block=shared)["own-weights"].outcome is Outcome.FAILED
+
+
+def test_a_norm_with_statistics_that_are_never_updated_fails_training_behaviour():
+    answer = json.loads(json.dumps(RIGHT_BLOCK))
+    # The training graph is that of inference: moving averages, never updated.
+    answer["graphs"]["training"] = answer["graphs"]["inference"]
+
+    assert results(block=answer)["training-behaviour"].outcome is Outcome.FAILED
+
+
+def test_a_wrong_block_costs_no_check_of_the_transition():
+    found = results(block=block(between=("ReLU", "BN")))
+
+    assert found["transition-layer"].outcome is Outcome.PASSED
+    assert found["transition-shape"].outcome is Outcome.PASSED
+
+
+def test_a_shape_right_in_one_of_two_probes_earns_half():
+    other = block_probe(1, K, True, SIZE, CHANNELS).model_copy(update={"id": "block-1"})
+    evidence = evidence_of((BLOCK, RIGHT_BLOCK), (other, RIGHT_BLOCK))
+
+    found = {r.name: r for r in run_checks(CHECKS, evidence)}
+
+    assert found["block-shape"].outcome is Outcome.FAILED
+    assert found["block-shape"].score == 0.5
+
+
+def test_a_stub_is_said_to_be_a_stub():
+    failure = {"type": "NotImplementedError", "message": "dense_block", "where": "densenet.py"}
+
+    found = results(block={"failure": failure})
+
+    assert found["block-shape"].outcome is Outcome.FAILED
+    assert "stub" in found["block-shape"].findings[0].help
+    assert found["composite-function"].outcome is not Outcome.ERROR
+
+
+def test_checks_with_nothing_to_look_at_are_skipped_and_say_so():
+    failure = {"failure": {"type": "ValueError", "message": "no", "where": ""}}
+
+    found = results(failure, failure, failure)
+
+    assert found["composite-function"].outcome is Outcome.SKIPPED
+    assert "nothing that could be looked at" in found["composite-function"].rationale
+    assert found["composite-function"].score == 0.0
+
+
+HIDDEN = [name for name, _ in WRONG if name != "block-structure"]
+
+
+@pytest.mark.parametrize(("name", "wrong"), [w for w in WRONG if w[0] in HIDDEN], ids=HIDDEN)
+def test_a_finding_of_a_hidden_probe_shows_no_number(name, wrong):
+    result = results(**wrong, hidden=True)[name]
+
+    shown = [f"{f.message} {f.expected} {f.received}" for f in result.findings]
+    shown += [result.rationale]
+    kernels = re.compile(r"\d×\d")
+    assert result.outcome is Outcome.FAILED
+    assert not [text for text in shown if re.search(r"\d", kernels.sub("", text))]
+
+
+def test_convolution_biases_pass_and_are_no_deviation():
+    biased = block_record(Style(bias=True), dense(N, K, True), SIZE, CHANNELS)
+
+    found = results(block=biased)
+
+    assert found["parameter-count-block"].outcome is Outcome.PASSED
+    assert found["composite-function"].outcome is Outcome.PASSED
+
+
+def test_a_missing_module_record_fails_the_contract():
+    evidence = Evidence(None, (), None, None, "the program ended")
+
+    found = {r.name: r for r in run_checks(CHECKS, evidence)}
+
+    assert found["module-contract"].outcome is Outcome.FAILED
+    assert not any(r.outcome is Outcome.PASSED for r in found.values())
+    assert not any(r.outcome is Outcome.ERROR for r in found.values())
+
+
+def test_a_function_that_is_missing_fails_the_contract_in_part():
+    module = {"failure": None, "functions": {"dense_block": [], "transition": [],
+                                             "build_densenet": [], "build_model": None}}  # fmt: skip
+
+    evidence = assemble({"module": json.dumps(module).encode()}, {}, [])
+    result = run_checks(CHECKS, evidence)[0]
+
+    assert (result.outcome, result.score) == (Outcome.FAILED, 0.75)
+    assert "build_model" in result.rationale
+
+
+# --- run_checks itself ---
+
+NOTHING = Evidence(ModuleRecord(failure=None, functions={}), (), None)
+
+
+def crashes(evidence):
+    """A check with a fault of its own."""
+    raise ZeroDivisionError("ours")
+
+
+def says_no(evidence):
+    """A check that says no."""
+    raise Failure("no", "try", [Finding(where="x", message="m")], share=0.25)
+
+
+def boasts(evidence):
+    """A failed check that claims more than all."""
+    raise Failure("no", share=float("nan"))
+
+
+def has_nothing(evidence):
+    """A check without anything to look at."""
+    raise NothingToJudge("nothing came")
+
+
+def remarks(evidence):
+    """A check that passes with a remark."""
+    return [Finding(where="x", message="m", severity="remark")]
+
+
+def needs_the_other(evidence):
+    """A check that stands on another."""
+
+
+def test_a_check_that_crashes_is_an_error_and_earns_nothing():
+    (result,) = run_checks([Check(crashes, "g")], NOTHING)
+
+    assert (result.outcome, result.score) == (Outcome.ERROR, 0.0)
+    assert "ZeroDivisionError" in result.rationale
+
+
+def test_a_failed_check_keeps_its_share():
+    (result,) = run_checks([Check(says_no, "g")], NOTHING)
+
+    assert (result.outcome, result.score, result.help) == (Outcome.FAILED, 0.25, "try")
+
+
+def test_a_share_that_is_no_number_is_none():
+    (result,) = run_checks([Check(boasts, "g")], NOTHING)
+
+    assert result.score == 0.0
+
+
+def test_a_remark_costs_nothing():
+    (result,) = run_checks([Check(remarks, "g")], NOTHING)
+
+    assert (result.outcome, result.score, len(result.findings)) == (Outcome.PASSED, 1.0, 1)
+
+
+@pytest.mark.parametrize("before", [crashes, says_no, has_nothing])
+def test_a_check_is_skipped_where_what_it_builds_on_did_not_pass(before):
+    checks = [Check(before, "g"), Check(needs_the_other, "g", (before,))]
+
+    outcome = run_checks(checks, NOTHING)[1].outcome
+
+    assert outcome is Outcome.SKIPPED
+
+
+def test_every_check_has_points_and_a_line_to_read():
+    rubric = load_assignment(assignment_dir()).rubric
+
+    names = [c.name for c in CHECKS]
+    assert len(set(names)) == len(names)
+    assert set(names) < set(rubric)
+    assert all(c.title.endswith(".") and len(c.title) < 100 for c in CHECKS)
+
+
+def test_a_layer_written_by_hand_is_the_paper_s():
+    assert dense(1, K, True).layers == (Layer((Link(0),), K, 4 * K),)
