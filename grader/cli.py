@@ -44,7 +44,8 @@ EXIT_OF_TRAINING = {"interrupted": EXIT_INTERRUPTED, "out of memory": EXIT_INFRA
 """How a training that the student's network did not end leaves; every other way is 0."""
 
 DEBUG = "--debug"
-RESULTS = Path(os.environ.get("GRADER_RESULTS") or "results")
+RESULTS = Path("results")
+RESULTS_ENVIRONMENT = "GRADER_RESULTS"
 """The image sets it: what is mounted at /work may not be the container's user's to write."""
 
 GRADING = Group("Grade", sort_key=1)
@@ -88,7 +89,7 @@ Results = Annotated[
     Path,
     Parameter(
         name="--results",
-        env_var="GRADER_RESULTS",
+        env_var=RESULTS_ENVIRONMENT,
         help="Folder that keeps run directories and grades.",
     ),
 ]
@@ -389,7 +390,9 @@ def doctor(
 
 @app.command(group=TOOLS)
 def verify(
-    results: Annotated[Path, Parameter(help="The results folder.")] = RESULTS,
+    results: Annotated[
+        Path, Parameter(env_var=RESULTS_ENVIRONMENT, help="The results folder.")
+    ] = RESULTS,
     /,
 ) -> int:
     """Say which recorded grade was changed, dropped or added since it was written."""
