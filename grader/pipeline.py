@@ -36,7 +36,7 @@ from grader.domain import (
     SubmissionRef,
 )
 from grader.errors import Cause, InfrastructureError, StageFailed, SubmissionRejected, UsageError
-from grader.graph.evidence import Evidence, assemble
+from grader.graph.evidence import MODEL_MODES, Evidence, assemble
 from grader.graph.numeric import SAMPLE_SEED
 from grader.graph.probes import Probe, hidden_probes, public_probes
 from grader.sandbox.contract import Sandbox, Stage, StageResult
@@ -346,7 +346,7 @@ def trace_request(probes: Sequence[Probe], weights: str | None = None) -> dict[s
         "probes": [p.request() for p in probes],
         "model": {
             "input_shape": list(INPUT_SHAPE),
-            "modes": ["inference", "training"],
+            "modes": list(MODEL_MODES),
             "seed": SAMPLE_SEED,
             "weights": weights,
         },

@@ -148,6 +148,10 @@ def _no_answer(cause: Cause | None, message: str) -> FailureRecord:
     return FailureRecord(type=str(cause or Cause.STUDENT_EXITED), message=text[:600], where="")
 
 
+MODEL_MODES = ("inference", "training")
+"""The calls of `build_model()` that are traced."""
+
+
 def _network(probe: Probe | None, data: bytes, constants: bytes) -> Network:
     try:
         record = parse_network(data)
@@ -157,8 +161,11 @@ def _network(probe: Probe | None, data: bytes, constants: bytes) -> Network:
             mode: check_graph(graph, record.variables, constants)
             for mode, graph in record.graphs.items()
         }
-        if "inference" not in traces:
-            raise StageFailed(Cause.STUDENT_BAD_OUTPUT, "the inference graph is missing")
+        # What was asked for and did not come is no pass: the modes are compared below.
+        asked = MODEL_MODES if probe is None else ("inference", *probe.modes)
+        for mode in asked:
+            if mode not in traces:
+                raise StageFailed(Cause.STUDENT_BAD_OUTPUT, f"the {mode} graph is missing")
     except StageFailed as problem:
         failure = FailureRecord(type=str(problem.cause), message=problem.message[:600], where="")
         return Network(probe, failure)

@@ -112,11 +112,21 @@ def test_shared_kernels_fail_own_weights():
 
 
 def test_a_norm_with_statistics_that_are_never_updated_fails_training_behaviour():
-    answer = json.loads(json.dumps(RIGHT_BLOCK))
-    # The training graph is that of inference: moving averages, never updated.
-    answer["graphs"]["training"] = answer["graphs"]["inference"]
+    both = block_record(Style(), dense(N, K, True), SIZE, CHANNELS, ("inference", "training"))
+    frozen = json.loads(json.dumps(both))
+    frozen["graphs"]["training"] = frozen["graphs"]["inference"]
 
-    assert results(block=answer)["training-behaviour"].outcome is Outcome.FAILED
+    assert results(block=both)["training-behaviour"].outcome is Outcome.PASSED
+    assert results(block=frozen)["training-behaviour"].outcome is Outcome.FAILED
+
+
+def test_a_mode_that_was_asked_for_and_is_missing_is_no_pass():
+    asked = BLOCK.model_copy(update={"modes": ("inference", "training")})
+    evidence = evidence_of((asked, RIGHT_BLOCK))
+
+    found = {r.name: r for r in run_checks(CHECKS, evidence)}
+
+    assert found["block-shape"].outcome is Outcome.FAILED
 
 
 def test_a_wrong_block_costs_no_check_of_the_transition():

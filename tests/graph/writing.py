@@ -165,8 +165,9 @@ class Style:
 class Net:
     """Writes the pieces of a network in one style."""
 
-    def __init__(self, style):
+    def __init__(self, style, training=False):
         self.style = style
+        self.training = training
         self.w = Writer()
         self.kernels = {}
         self.norms = {}
@@ -198,9 +199,11 @@ class Net:
         w, n = self.w, self.channels(x)
         if name not in self.norms or name is None:
             trained = [w.variable((n,))[0] for _ in range(2)]
-            moving = [w.variable((n,), trainable=False)[0] for _ in range(2)]
-            self.norms[name] = (*trained, *moving)
-        gamma, beta, mean, variance = self.norms[name]
+            moving = [w.variable((n,), trainable=False) for _ in range(2)]
+            self.norms[name] = (*trained, *[m for m, _ in moving], [h for _, h in moving])
+        gamma, beta, mean, variance, handles = self.norms[name]
+        if self.training:
+            return self._norm_in_training(x, gamma, beta, handles)
         style = self.style.norm
         if style == "fused":
             layout = "NCHW" if self.style.channels_first else "NHWC"
@@ -235,6 +238,22 @@ class Net:
             return w.binary("Sub", w.binary("Mul", scale, x), shift)
         shift = w.binary("Sub", beta, w.binary("Mul", mean, scale))
         return w.binary("AddV2", w.binary("Mul", x, scale), shift)
+
+    def _norm_in_training(self, x, gamma, beta, handles):
+        w, n = self.w, self.channels(x)
+        none = w.constant([], (0,))
+        y, mean, variance, *_ = w.op(
+            "FusedBatchNormV3",
+            [x, gamma, beta, none, none],
+            outputs=[x.shape, (n,), (n,), (n,), (n,), ()],
+            epsilon=EPSILON,
+            is_training=True,
+            data_format=self._layout(),
+        )
+        for handle, new in zip(handles, (mean, variance), strict=True):
+            w.op("AssignVariableOp", [handle, new], outputs=[])
+            w.updates.append(len(w.nodes) - 1)
+        return y
 
     def relu(self, x):
         w, style = self.w, self.style.relu
@@ -551,21 +570,64 @@ def write_network(net, size, plan):
 # --- judging -------------------------------------------------------------------------------
 
 
-def block_record(style, block, size, channels):
-    net = Net(style)
-    output = net.exit(write_block(net, net.entry(size, channels), block))
-    return net.w.record(output, input_shape=(BATCH, size, size, channels))
+def _recorded(write, style, modes, shape):
+    """The record of what `write` gives in each mode; all modes number the variables alike."""
+    graphs = {}
+    for mode in modes:
+        net = Net(style, training=mode == "training")
+        graphs[mode] = net.w.graph(write(net))
+    return {
+        "failure": None,
+        "graphs": graphs,
+        "variables": net.w.variables,
+        "input_shape": list(shape),
+    }
 
 
-def transition_record(style, plan, size, channels):
-    net = Net(style)
-    output = net.exit(write_transition(net, net.entry(size, channels), plan))
-    return net.w.record(output, input_shape=(BATCH, size, size, channels))
+def block_record(style, block, size, channels, modes=("inference",)):
+    def write(net):
+        return net.exit(write_block(net, net.entry(size, channels), block))
+
+    return _recorded(write, style, modes, (BATCH, size, size, channels))
 
 
-def network_record(style, plan, size):
-    net = Net(style)
-    return net.w.record(write_network(net, size, plan), input_shape=(BATCH, size, size, 3))
+def transition_record(style, plan, size, channels, modes=("inference",)):
+    def write(net):
+        return net.exit(write_transition(net, net.entry(size, channels), plan))
+
+    return _recorded(write, style, modes, (BATCH, size, size, channels))
+
+
+def network_record(style, plan, size, modes=("inference",)):
+    def write(net):
+        return write_network(net, size, plan)
+
+    return _recorded(write, style, modes, (BATCH, size, size, 3))
+
+
+def answer(request):
+    """What the paper's network, in plain style, answers to one probe's request."""
+    keywords, modes = request["keywords"], request["modes"]
+    if request["function"] == "dense_block":
+        size, _, channels = request["input_shape"]
+        plan = dense(keywords["num_layers"], keywords["growth_rate"], keywords["bottleneck"])
+        return block_record(Style(), plan, size, channels, modes)
+    if request["function"] == "transition":
+        size, _, channels = request["input_shape"]
+        width = math.floor(round(channels * keywords["compression"], 9))
+        return transition_record(Style(), Transition(width), size, channels, modes)
+    layers = (keywords["depth"] - 4) // (6 if keywords["bottleneck"] else 3)
+    plan = dense_net(
+        layers, keywords["growth_rate"], keywords["compression"], keywords["bottleneck"],
+        keywords["num_classes"],
+    )  # fmt: skip
+    return network_record(Style(), plan, keywords["input_shape"][0], modes)
+
+
+def model_answer():
+    """What `build_model()` gives: DenseNet-BC, L = 10, k = 4."""
+    plan = dense_net(1, 4, 0.5, True, 10)
+    return network_record(Style(), plan, 32, ("inference", "training"))
 
 
 def block_probe(num_layers, growth_rate, bottleneck, size, channels, hidden=False):
