@@ -32,6 +32,7 @@ from grader.domain import (
     Record,
     Run,
     RunStatus,
+    Sha256,
     Submission,
     SubmissionRef,
 )
@@ -91,6 +92,8 @@ class FrameFile(Record):
     name: str
     file: str
     """Our own name, below the run directory."""
+    sha256: Sha256
+    """Of its bytes: damage on our disk must not be taken for a student's answer."""
 
 
 class RunRecord(Record):
@@ -364,7 +367,8 @@ def _write_run(partial: Path, result: StageResult, probes: list[Probe], course: 
         for number, (name, payload) in enumerate(frames.items()):
             file = f"frame-{number:03}.{suffix}"
             (partial / file).write_bytes(payload)
-            files.append(FrameFile(name=name, file=file))
+            digest = hashlib.sha256(payload).hexdigest()
+            files.append(FrameFile(name=name, file=file, sha256=digest))
         written[kind] = tuple(files)
     record = RunRecord(
         run=result.run,
@@ -397,7 +401,7 @@ def _evaluate(run_dir: Path, assignment: Assignment, options: GradeOptions) -> N
     from grader.ledger import write_atomically
 
     record = _read(run_dir / RUN_FILE, RunRecord)
-    frames = {f.name: (run_dir / f.file).read_bytes() for f in record.binary_frames}
+    frames = {f.name: _frame(run_dir, f) for f in record.binary_frames}
     outcome = measure(
         _evidence(run_dir, record),
         frames,
@@ -454,15 +458,38 @@ def assess(run_dir: Path, assignment: Assignment, extensions: Mapping[str, datet
 
 def _evidence(run_dir: Path, record: RunRecord) -> Evidence:
     return assemble(
-        {f.name: (run_dir / f.file).read_bytes() for f in record.json_frames},
+        {f.name: _frame(run_dir, f) for f in record.json_frames},
         {
-            f.name: (run_dir / f.file).read_bytes()
+            f.name: _frame(run_dir, f)
             for f in record.binary_frames
             if f.name.startswith("constants:")
         },
         list(record.probes),
         record.run.cause,
         record.run.message,
+    )
+
+
+def _frame(run_dir: Path, frame: FrameFile) -> bytes:
+    """One frame as the sandbox sent it.
+
+    Raises:
+        InfrastructureError: INFRA_DISK, where it is no longer what was written.
+    """
+    try:
+        data = (run_dir / frame.file).read_bytes()
+    except OSError as error:
+        raise _damaged(frame.file, error) from error
+    if hashlib.sha256(data).hexdigest() != frame.sha256:
+        raise _damaged(frame.file, "it is not what was written")
+    return data
+
+
+def _damaged(name: str, why: object) -> InfrastructureError:
+    return InfrastructureError(
+        Cause.INFRA_DISK,
+        f"{name} of the run directory cannot be read: {why}",
+        "Delete the run directory and grade the submission again.",
     )
 
 
@@ -532,11 +559,7 @@ def _read(path: Path, kind: type[Any]) -> Any:
     try:
         return kind.model_validate_json(path.read_bytes())
     except (OSError, ValidationError, json.JSONDecodeError) as error:
-        raise InfrastructureError(
-            Cause.INFRA_DISK,
-            f"{path.name} of the run directory cannot be read: {error}",
-            "Delete the run directory and grade the submission again.",
-        ) from error
+        raise _damaged(path.name, error) from error
 
 
 __all__ = ["GradeOptions", "check_folder", "grade_paths", "reference_to", "regrade"]

@@ -1,0 +1,348 @@
+"""From a path to a run directory to a grade, with a sandbox that answers from hand-written graphs.
+
+No student code runs and no TensorFlow is loaded here.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from writing import answer, model_answer
+
+from grader import pipeline
+from grader.assignment import load_assignment
+from grader.domain import GradeStatus, Outcome, Run, RunStatus
+from grader.errors import Cause, InfrastructureError, UsageError
+from grader.pipeline import (
+    RUN_FILE,
+    SUBMISSION_FILE,
+    Course,
+    GradeOptions,
+    assess,
+    check_folder,
+    collect_run,
+    grade_one,
+    grade_paths,
+    regrade,
+)
+from grader.resources import assignment_dir
+from grader.sandbox.contract import Sandbox, StageResult
+
+FUNCTIONS = ("dense_block", "transition", "build_densenet", "build_model", "preprocess")
+RECEIVED = datetime(2027, 9, 1, 12, 0, tzinfo=UTC)
+
+
+class Replay(Sandbox):
+    """Answers every probe as the paper would, or does what it is told to a named submission."""
+
+    isolation = "jail"
+
+    def __init__(self, effects=None):
+        self.stages = []
+        self.effects = effects or {}
+        self.closed = False
+
+    def available(self):
+        return None
+
+    def close(self):
+        self.closed = True
+
+    def run(self, stage):
+        self.stages.append(stage)
+        text = (stage.tree / "densenet.py").read_text()
+        for word, effect in self.effects.items():
+            if word in text:
+                return effect(stage)
+        return replayed(stage)
+
+
+def replayed(stage, leave_out=(), cause=None):
+    module = {"failure": None, "functions": dict.fromkeys(FUNCTIONS, [])}
+    frames = {"module": module}
+    for probe in stage.request["probes"]:
+        frames["probe:" + probe["id"]] = answer(probe)
+    frames["model"] = model_answer()
+    encoded = {n: json.dumps(f).encode() for n, f in frames.items() if n not in leave_out}
+    status = RunStatus.DONE if cause is None else RunStatus.FAILED
+    run = Run(status=status, cause=cause, isolation="jail", wall_time_s=1.0,
+              message="" if cause is None else "the program ended")  # fmt: skip
+    return StageResult(run, encoded, {"weights": b"\0" * 8}, cause is None)
+
+
+def raising(error):
+    def effect(stage):
+        raise error
+
+    return effect
+
+
+@pytest.fixture
+def submit(tmp_path):
+    """Write a submission: a zip with densenet.py, its text telling them apart."""
+
+    def write(name, text=""):
+        path = tmp_path / "in" / f"{name}.zip"
+        path.parent.mkdir(exist_ok=True)
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("densenet.py", f"# {name} {text}\n")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def options(tmp_path):
+    return GradeOptions(
+        assignment_dir=assignment_dir(),
+        results_dir=tmp_path / "results",
+        submitted_at=RECEIVED,
+        evaluate=False,
+    )
+
+
+@pytest.fixture
+def replay(monkeypatch):
+    """Grade with this sandbox whatever is asked for."""
+
+    def use(effects=None):
+        sandbox = Replay(effects)
+        monkeypatch.setattr("grader.sandbox.open_sandbox", lambda *a, **k: sandbox)
+        return sandbox
+
+    return use
+
+
+def course(options, sandbox):
+    class Key:
+        id = "key-of-the-test"
+
+        def derive(self, *parts):
+            return repr(parts).encode().ljust(32, b"-")
+
+    return Course(load_assignment(options.assignment_dir), {}, options, Key(), sandbox)
+
+
+def lost(grade):
+    return {c.name for c in grade.checks if c.outcome is not Outcome.PASSED}
+
+
+def test_a_network_of_the_paper_loses_nothing_but_the_accuracy(submit, options):
+    grade = grade_one(submit("right"), course(options, Replay()))
+
+    assert grade.status is GradeStatus.GRADED
+    assert lost(grade) <= {"accuracy"}
+    assert grade.isolation == "jail"
+
+
+def test_a_run_directory_holds_plain_data_under_names_of_ours(submit, options):
+    run_dir = collect_run(submit("right"), course(options, Replay()))
+
+    names = {path.name for path in run_dir.iterdir()}
+    assert {RUN_FILE, SUBMISSION_FILE, "evaluation.json"} <= names
+    assert all(name.endswith((".json", ".bin")) for name in names)
+
+
+def test_the_hidden_probes_of_a_submission_are_the_same_every_time(submit, options, tmp_path):
+    path, sandbox = submit("right"), Replay()
+    elsewhere = GradeOptions(
+        assignment_dir=options.assignment_dir, results_dir=tmp_path / "other", evaluate=False
+    )
+
+    collect_run(path, course(options, sandbox))
+    collect_run(path, course(elsewhere, sandbox))
+    collect_run(submit("other"), course(options, sandbox))
+
+    first, again, other = (s.request["probes"] for s in sandbox.stages)
+    assert first == again
+    assert first != other
+
+
+def test_a_finished_run_is_used_again_and_not_run_twice(submit, options):
+    sandbox = Replay()
+    path = submit("right")
+
+    first = collect_run(path, course(options, sandbox))
+    second = collect_run(path, course(options, sandbox))
+
+    assert first == second
+    assert len(sandbox.stages) == 1
+
+
+def test_a_run_that_the_machine_broke_off_leaves_nothing_and_is_run_anew(submit, options):
+    path = submit("right")
+    broken = Replay({"right": raising(InfrastructureError(Cause.INFRA_SANDBOX, "the engine died"))})
+
+    grade = grade_one(path, course(options, broken))
+    again = grade_one(path, course(options, Replay()))
+
+    assert (grade.status, grade.cause) == (GradeStatus.WITHHELD, Cause.INFRA_SANDBOX)
+    assert again.status is GradeStatus.GRADED
+
+
+def test_a_regrade_gives_the_identical_grade(submit, options):
+    run_dir = collect_run(submit("right"), course(options, Replay()))
+    assignment = load_assignment(options.assignment_dir)
+
+    grade = assess(run_dir, assignment, {})
+    again = regrade(run_dir, GradeOptions(options.assignment_dir, evaluate=False))
+
+    assert again == grade
+
+
+def test_a_regrade_starts_nothing_and_loads_no_tensorflow(submit, options):
+    run_dir = collect_run(submit("right"), course(options, Replay()))
+    program = (
+        "import sys; from pathlib import Path; from grader.pipeline import GradeOptions, regrade; "
+        "g = regrade(Path(sys.argv[1]), GradeOptions(Path(sys.argv[2]), evaluate=False)); "
+        "heavy = {'tensorflow', 'keras', 'cv2', 'docker', 'jax'} & set(sys.modules); "
+        "print(g.status.value, sorted(heavy))"
+    )
+
+    said = subprocess.run(
+        [sys.executable, "-c", program, run_dir, options.assignment_dir],
+        capture_output=True, text=True, check=True, cwd=Path(pipeline.__file__).parents[1],
+    ).stdout  # fmt: skip
+
+    assert said.split(maxsplit=1) == ["graded", "[]\n"]
+
+
+def test_a_moved_receipt_moves_the_deadline_and_nothing_else(submit, options):
+    run_dir = collect_run(submit("right"), course(options, Replay()))
+    due = load_assignment(options.assignment_dir).deadline.due
+    late = GradeOptions(
+        options.assignment_dir, submitted_at=due + timedelta(hours=30), evaluate=False
+    )
+
+    in_time = regrade(run_dir, GradeOptions(options.assignment_dir, evaluate=False))
+    moved = regrade(run_dir, late)
+
+    assert moved.deadline.seconds_late == 30 * 3600
+    assert moved.score < in_time.score
+    assert moved.checks[:5] == in_time.checks[:5]
+
+
+def test_what_is_no_run_directory_is_a_usage_error(tmp_path, options):
+    with pytest.raises(UsageError, match=RUN_FILE):
+        regrade(tmp_path, options)
+
+
+@pytest.mark.parametrize("broken", [RUN_FILE, SUBMISSION_FILE, "frame-001.json"])
+@pytest.mark.parametrize("how", ["cut", "gone", "nonsense"])
+def test_a_broken_run_directory_is_the_machine_s_fault(submit, options, broken, how):
+    run_dir = collect_run(submit("right"), course(options, Replay()))
+    file = run_dir / broken
+    if how == "gone" and broken != RUN_FILE:
+        file.unlink()
+    elif how == "cut":
+        file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    else:
+        file.write_bytes(b"\xff{}")
+
+    with pytest.raises(InfrastructureError) as failure:
+        regrade(run_dir, GradeOptions(options.assignment_dir, evaluate=False))
+
+    assert failure.value.cause is Cause.INFRA_DISK
+
+
+def test_a_program_that_ends_early_is_graded_by_what_it_gave(submit, options):
+    def ends(stage):
+        return replayed(stage, leave_out=("model",), cause=Cause.STUDENT_EXITED)
+
+    grade = grade_one(submit("dies"), course(options, Replay({"dies": ends})))
+
+    assert grade.status is GradeStatus.GRADED
+    assert "build-model" in lost(grade)
+    assert grade.score < grade.max_score
+
+
+def test_a_program_that_gives_nothing_earns_nothing(submit, options):
+    def silent(stage):
+        run = Run(status=RunStatus.FAILED, cause=Cause.STUDENT_TIMEOUT, message="too slow",
+                  isolation="jail", wall_time_s=9.0)  # fmt: skip
+        return StageResult(run, {}, {}, False)
+
+    grade = grade_one(submit("slow"), course(options, Replay({"slow": silent})))
+
+    assert grade.score == 0
+    assert not any(c.outcome is Outcome.PASSED for c in grade.checks)
+
+
+def test_one_bad_submission_never_stops_the_rest(submit, options, replay, tmp_path):
+    sandbox = replay(
+        {
+            "crash": raising(ValueError("a fault of ours")),
+            "dead": raising(InfrastructureError(Cause.INFRA_ENGINE, "gone")),
+        }
+    )
+    for name in ("a-right", "b-crash", "c-dead", "e-right"):
+        submit(name)
+    (tmp_path / "in" / "d-broken.zip").write_bytes(b"PK\x03\x04 not a zip")
+    heard = []
+
+    grades = grade_paths([tmp_path / "in"], options, heard.append)
+
+    assert [(g.status, g.cause) for g in grades] == [
+        (GradeStatus.GRADED, None),
+        (GradeStatus.WITHHELD, Cause.INFRA_GRADER_BUG),
+        (GradeStatus.WITHHELD, Cause.INFRA_ENGINE),
+        (GradeStatus.REJECTED, Cause.SUBMISSION_BAD_ARCHIVE),
+        (GradeStatus.GRADED, None),
+    ]
+    assert len(heard) == 5
+    assert sandbox.closed
+
+
+def test_a_bug_of_the_grader_withholds_the_grade_and_keeps_the_traceback(submit, options):
+    buggy = Replay({"right": raising(ZeroDivisionError("ours"))})
+
+    grade = grade_one(submit("right"), course(options, buggy))
+
+    log = (options.results_dir / "grader-errors.log").read_text()
+    assert (grade.status, grade.score) == (GradeStatus.WITHHELD, 0)
+    assert "ZeroDivisionError" in log
+
+
+def test_a_check_that_breaks_withholds_the_grade(submit, options, monkeypatch):
+    run_dir = collect_run(submit("right"), course(options, Replay()))
+
+    def stem(evidence):
+        """A check with a fault of its own."""
+        raise KeyError("ours")
+
+    monkeypatch.setattr(
+        pipeline,
+        "CHECKS",
+        tuple(type(c)(stem, c.group) if c.name == "stem" else c for c in pipeline.CHECKS),
+    )
+    grade = assess(run_dir, load_assignment(options.assignment_dir), {})
+
+    assert grade.status is GradeStatus.WITHHELD
+
+
+def test_grade_check_asks_no_hidden_probe(submit, options, replay, tmp_path):
+    sandbox = replay()
+    folder = tmp_path / "own"
+    folder.mkdir()
+    shutil.unpack_archive(submit("right"), folder)
+
+    grade = check_folder(folder, options)
+
+    assert not [p for p in sandbox.stages[0].request["probes"] if "hidden" in p["id"]]
+    assert lost(grade) <= {"accuracy"}
+
+
+def test_the_request_says_nothing_of_what_is_expected(submit, options):
+    sandbox = Replay()
+
+    collect_run(submit("right"), course(options, sandbox))
+
+    (stage,) = sandbox.stages
+    asked = {key for probe in stage.request["probes"] for key in probe}
+    assert asked <= {"id", "function", "modes", "input_shape", "keywords"}
+    assert "key-of-the-test" not in json.dumps(stage.request)
