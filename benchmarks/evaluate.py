@@ -31,7 +31,7 @@ def ceilings() -> dict[str, float]:
     a @ a
     product = 2 * 1536**3 / (time.perf_counter() - start) / 1e9
     source = np.ones(2**26, np.uint8)
-    target = np.empty_like(source)
+    target = np.zeros_like(source) + 1  # its pages are there before the clock starts
     start = time.perf_counter()
     np.copyto(target, source)
     return {"gflops": product, "copy_gb_s": 2 * 2**26 / (time.perf_counter() - start) / 1e9}
