@@ -100,7 +100,8 @@ def test_a_check_fails_where_its_rule_is_broken(name, wrong):
 
     assert result.outcome is Outcome.FAILED
     assert result.rationale
-    assert result.findings and all(f.where and f.message for f in result.findings)
+    assert result.findings
+    assert all(f.where and f.message for f in result.findings)
 
 
 def test_shared_kernels_fail_own_weights():

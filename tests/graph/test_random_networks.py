@@ -177,7 +177,7 @@ def edited_blocks(draw):
 @settings(QUICKLY, max_examples=80)
 @given(styles, edited_blocks(), widths, st.sampled_from([4, 6]))
 def test_one_edit_of_a_dense_block_is_found(style, edited, channels, size):
-    block, n, k, bottleneck, edit, number = edited
+    block, n, k, bottleneck, _edit, _number = edited
     record = block_record(style, block, size, channels)
 
     assert complaints(block_probe(n, k, bottleneck, size, channels), record) != []

@@ -118,7 +118,6 @@ def test_not_a_number_as_a_constant_is_read_as_one_and_refused_later():
 def malformed():
     """Ops that TensorFlow would never have made."""
     image = ["Placeholder", "x", [], {}, [["float32", [2, 4, 4, 3]]]]
-    empty = {**VARIABLE, "shape": [3, 3, 0, 5]}
     handle = ["Variable", "v", [], {"variable": 0}, [["resource", []]]]
     read = ["ReadVariableOp", "r", [[1, 0]], {}, [["float32", [3, 3, 0, 5]]]]
     plain = {"strides": [1, 1, 1, 1], "padding": "SAME"}

@@ -660,9 +660,10 @@ def network_probe(depth, growth_rate, compression, bottleneck, classes, size, hi
 
 def evidence_of(*answers, module=True):
     """Evidence of (probe, record) pairs, as `assemble` makes it from frames."""
-    signature = dict.fromkeys(
-        ("dense_block", "transition", "build_densenet", "build_model", "preprocess"), []
-    )
+    signature = {
+        key: []
+        for key in ("dense_block", "transition", "build_densenet", "build_model", "preprocess")
+    }
     frames = {"module": json.dumps({"failure": None, "functions": signature}).encode()}
     for probe, record in answers:
         data = record if isinstance(record, bytes) else json.dumps(record).encode()

@@ -63,7 +63,7 @@ class Replay(Sandbox):
 
 
 def replayed(stage, leave_out=(), cause=None):
-    module = {"failure": None, "functions": dict.fromkeys(FUNCTIONS, [])}
+    module = {"failure": None, "functions": {key: [] for key in FUNCTIONS}}
     frames = {"module": module}
     for probe in stage.request["probes"]:
         frames["probe:" + probe["id"]] = answer(probe)
