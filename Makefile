@@ -17,6 +17,7 @@ READY := $(VENV)/.ready
 
 demo: $(READY)
 	@mkdir -p demo
+	$(BIN)/grade fetch || echo "No CIFAR-10 here: the demo grades everything but the accuracy." >&2
 	$(BIN)/grade pack reference_solution --output demo/submission.zip
 	$(BIN)/grade demo/submission.zip --json demo/grade.json --results demo/results
 

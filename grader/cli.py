@@ -48,6 +48,9 @@ RESULTS = Path("results")
 RESULTS_ENVIRONMENT = "GRADER_RESULTS"
 """The image sets it: what is mounted at /work may not be the container's user's to write."""
 
+FETCH_TIMEOUT_S = 30.0
+"""Without a byte for so long, a download has failed."""
+
 GRADING = Group("Grade", sort_key=1)
 STUDENT = Group("For students", sort_key=2)
 TOOLS = Group("For instructors and operators", sort_key=3)
@@ -386,6 +389,25 @@ def doctor(
     with progress.status("Looking at this machine (TensorFlow takes some seconds)"):
         readings = examine(data, assignment or assignment_dir())
     return show(readings, _out(), as_json=json)
+
+
+@app.command(group=TOOLS)
+def fetch(*, data: Data = None) -> int:
+    """Have CIFAR-10 on this machine: say where it is, or let Keras download it (170 MB)."""
+    import socket
+
+    from grader.engine.data import NoData, find_cifar10
+
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # Keras brings TensorFlow's chatter along
+    # Keras waits for ever for a server that does not answer.
+    socket.setdefaulttimeout(FETCH_TIMEOUT_S)
+    with Console(stderr=True).status("Looking for CIFAR-10"):
+        found = find_cifar10(data, may_download=True)
+    if isinstance(found, NoData):
+        _say(found.reason)
+        return EXIT_INFRASTRUCTURE
+    _tell(f"CIFAR-10 is in {found.source}")
+    return EXIT_GRADED
 
 
 @app.command(group=TOOLS)
