@@ -18,7 +18,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -133,9 +133,17 @@ def processor() -> str:
     return next((x.split(":")[1].strip() for x in lines if x.startswith("model name")), "")
 
 
+def installed(package: str) -> str:
+    """Name and version of a package, nothing where it is not there."""
+    try:
+        return f"{package} {version(package)}"
+    except PackageNotFoundError:
+        return ""
+
+
 def markdown(table: dict[int, dict[str, float]], runs: int) -> str:
     """The result as it is kept in benchmarks/results."""
-    packages = ", ".join(f"{name} {version(name)}" for name in ("tensorflow", "keras", "numpy"))
+    packages = ", ".join(filter(None, map(installed, ("tensorflow", "tensorflow-cpu", "keras"))))
     lines = [
         "# CPU of one submission, by stage",
         "",

@@ -139,6 +139,7 @@ class Network:
         self.side = side
         self.units: list[Unit] = []
         self.logits = True
+        self._reached: set[int] | None = None
         self._pieces: dict[int, list[tuple[int, int, int]]] = {}
         self._uses = _uses(graph)
         wanted = graph.ancestors()
@@ -156,7 +157,6 @@ class Network:
             if last.kind == "softmax":
                 self.logits = False
                 links = list(last.inputs)
-                self._ends_in = last.index
         trouble = tuple(self.graph.trouble)
         label: tuple[tuple[str, Hashable], ...] = (("kind", "output"), ("trouble", trouble))
         if trouble:
@@ -164,9 +164,16 @@ class Network:
         self._put("output", label, tuple(links), None, 0)
 
     def wanted(self) -> list[Unit]:
-        """The units that count: all but a softmax at the end that was taken off."""
-        skipped = getattr(self, "_ends_in", -1)
-        return [u for u in self.units if u.index != skipped]
+        """The units that the output needs, and the input; not a softmax that was taken off."""
+        if self._reached is None:
+            self._reached = {u.index for u in self.units if u.kind in ("input", "output")}
+            stack = list(self._reached)
+            while stack:
+                for link in self.units[stack.pop()].inputs:
+                    if link.source not in self._reached:
+                        self._reached.add(link.source)
+                        stack.append(link.source)
+        return [u for u in self.units if u.index in self._reached]
 
     def _put(
         self,
@@ -484,7 +491,8 @@ def _simplified(entries: list[Entry]) -> tuple[list[Entry], bool]:
     kept: list[Entry] = []
     biased = False
     for i, entry in enumerate(entries):
-        behind = entries[i + 1] if i + 1 < len(entries) else None
+        # What is added to a map is added to its mean and its maximum too.
+        behind = next((e for e in entries[i + 1 :] if e.kind != "pool"), None)
         if entry.kind == "bias" and behind is not None and behind.kind == "BN":
             biased = True
             continue
@@ -583,7 +591,7 @@ class _Pairing:
     def _above(self, network: Network, seeds: Mapping[int, int]) -> Colours:
         """Equal for units that compute the same, up to weights."""
         colours: Colours = {}
-        for unit in network.units:
+        for unit in network.wanted():
             links = sorted((colours[link.source], self._number(link.sign)) for link in unit.inputs)
             colours[unit.index] = self._number(
                 ("up", unit.label, seeds.get(unit.index), tuple(links))
@@ -594,7 +602,7 @@ class _Pairing:
         """Equal for units that are used in the same way down to the output."""
         colours: Colours = {}
         uses: dict[int, list[tuple[int, int]]] = defaultdict(list)
-        for unit in reversed(network.units):
+        for unit in reversed(network.wanted()):
             colours[unit.index] = self._number(
                 ("down", unit.label, seeds.get(unit.index), tuple(sorted(uses[unit.index])))
             )
@@ -620,7 +628,7 @@ class _Pairing:
 def _by_depth(network: Network) -> list[Unit]:
     """Units by their distance from the input, the same in any order of writing."""
     depth: dict[int, int] = {}
-    for unit in network.units:
+    for unit in network.wanted():
         depth[unit.index] = 1 + max((depth[link.source] for link in unit.inputs), default=0)
     return sorted(network.wanted(), key=lambda u: (depth[u.index], repr(u.label), u.index))
 
@@ -677,7 +685,7 @@ def _names(network: Network) -> dict[int, str]:
     names: dict[int, str] = {}
     counts: Counter[str] = Counter()
     by_node: dict[int, str] = {}
-    for unit in network.units:
+    for unit in network.wanted():
         kind = _noun(unit)
         key = unit.node.index if unit.node is not None else -1
         if key not in by_node:
