@@ -201,8 +201,15 @@ def test_a_missing_module_record_fails_the_contract():
 
 
 def test_a_function_that_is_missing_fails_the_contract_in_part():
-    module = {"failure": None, "functions": {"dense_block": [], "transition": [],
-                                             "build_densenet": [], "build_model": None}}  # fmt: skip
+    module = {
+        "failure": None,
+        "functions": {
+            "dense_block": [],
+            "transition": [],
+            "build_densenet": [],
+            "build_model": None,
+        },
+    }
 
     evidence = assemble({"module": json.dumps(module).encode()}, {}, [])
     result = run_checks(CHECKS, evidence)[0]
