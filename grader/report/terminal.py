@@ -31,6 +31,7 @@ from grader.domain import (
     GradeStatus,
     Outcome,
 )
+from grader.report.measured import measured_rows
 from grader.report.text import safe_line, safe_text
 from grader.scoring import ACCURACY, open_points, points_of_checks
 
@@ -512,6 +513,8 @@ def _accuracy(grade: Grade, ascii_only: bool) -> RenderableType:
         spent.append(f"; {over:.1f} s over budget, does not count", "red")
     rows.add_row("time", spent)
     rows.add_row("images", _dataset(measured))
+    for label, text in measured_rows(measured):
+        rows.add_row(label, text)
     return Padding(rows, (0, 0, 0, 1))
 
 

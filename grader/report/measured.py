@@ -1,0 +1,93 @@
+"""What stands behind a measured accuracy, in lines for the terminal: the run, its time, its errors.
+
+Read from `Evaluation.details`, which an older run may lack in part; what is not there is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.text import Text
+
+from grader.domain import Evaluation
+from grader.report.text import safe_text
+from grader.report.training import duration, sparkline
+
+SHOWN_MISTAKES = 3
+_NAMES = {
+    "data_s": "data",
+    "import_s": "imports",
+    "compilation_s": "compilation",
+    "further_s": "other images",
+    "checkpoint_s": "checkpoints",
+}
+"""Seconds that are nobody's but the machine's, by their key in the details."""
+
+
+def measured_rows(measured: Evaluation) -> Iterator[tuple[str, Text]]:
+    """Label and text of each further line."""
+    details = measured.details
+    if details.get("summary"):
+        yield "training", safe_text(str(details["summary"]), 200)
+    curve = _curve(details.get("epochs"))
+    if curve is not None:
+        yield "curve", curve
+    seeds = details.get("seeds")
+    if seeds:
+        yield "seeds", _seeds(seeds, str(details.get("decided_by", "")))
+    beside = _beside(details.get("times"), measured.mode)
+    if beside:
+        yield "not counted", safe_text(beside, 300, "dim")
+    confusion = _table(details.get("confusion"), details.get("classes"))
+    if confusion is not None:
+        yield "mistakes", _largest(details["confusion"], details["classes"])
+        yield "", confusion
+
+
+def _curve(epochs: Any) -> Text | None:
+    tested = [e["test_accuracy"] for e in epochs or () if e.get("test_accuracy") is not None]
+    if len(tested) < 2:
+        return None
+    return Text(f"test {sparkline(tested)}  {tested[0]:.1%} → {tested[-1]:.1%}")
+
+
+def _seeds(seeds: Sequence[Mapping[str, Any]], rule: str) -> Text:
+    each = ", ".join(f"{s['accuracy']:.2%} (seed {s['seed']})" for s in seeds)
+    return safe_text(f"{each}; the {rule} counts", 300)
+
+
+def _beside(times: Any, mode: str) -> str:
+    if not isinstance(times, Mapping):
+        return ""
+    names = _NAMES | ({"evaluation_s": "evaluation"} if mode == "retrain" else {})
+    parts = [f"{name} {duration(times[key])}" for key, name in names.items() if times.get(key)]
+    return ", ".join(parts)
+
+
+def _largest(confusion: Sequence[Sequence[int]], classes: Sequence[str]) -> Text:
+    """The commonest confusions, by name."""
+    wrong = [
+        (count, classes[row], classes[column])
+        for row, counts in enumerate(confusion)
+        for column, count in enumerate(counts)
+        if row != column and count
+    ]
+    wrong.sort(key=lambda entry: (-entry[0], entry[1:]))
+    texts = [f"{true} as {said} {count}" for count, true, said in wrong[:SHOWN_MISTAKES]]
+    return safe_text(", ".join(texts) or "none", 200)
+
+
+def _table(confusion: Any, classes: Any) -> Text | None:
+    """Rows are the true classes, columns the answers; the right ones stand out by more than hue."""
+    if not confusion or not classes or len(confusion) != len(classes):
+        return None
+    short = [str(name)[:4] for name in classes]
+    text = Text(no_wrap=True, overflow="crop")
+    text.append("     " + "".join(f"{name:>5}" for name in short), "dim")
+    for row, counts in enumerate(confusion):
+        text.append(f"\n{short[row]:<5}", "dim")
+        for column, count in enumerate(counts):
+            shown = f"{count or '·':>5}"
+            text.append(shown, "bold green" if row == column else "" if count else "dim")
+    return text

@@ -1,0 +1,79 @@
+"""Behind an accuracy stand its run, its time and its errors; what a run lacks is left out."""
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from grader.engine.data import CLASS_NAMES
+from grader.report.measured import measured_rows
+
+
+@pytest.fixture
+def measured(examples):
+    """An evaluation with the given details."""
+
+    def build(mode="weights", **details):
+        return examples.evaluation(8612).model_copy(update={"mode": mode, "details": details})
+
+    return build
+
+
+def lines(measured):
+    console = Console(width=80, color_system=None)
+    with console.capture() as capture:
+        for label, text in measured_rows(measured):
+            console.print(f"{label}|", text)
+    return capture.get()
+
+
+def confusion():
+    table = np.diag([900] * 10)
+    table[3, 5], table[5, 3] = 89, 77
+    return table.tolist()
+
+
+def test_an_evaluation_without_details_adds_nothing(measured):
+    assert lines(measured()) == ""
+
+
+def test_the_commonest_mistakes_are_named_and_all_are_in_the_table(measured):
+    shown = lines(measured(confusion=confusion(), classes=list(CLASS_NAMES)))
+
+    assert "cat as dog 89, dog as cat 77" in shown
+    assert "cat" in shown
+    assert shown.count("900") == 10
+    assert max(map(len, shown.splitlines())) <= 62
+
+
+def test_a_retraining_says_how_it_ended_and_shows_its_curve(measured):
+    epochs = [{"test_accuracy": share} for share in (0.5, None, 0.7, 0.86)]
+
+    shown = lines(measured("retrain", summary="stopped after 14.2 of 15.0 min", epochs=epochs))
+
+    assert "stopped after 14.2 of 15.0 min" in shown
+    assert "50.0% → 86.0%" in shown
+
+
+def test_time_that_is_not_charged_is_itemised(measured):
+    times = {"import_s": 4.0, "compilation_s": 12.0, "evaluation_s": 30.0, "data_s": 0.0}
+
+    weights = lines(measured(times=times))
+    retrain = lines(measured("retrain", times=times))
+
+    assert "imports 4.0 s, compilation 12.0 s" in weights
+    assert "evaluation" not in weights
+    assert "evaluation 30.0 s" in retrain
+
+
+def test_several_seeds_are_shown_with_the_rule_that_decided(measured):
+    seeds = [{"seed": 1, "accuracy": 0.848}, {"seed": 2, "accuracy": 0.853}]
+
+    shown = lines(measured("retrain", seeds=seeds, decided_by="mean"))
+
+    assert "84.80% (seed 1), 85.30% (seed 2); the mean counts" in shown
+
+
+def test_a_class_name_is_never_markup(measured):
+    shown = lines(measured(confusion=[[1, 2], [0, 1]], classes=["[red]a", "b"]))
+
+    assert "[red]a as b 2" in shown
