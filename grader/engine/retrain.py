@@ -280,7 +280,7 @@ def _main(folder: Path) -> int:
         budget_s=budget_s,
         fingerprint="retrain",
     )
-    np.save(folder / LABELS, _labels(built.model, data.test_images))
+    np.save(folder / LABELS, predicted_labels(built.model, data.test_images))
     device, version = measure.device()
     text = Retrained(
         history=history,
@@ -310,7 +310,8 @@ def _rebuilt(folder: Path) -> Any:
     return rebuild(graphs["inference"], graphs.get("training"), record.variables)
 
 
-def _labels(model: Any, images: NDArray[np.uint8]) -> NDArray[np.int64]:
+def predicted_labels(model: Any, images: NDArray[Any]) -> NDArray[np.int64]:
+    """Labels (N,) that a Keras model gives for what it eats, (N, H, W, C)."""
     from grader.engine.measure import labels_of
 
     parts = []
