@@ -144,9 +144,7 @@ class Configuration:
         """Maps that enter dense block `block` (1-based)."""
         channels = self.stem
         for _ in range(block - 1):
-            channels = compressed(
-                channels + self.num_layers * self.growth_rate, self.compression
-            )
+            channels = compressed(channels + self.num_layers * self.growth_rate, self.compression)
         return channels
 
     def channels_after(self, block: int) -> int:
