@@ -1,8 +1,12 @@
 # The grader's image: a GPU server's whole installation, and the container that student code runs in.
 #
-#   docker build -t densenet-grader:0.1.0 .
-#   docker build -t densenet-grader:0.1.0-gpu --build-arg EXTRA=gpu .
-#   docker run --rm --gpus all -v "$PWD:/work" densenet-grader:0.1.0-gpu submission.zip
+#   docker build -t densenet-grader --build-arg EXTRA=gpu .     (or cpu, which is the default)
+#   docker run --rm --gpus all -v "$PWD:/work" densenet-grader submission.zip
+#
+# The report is printed; to keep the results beside the submission, be yourself in the container:
+#
+#   docker run --rm --gpus all --user "$(id -u):$(id -g)" -v "$PWD:/work" -v grader-cache:/cache \
+#     densenet-grader submissions/ --results results --data /cache
 #
 # BASE is any Debian-like image with Python 3.11 to 3.13 and pip. Nothing but pip is used.
 ARG BASE=python:3.11-slim
@@ -41,9 +45,10 @@ LABEL org.opencontainers.image.title="densenet-grader" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.licenses="MIT"
-# Kernels that XLA and the driver compile are kept in /cache: mount a volume there to keep them
-# from one container to the next.
+# Kernels that XLA and the driver compile, the data set and the results of a run that names no
+# folder are kept in /cache: mount a volume there to keep them from one container to the next.
 ENV HOME=/tmp \
+    GRADER_RESULTS=/cache/results \
     KERAS_HOME=/cache/keras \
     CUDA_CACHE_PATH=/cache/cuda \
     TF_CPP_MIN_LOG_LEVEL=2 \

@@ -35,7 +35,7 @@ from grader.sandbox.process import stage_environment
 from grader.sandbox.pump import Conversation
 from grader.sandbox.verdict import result
 
-IMAGE = f"densenet-grader:{__version__}"
+IMAGE = "densenet-grader"
 INSIDE = "/opt/grader/inside"
 """Where the image has a copy of grader/inside."""
 OWNER_LABEL = "densenet-grader.owner"
@@ -216,8 +216,7 @@ class Container:
                 return talk
             if talk.seconds_left == 0.0:
                 talk.out_of_time()
-        with contextlib.suppress(Exception):
-            self._api.kill(self._identity)
+        self.remove()
         return talk
 
     def out_of_memory(self) -> bool:
@@ -228,7 +227,10 @@ class Container:
         return False
 
     def remove(self) -> None:
-        """Kill and remove it; nothing of it stays."""
+        """Kill and remove it; nothing of it stays. May be called twice.
+
+        The stream goes first: the engine may wait for someone to read it.
+        """
         parts: tuple[Any, ...] = (
             self._attached,
             self._socket,

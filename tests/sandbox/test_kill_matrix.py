@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -46,3 +47,11 @@ def test_security_names_every_defence() -> None:
     text = (ROOT / "SECURITY.md").read_text()
 
     assert in_security(text) == text, "run: python -m tests.sandbox.kill_matrix"
+
+
+def test_security_names_tests_that_exist() -> None:
+    named = set(re.findall(r"`(test_\w+)`", (ROOT / "SECURITY.md").read_text()))
+    folder = Path(__file__).parent
+    written = "".join(path.read_text() for path in folder.glob("test_*.py"))
+
+    assert {name for name in named if f"def {name}(" not in written} == set()
