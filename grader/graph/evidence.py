@@ -32,6 +32,7 @@ from grader.graph.record import (
     ModuleRecord,
     NetworkRecord,
     Trace,
+    VariableRecord,
     check_graph,
     parse_module,
     parse_network,
@@ -195,7 +196,7 @@ def _read(probe: Probe | None, record: NetworkRecord, traces: dict[str, Trace]) 
         else:
             found += _only_here(own, found)
     inference = readings["inference"]
-    found += _updates(inference, readings.get("training"))
+    found += _updates(inference, readings.get("training"), traces["inference"].variables)
     classifier = inference.classifier.last.index if inference.classifier is not None else None
     counted = count(inference, traces["inference"].variables, classifier)
     node, output = traces["inference"].outputs[0] if traces["inference"].outputs else (0, 0)
@@ -344,13 +345,38 @@ def _only_here(own: list[Deviation], known: list[Deviation]) -> list[Deviation]:
     return fresh
 
 
-def _updates(inference: Reading, training: Reading | None) -> list[Deviation]:
-    """Every moving average is updated in training."""
+def _rewritten(training: Reading, variables: tuple[VariableRecord, ...]) -> list[Deviation]:
+    """Trained weights that the network overwrites by itself: spectral or weight normalisation."""
+    found = []
+    for node in training.graph.nodes:
+        bare = node.kernel.bare if node.kernel is not None else None
+        if node.index not in training.where or bare is None:
+            continue
+        if bare[0] in training.graph.updates and variables[bare[0]].trainable:
+            found.append(
+                rules.deviation(
+                    "own-weights",
+                    training.where[node.index],
+                    f"the kernel of its {rules.size_text(node)} in training",
+                    "changed by the optimizer only",
+                    "overwritten by the network itself",
+                    rules.DETAILS,
+                    "Use a plain Conv2D; the paper does not normalise weights.",
+                    cause=node.index,
+                )
+            )
+    return found
+
+
+def _updates(
+    inference: Reading, training: Reading | None, variables: tuple[VariableRecord, ...]
+) -> list[Deviation]:
+    """Every moving average is updated in training, and no trained weight is."""
     if training is None:
         return []
     from grader.graph.steps import words
 
-    found = []
+    found = _rewritten(training, variables)
     for node in inference.graph.nodes:
         if node.index not in inference.where:
             continue
