@@ -18,7 +18,7 @@ READY := $(VENV)/.ready
 demo: $(READY)
 	@mkdir -p demo
 	$(BIN)/grade fetch || echo "No CIFAR-10 here: the demo grades everything but the accuracy." >&2
-	$(BIN)/grade pack reference_solution --output demo/submission.zip
+	$(BIN)/grade pack reference_solution --output demo
 	$(BIN)/grade demo/submission.zip --json demo/grade.json --results demo/results
 
 test: $(READY)
