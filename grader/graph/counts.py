@@ -82,9 +82,7 @@ def count(
     table = dict(enumerate(variables))
     trainable = sum(v.size for v in table.values() if v.trainable)
     statistics = sum(
-        v.size
-        for i, v in table.items()
-        if not v.trainable and _is_statistic(v) and i in inner
+        v.size for i, v in table.items() if not v.trainable and _is_statistic(v) and i in inner
     )
     used = used_variables(graph)
     classes = graph.nodes[classifier].channels if classifier is not None else 0
