@@ -167,16 +167,15 @@ def grade_paths(
     sandbox = open_sandbox(options.sandbox, warm=len(items) > 1)
     course = Course(assignment, load_extensions(assignment), options, key, sandbox)
 
-    def one(path: Path) -> Grade:
-        grade = grade_one(path, course)
-        with course.lock:
-            ledger.write_grade(grade)
-            on_grade(grade)
-        return grade
-
+    grades = []
     try:
         with ThreadPoolExecutor(max_workers=options.jobs) as pool:
-            return list(pool.map(one, items))
+            # In the order of the submissions, so that the ledger of a class is always the same.
+            for grade in pool.map(lambda path: grade_one(path, course), items):
+                ledger.write_grade(grade)
+                on_grade(grade)
+                grades.append(grade)
+        return grades
     finally:
         sandbox.close()
 
