@@ -171,10 +171,15 @@ def grade_paths(
     try:
         with ThreadPoolExecutor(max_workers=options.jobs) as pool:
             # In the order of the submissions, so that the ledger of a class is always the same.
-            for grade in pool.map(lambda path: grade_one(path, course), items):
-                ledger.write_grade(grade)
-                on_grade(grade)
-                grades.append(grade)
+            try:
+                for grade in pool.map(lambda path: grade_one(path, course), items):
+                    ledger.write_grade(grade)
+                    on_grade(grade)
+                    grades.append(grade)
+            except BaseException:
+                # An interrupt waits for what is being read, not for the rest of the class.
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
         return grades
     finally:
         sandbox.close()
