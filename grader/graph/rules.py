@@ -427,6 +427,18 @@ class Judge:
                     "padding that keeps the size of the map.", cause=node.index,
                 )  # fmt: skip
                 return
+        if node.written_as == "MatMul":
+            self.say(
+                shape_check,
+                where,
+                f"its {name}",
+                "a convolution",
+                "a fully connected layer over the channels",
+                source,
+                "No harm: the two are the same function.",
+                cause=node.index,
+                severity="remark",
+            )
         if channels is not None and node.channels != channels:
             self.say(
                 width_check, where, f"the maps its {name} gives", channels, node.channels, source,
