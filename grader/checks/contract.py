@@ -9,6 +9,11 @@ from grader.graph.record import FailureRecord
 
 NEEDED = ("dense_block", "transition", "build_densenet", "build_model")
 STUB = "Fill in the stub: it still raises NotImplementedError."
+FORBIDDEN = (
+    "The sandbox has no network and no files but yours, and starts no programs: keep downloads, "
+    "training and plots out of the functions and behind `if __name__ == '__main__':`."
+)
+FORBIDDEN_TYPES = {"PermissionError", "URLError", "gaierror", "ConnectionError", "BlockingIOError"}
 RAW_TENSORFLOW = (
     "Raw tf.* functions do not take Keras tensors in Keras 3: use keras.ops, a layer, or put the "
     "call inside the call() of a layer of your own."
@@ -57,6 +62,10 @@ def failed_call(where: str, failure: FailureRecord, asked: str = "") -> Finding:
         help = STUB
     elif "KerasTensor" in failure.message and "TensorFlow" in failure.message:
         help = RAW_TENSORFLOW
+    elif failure.type in FORBIDDEN_TYPES:
+        help = FORBIDDEN
+    elif failure.type == "MemoryError":
+        help = "It needs more memory than the grader gives; build the network, do not train it."
     elif failure.type == "TypeError" and "argument" in failure.message:
         help = "Keep the arguments' names and order as in the template."
     place = f" ({failure.where})" if failure.where else ""
