@@ -51,7 +51,7 @@ def test_the_reported_accuracy_is_that_of_its_own_network_to_the_last_image(refe
     channel = tracing.Channel()
     wanted = {
         "input_shape": [32, 32, 3],
-        "modes": ["inference"],
+        "modes": ["inference", "training"],
         "seed": 1,
         "weights": WEIGHTS.name,
     }
