@@ -495,7 +495,7 @@ def apply_steps(columns: Array, segment: Segment, assignment: int) -> Array:
             columns = columns * factor[part] + offset[part]
         elif step.kind == "pointwise":
             columns = evaluate(step.detail[1], columns)
-        elif step.kind in ("dropout", "stop_gradient", "pool"):
+        elif step.kind in ("dropout", "noise", "stop_gradient", "pool"):
             continue
         else:
             raise Unreadable(step.kind)

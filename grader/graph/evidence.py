@@ -190,6 +190,8 @@ def _read(probe: Probe | None, record: NetworkRecord, traces: dict[str, Trace]) 
         readings[mode] = reading
         judge = Judge(reading, expected, traces[mode].variables)
         _apply_rules(judge, probe)
+        if mode == "training":
+            judge.dropouts()
         own = rules.first_causes(judge.found)
         if mode == "inference":
             found += own
@@ -336,7 +338,10 @@ def _only_here(own: list[Deviation], known: list[Deviation]) -> list[Deviation]:
     kinds = {rules.kind_of(d) for d in known}
     fresh = []
     for item in own:
-        if rules.kind_of(item) in kinds or item.finding.severity == "remark":
+        if rules.kind_of(item) in kinds:
+            continue
+        if item.finding.severity == "remark":
+            fresh += [item] if item.check == "training-behaviour" else []
             continue
         finding = item.finding.model_copy(
             update={"message": f"when called with training=True: {item.finding.message}"}
@@ -413,7 +418,7 @@ def finding_for_student(network: Network, item: Deviation) -> Finding:
     what = item.finding.message.split(": expected")[0]
     return item.finding.model_copy(
         update={
-            "message": re.sub(r"[0-9.]+", "…", what)
+            "message": re.sub(r"(?<![×0-9])\b[0-9][0-9.]*\b(?!×)", "…", what)
             + ": right on the public configurations, wrong on a hidden one",
             "expected": "right for every configuration",
             "received": "wrong for a hidden one",

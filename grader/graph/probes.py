@@ -153,8 +153,9 @@ def hidden_probes(probes: Probes, seed: bytes) -> list[Probe]:
 def _block(draw: random.Random, bottleneck: bool) -> BlockProbe:
     return BlockProbe(
         channels=draw.randrange(7, 30),
-        num_layers=draw.randrange(2, 4),
-        growth_rate=draw.choice([3, 5, 6, 7, 9, 10, 11]),
+        # More layers than anybody writes out by hand: links may be lost after the fourth.
+        num_layers=draw.randrange(6, 8),
+        growth_rate=draw.choice([3, 5, 6, 7]),
         bottleneck=bottleneck,
         size=draw.choice([4, 6]),
     )

@@ -37,7 +37,7 @@ SHOWN = 6
 """Places that a finding names before it only counts them."""
 
 SILENT = {"dropout"}
-"""Steps that may stand anywhere; `_dropout` says where they surprise."""
+"""Steps that may stand anywhere; `Judge.dropouts` remarks on those in another place."""
 
 
 @dataclass(frozen=True)
@@ -528,6 +528,36 @@ class Judge:
                         "a trained scale and offset", "frozen ones", COMPOSITE,
                         "Leave `trainable=True`.", cause=node.index,
                     )  # fmt: skip
+
+    def dropouts(self) -> None:
+        """Dropout belongs behind each convolution but the first; another is a remark."""
+        for node in self.graph.nodes:
+            for index, found in self._received(node):
+                for position, word in enumerate(found):
+                    if word.kind != "dropout":
+                        continue
+                    before = [w for w in found[:position] if w.kind not in ("bias", "dropout")]
+                    source = self.reading.where.get(index, "")
+                    usual = not before and source not in ("", "stem") and word.text == "dropout"
+                    if usual and word.step.detail[-1] == "elementwise":
+                        continue
+                    self.say(
+                        "training-behaviour",
+                        self.reading.place(node),
+                        "the dropout it receives in training",
+                        "of single numbers, behind each convolution but the first",
+                        "of another kind or in another place",
+                        "Huang et al. 2017, sec. 4.2, Training",
+                        "No harm: dropout vanishes at inference.",
+                        cause=node.index,
+                        severity="remark",
+                    )
+                    return
+
+    def _received(self, node: Node) -> Iterator[tuple[int, tuple[Word, ...]]]:
+        for value in node.inputs if node.index in self.reading.where else ():
+            for segment in value.segments:
+                yield segment.node, words(segment)
 
     # --- names ---
 

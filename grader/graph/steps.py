@@ -93,6 +93,8 @@ def _step_word(step: Step) -> tuple[str, str]:
         return "pool", text
     if step.kind == "dropout":
         return "dropout", "dropout"
+    if step.kind == "noise" and step.detail[0] not in ("Add", "AddV2", "Sub"):
+        return "dropout", "random factors"
     if step.kind == "noise":
         return "noise", "random noise"
     if step.kind == "pad":
