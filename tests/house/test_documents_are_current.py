@@ -29,9 +29,9 @@ def text_of(document: str) -> str:
 
 def commands_in(document: str, program: str) -> list[str]:
     """Lines of fenced blocks that start with the program, with or without a prompt."""
-    blocks = re.findall(
-        r"```(?:sh|console)?\n(.*?)```", text_of(document).replace("\n   ", "\n"), re.S
-    )
+    # A command may go on after a backslash; a block may stand in a list.
+    text = text_of(document).replace("\\\n", " ").replace("\n   ", "\n")
+    blocks = re.findall(r"```(?:sh|console)?\n(.*?)```", text, re.DOTALL)
     lines = (
         line.split(" #")[0].strip().removeprefix("$ ")
         for block in blocks
