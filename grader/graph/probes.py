@@ -185,7 +185,8 @@ def _network(draw: random.Random, bottleneck: bool) -> NetworkProbe:
     return NetworkProbe(
         depth=16 if bottleneck else 10,
         growth_rate=draw.choice([3, 5, 7, 9]),
-        compression=draw.choice([0.3, 0.4, 0.6, 0.7]) if bottleneck else draw.choice([0.7, 1.0]),
+        # Below 1 without bottlenecks too: DenseNet-C is compressed.
+        compression=draw.choice([0.3, 0.4, 0.6, 0.7]),
         bottleneck=bottleneck,
         num_classes=draw.choice([3, 5, 7, 12]),
         size=draw.choice([16, 24]),
