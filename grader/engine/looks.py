@@ -5,8 +5,8 @@ set is not graded in silence. The grader compares accuracy on test images, on tr
 on both mirrored left to right: a network that never saw the test images is no better on them than
 on those it was trained with, and hardly notices that they are mirrored.
 
-How often each look is wrong either way: benchmarks/results/looks.json. What no look can find, such
-as a small share of the test set among augmented training images, cannot happen in retrain mode.
+A first measurement, of few networks: benchmarks/results/looks.json. What no look can find, such as
+a small share of the test set among augmented training images, cannot happen in retrain mode.
 """
 
 from __future__ import annotations
