@@ -7,6 +7,7 @@ itself is used for the wording at most.
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import signal
@@ -17,6 +18,7 @@ from grader.errors import Cause, InfrastructureError
 from grader.sandbox.contract import StageResult
 from grader.sandbox.frames import CRASH, FrameParser
 
+_FULL = (f"[Errno {errno.ENOSPC}]", f"[Errno {errno.EFBIG}]", f"[Errno {errno.EDQUOT}]")
 _TEXT = 300
 _MiB = 2**20
 
@@ -118,6 +120,9 @@ def _fault(ending: Ending, parser: FrameParser, limits: Limits) -> tuple[Cause, 
     kind, message = _crash(parser)
     if kind == "MemoryError":
         return _reached("memory", limits)
+    # A full private folder may be told by the program before the watch has counted it.
+    if kind == "OSError" and message.startswith(_FULL):
+        return _reached("disk", limits)
     if kind:
         return Cause.STUDENT_EXCEPTION, f"the program ended with {kind}: {message}"
     if not parser.complete:
