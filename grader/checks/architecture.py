@@ -5,7 +5,7 @@ from __future__ import annotations
 from grader.checks.check import Failure, NothingToJudge
 from grader.checks.contract import answered, failed_call
 from grader.domain import Finding
-from grader.graph.evidence import Evidence, Network, finding_for_student
+from grader.graph.evidence import Evidence, finding_for_student
 from grader.graph.rules import DETAILS
 
 
@@ -150,8 +150,3 @@ def _verdict(findings: list[Finding], remarks: list[Finding]) -> list[Finding]:
     if findings:
         raise Failure(findings[0].message, findings[0].help, [*findings, *remarks])
     return remarks
-
-
-def networks_with(evidence: Evidence, check: str) -> list[Network]:
-    """The probes that show a deviation of one check."""
-    return [n for n, d in evidence.deviations if d.check == check]

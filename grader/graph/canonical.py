@@ -181,17 +181,6 @@ class Affine:
             return self._batch_statistics(start, stop, variables, statistics, maps)
         return self._moving_statistics(start, stop, variables, maps)
 
-    def _leaves(self, start: int, stop: int) -> dict[int, Symbol]:
-        """The variables that terms[start:stop] read, with the shape they have there."""
-        found: dict[int, Symbol] = {}
-        for term in self.terms[start:stop]:
-            stack = [term.symbol]
-            while stack:
-                symbol = stack.pop()
-                if symbol.kind == "variable":
-                    found[next(iter(symbol.variables))] = symbol
-        return found
-
     def _moving_statistics(
         self, start: int, stop: int, variables: set[int], maps: list[tuple[Array, Array]]
     ) -> Part | None:

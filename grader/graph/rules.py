@@ -1231,8 +1231,3 @@ def _grouped(items: list[Deviation]) -> Deviation:
     where = f"{places[0]} (also {'; '.join(places[1:SHOWN])}"
     where += f"; {len(places) - SHOWN} more)" if len(places) > SHOWN else ")"
     return replace(first, finding=first.finding.model_copy(update={"where": where}))
-
-
-def walk(found: list[Deviation], check: str) -> Iterator[Finding]:
-    """The findings of one check."""
-    return (d.finding for d in found if d.check == check)
