@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from grader.domain import GradeStatus
 from grader.errors import Cause
 
 Recipe = Callable[[Path], Path]
@@ -48,6 +49,24 @@ class Taken:
 
 
 @dataclass(frozen=True)
+class Graded:
+    """It runs in the sandbox and is graded: the exact outcome.
+
+    Attributes:
+        lost: Exactly the checks that do not pass; the accuracy is not measured here and never
+            among them.
+        cause: How the run ended, None where it ended well.
+        status: What becomes of the submission.
+        says: Words that the student has to read in a message or a finding.
+    """
+
+    lost: frozenset[str]
+    cause: Cause | None = None
+    status: GradeStatus = GradeStatus.GRADED
+    says: str = ""
+
+
+@dataclass(frozen=True)
 class Case:
     """One submission of the gallery.
 
@@ -63,7 +82,7 @@ class Case:
     name: str
     category: str
     make: Recipe
-    expect: Refused | Taken
+    expect: Refused | Taken | Graded
     why: str
 
 

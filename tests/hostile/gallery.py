@@ -2,7 +2,8 @@
 
 from tests.hostile.archives import ARCHIVES
 from tests.hostile.cases import Case
+from tests.hostile.forgery import FORGERY
 from tests.hostile.honest import HONEST
 from tests.hostile.layouts import LAYOUTS
 
-GALLERY: tuple[Case, ...] = (*ARCHIVES, *LAYOUTS, *HONEST)
+GALLERY: tuple[Case, ...] = (*ARCHIVES, *LAYOUTS, *HONEST, *FORGERY)
