@@ -187,7 +187,8 @@ def _write_normalisation_as_one_op() -> None:
 def _without_values() -> Iterator[None]:
     """Leave Keras's variables without values: a graph needs shapes alone.
 
-    Drawing and copying initial values is a fifth of a trace. Reading such a variable raises.
+    Drawing and copying initial values is a fifth of a trace. Reading such a variable raises; one
+    that a student keeps for `build_model()` gets its value there, from `_give_values`.
     """
     import tensorflow as tf
     from keras.src.backend.tensorflow.core import Variable
@@ -196,6 +197,7 @@ def _without_values() -> Iterator[None]:
     given = Variable._initialize_with_initializer
 
     def initialise(self: Any, initializer: Any) -> None:
+        self.left_out = initializer
         self._initialize(
             UninitializedVariable(
                 trainable=self.trainable,
@@ -210,6 +212,15 @@ def _without_values() -> Iterator[None]:
         yield
     finally:
         Variable._initialize_with_initializer = given
+
+
+def _give_values(model: Any) -> None:
+    """Draw the initial values that `_without_values` left out."""
+    for variable in getattr(model, "variables", None) or []:
+        initializer = getattr(variable, "left_out", None)
+        if initializer is not None:
+            variable.assign(initializer(tuple(variable.shape), dtype=variable.dtype))
+            variable.left_out = None
 
 
 # --- the student's module ------------------------------------------------------------------
@@ -682,6 +693,7 @@ def _model(module: Any, wanted: dict[str, Any], tree: Path, channel: Any) -> dic
     preprocess = getattr(module, "preprocess", None)
     entry, note = _traceable(preprocess, [batch, *shape])
     record = _describe(model, [batch, *shape], wanted["modes"], "model", channel, entry)
+    _give_values(model)
     record["preprocess"] = note
     record["weights"] = _load(model, wanted.get("weights"), tree)
     variables = Variables()

@@ -146,3 +146,26 @@ def test_code_that_reads_a_variable_gets_its_value():
         return y
 
     assert answered(block)["failure"] is None
+
+
+def test_a_network_that_a_student_keeps_from_a_probe_has_values_as_the_trained_one():
+    kept = {}
+
+    def build(**asked):
+        if not kept:
+            kept["model"] = tracing.dense_net()
+        return kept["model"]
+
+    probe = {
+        "id": "network", "function": "build_densenet", "modes": ["inference"],
+        "keywords": {"input_shape": [32, 32, 3]},
+    }  # fmt: skip
+    module = types.SimpleNamespace(build_densenet=build, build_model=build)
+    channel = tracing.Channel()
+    wanted = {"input_shape": [32, 32, 3], "modes": ["inference"], "seed": 0, "weights": None}
+
+    assert inside._answer(Path("/"), module, probe, channel)["failure"] is None
+    model = inside._model(module, wanted, Path("/"), channel)
+
+    assert model["sample"]["failure"] is None
+    assert any(channel.binary["weights"])
