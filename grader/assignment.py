@@ -332,24 +332,23 @@ class NetworkProbe(Table):
         return self
 
 
-CheckName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")]
-Place = Annotated[
-    str,
-    StringConstraints(pattern=r"^([A-Za-z0-9_-]+/)*[A-Za-z_][A-Za-z0-9_]*\.py:[A-Za-z_][A-Za-z0-9_]*$"),
-]
-"""FILE.py:FUNCTION, the file below a folder that the key names."""
+_PLACE = re.compile(
+    r"([A-Za-z0-9_-]+/)*[A-Za-z_][A-Za-z0-9_]*\.py:[A-Za-z_][A-Za-z0-9_]*", re.ASCII
+)
+_CHECK_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", re.ASCII)
+_MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\.py", re.ASCII)
 
 
 class NetworkCheck(Table):
     """One check of the kind "the same network as": a function of the submission, a reference."""
 
-    name: CheckName
+    name: str
     """The check's name in [rubric] and in the grade, such as "alexnet"."""
-    function: Place
+    function: str
     """The student's function as FILE.py:FUNCTION, the file at the top of the submission."""
-    same_as: Place
+    same_as: str
     """The function whose network it should be, as FILE.py:FUNCTION beside assignment.toml."""
-    arguments: dict[str, Any] = {}
+    arguments: dict[str, Any] = Field(default_factory=dict)
     """Keywords that both functions are called with; a list arrives as a tuple."""
     input_shape: Annotated[tuple[int, ...], Field(strict=False)] | None = None
     """Height, width and channels (or only channels) of the input; needed where the model does not
@@ -361,6 +360,26 @@ class NetworkCheck(Table):
     """The heading of the report under which it stands: a course topic."""
     title: NonEmpty | None = None
     """The line that the student reads; left out: which function computes the same network."""
+
+    @field_validator("name")
+    @classmethod
+    def _name_is_one_of_a_check(cls, written: str) -> str:
+        if not _CHECK_NAME.fullmatch(written):
+            raise _mistake(
+                f"expected small letters and digits with hyphens. Received: {_short(written)}",
+                'Write it as "resnet-block".',
+            )
+        return written
+
+    @field_validator("function", "same_as")
+    @classmethod
+    def _place_is_a_function_of_a_file(cls, written: str) -> str:
+        if not _PLACE.fullmatch(written):
+            raise _mistake(
+                f"expected FILE.py:FUNCTION. Received: {_short(written)}",
+                'Write it as "alexnet.py:build", a reference as "reference/alexnet.py:build".',
+            )
+        return written
 
     @field_validator("function")
     @classmethod
@@ -375,7 +394,9 @@ class NetworkCheck(Table):
     @field_validator("input_shape")
     @classmethod
     def _shape_is_one_of_images(cls, shape: tuple[int, ...] | None) -> tuple[int, ...] | None:
-        if shape is not None and (len(shape) not in (1, 3) or not all(0 < n <= 4096 for n in shape)):
+        if shape is not None and (
+            len(shape) not in (1, 3) or not all(0 < n <= 4096 for n in shape)
+        ):
             raise _mistake(
                 f"expected height, width and channels, each up to 4096. Received: {list(shape)}",
                 "Write it as [227, 227, 3].",
@@ -387,13 +408,12 @@ class NetworkCheck(Table):
     def _arguments_are_plain(cls, written: dict[str, Any]) -> dict[str, Any]:
         wrong = [key for key in written if not key.isidentifier()]
         if wrong or len(written) > MAX_ARGUMENTS:
-            raise _mistake(
-                f"expected up to {MAX_ARGUMENTS} names of arguments. Received: {wrong or len(written)}"
-            )
+            received = _short(wrong or len(written))
+            raise _mistake(f"expected up to {MAX_ARGUMENTS} arguments' names. Received: {received}")
         odd = next((value for value in written.values() if not _plain(value)), None)
         if odd is not None:
             raise _mistake(
-                f"expected numbers, texts, true or false, or lists of them. Received: {_short(odd)}",
+                f"expected numbers, texts, booleans or lists of them. Received: {_short(odd)}",
                 "A date, a table or an infinite number cannot be passed on.",
             )
         return {key: _tuples(value) for key, value in written.items()}
@@ -406,10 +426,22 @@ class NetworkCheck(Table):
             )
         return self
 
-    @property
-    def file(self) -> str:
-        """The student's file."""
-        return self.function.rpartition(":")[0]
+    def reference_file(self, folder: Path) -> Path:
+        """The file of the reference.
+
+        Args:
+            folder: Where assignment.toml lies.
+
+        Raises:
+            ValueError: There is no such file.
+        """
+        file = folder / self.same_as.rpartition(":")[0]
+        if not file.is_file():
+            raise ValueError(
+                f"expected a Python file beside {FILE_NAME}. Received: {self.same_as!r}, no such "
+                "file. Put it there, or correct the name."
+            )
+        return file
 
 
 def _plain(value: object) -> bool:
@@ -467,7 +499,7 @@ class Contents(Table):
 
     title: NonEmpty
     """The assignment's name, for reports."""
-    module: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*\.py$")] = MODULE
+    module: str = MODULE
     """The file that every submission must have at its top; or the notebook of that name."""
     deadline: Deadline
     """Due date and late policy."""
@@ -486,6 +518,16 @@ class Contents(Table):
     """Where the images come from; needed with [evaluation]."""
     rubric: dict[str, RubricLine] = Field(min_length=1)
     """Check name → points and visibility; names exactly the checks that exist."""
+
+    @field_validator("module")
+    @classmethod
+    def _module_can_be_imported(cls, written: str) -> str:
+        if not _MODULE.fullmatch(written):
+            raise _mistake(
+                f"expected the name of a Python file. Received: {_short(written)}",
+                'Write it as "alexnet.py".',
+            )
+        return written
 
     @field_validator("limits", mode="before")
     @classmethod

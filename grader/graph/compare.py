@@ -725,7 +725,8 @@ def _noun(unit: Unit) -> str:
         flat = node.height == 1 and node.width == 1 and node.written_as == "MatMul"
         return "fully connected layer" if flat else "convolution"
     nouns = {
-        "input": "the input", "output": "the output", "add": "sum", "multiply": "product", "maximum": "maximum",
+        "input": "the input", "output": "the output", "add": "sum", "multiply": "product",
+        "maximum": "maximum",
         "depthwise": "depthwise convolution", "constant": "constant",
     }  # fmt: skip
     if unit.kind == "foreign":
