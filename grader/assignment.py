@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import math
 import re
 import tomllib
 from collections.abc import Collection, Mapping
@@ -35,6 +36,11 @@ from grader.errors import AssignmentError
 from grader.paper import layers_per_block
 
 FILE_NAME = "assignment.toml"
+MODULE = "densenet.py"
+"""The file of a submission with the functions that [probes] call."""
+ACCURACY = "accuracy"
+"""The name that the measured accuracy has in the rubric and in the grade."""
+MAX_ARGUMENTS = 32
 FULL_TIME = "2027-09-30T23:00:00"
 """The example that messages show for a full local date and time."""
 
@@ -326,6 +332,131 @@ class NetworkProbe(Table):
         return self
 
 
+_PLACE = re.compile(
+    r"([A-Za-z0-9_-]+/)*[A-Za-z_][A-Za-z0-9_]*\.py:[A-Za-z_][A-Za-z0-9_]*", re.ASCII
+)
+_CHECK_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", re.ASCII)
+_MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\.py", re.ASCII)
+
+
+class NetworkCheck(Table):
+    """One check of the kind "the same network as": a function of the submission, a reference."""
+
+    name: str
+    """The check's name in [rubric] and in the grade, such as "alexnet"."""
+    function: str
+    """The student's function as FILE.py:FUNCTION, the file at the top of the submission."""
+    same_as: str
+    """The function whose network it should be, as FILE.py:FUNCTION beside assignment.toml."""
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    """Keywords that both functions are called with; a list arrives as a tuple."""
+    input_shape: Annotated[tuple[int, ...], Field(strict=False)] | None = None
+    """Height, width and channels (or only channels) of the input; needed where the model does not
+    say its own, and with takes_tensor."""
+    takes_tensor: bool = False
+    """Whether the functions take a tensor first and give one, as a block does; else they give a
+    model."""
+    group: NonEmpty = "networks"
+    """The heading of the report under which it stands: a course topic."""
+    title: NonEmpty | None = None
+    """The line that the student reads; left out: which function computes the same network."""
+
+    @field_validator("name")
+    @classmethod
+    def _name_is_one_of_a_check(cls, written: str) -> str:
+        if not _CHECK_NAME.fullmatch(written):
+            raise _mistake(
+                f"expected small letters and digits with hyphens. Received: {_short(written)}",
+                'Write it as "resnet-block".',
+            )
+        return written
+
+    @field_validator("function", "same_as")
+    @classmethod
+    def _place_is_a_function_of_a_file(cls, written: str) -> str:
+        if not _PLACE.fullmatch(written):
+            raise _mistake(
+                f"expected FILE.py:FUNCTION. Received: {_short(written)}",
+                'Write it as "alexnet.py:build", a reference as "reference/alexnet.py:build".',
+            )
+        return written
+
+    @field_validator("function")
+    @classmethod
+    def _function_at_the_top(cls, written: str) -> str:
+        if "/" in written:
+            raise _mistake(
+                f"expected a file at the top of the submission. Received: {written!r}",
+                "Write it as alexnet.py:build.",
+            )
+        return written
+
+    @field_validator("input_shape")
+    @classmethod
+    def _shape_is_one_of_images(cls, shape: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        if shape is not None and (
+            len(shape) not in (1, 3) or not all(0 < n <= 4096 for n in shape)
+        ):
+            raise _mistake(
+                f"expected height, width and channels, each up to 4096. Received: {list(shape)}",
+                "Write it as [227, 227, 3].",
+            )
+        return shape
+
+    @field_validator("arguments")
+    @classmethod
+    def _arguments_are_plain(cls, written: dict[str, Any]) -> dict[str, Any]:
+        wrong = [key for key in written if not key.isidentifier()]
+        if wrong or len(written) > MAX_ARGUMENTS:
+            received = _short(wrong or len(written))
+            raise _mistake(f"expected up to {MAX_ARGUMENTS} arguments' names. Received: {received}")
+        odd = next((value for value in written.values() if not _plain(value)), None)
+        if odd is not None:
+            raise _mistake(
+                f"expected numbers, texts, booleans or lists of them. Received: {_short(odd)}",
+                "A date, a table or an infinite number cannot be passed on.",
+            )
+        return {key: _tuples(value) for key, value in written.items()}
+
+    @model_validator(mode="after")
+    def _a_tensor_has_a_shape(self) -> Self:
+        if self.takes_tensor and self.input_shape is None:
+            raise _mistake(
+                "expected input_shape with takes_tensor", "Add input_shape = [32, 32, 16]."
+            )
+        return self
+
+    def reference_file(self, folder: Path) -> Path:
+        """The file of the reference.
+
+        Args:
+            folder: Where assignment.toml lies.
+
+        Raises:
+            ValueError: There is no such file.
+        """
+        file = folder / self.same_as.rpartition(":")[0]
+        if not file.is_file():
+            raise ValueError(
+                f"expected a Python file beside {FILE_NAME}. Received: {self.same_as!r}, no such "
+                "file. Put it there, or correct the name."
+            )
+        return file
+
+
+def _plain(value: object) -> bool:
+    if isinstance(value, list):
+        return all(_plain(inner) for inner in value)
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, bool | int | str)
+
+
+def _tuples(value: Any) -> Any:
+    """Lists as tuples, at any depth: a function asks for a shape as a tuple."""
+    return tuple(_tuples(inner) for inner in value) if isinstance(value, list) else value
+
+
 class HiddenProbes(Table):
     """How many probes are drawn from the course key and the submission's hash."""
 
@@ -368,20 +499,35 @@ class Contents(Table):
 
     title: NonEmpty
     """The assignment's name, for reports."""
+    module: str = MODULE
+    """The file that every submission must have at its top; or the notebook of that name."""
     deadline: Deadline
     """Due date and late policy."""
-    evaluation: Evaluation
-    """How accuracy is measured and judged."""
+    evaluation: Evaluation | None = None
+    """How accuracy is measured and judged; left out: it is not asked for."""
     time_budgets: TimeBudgets
     """Wall-clock budgets."""
     limits: Limits = Limits()
     """What student code may use in the sandbox; its wall time is time_budgets.trace_s."""
-    probes: Probes
-    """Configurations the student's functions are called with."""
-    data: DataSource
-    """Where the images come from."""
+    probes: Probes | None = None
+    """Configurations that the functions of a DenseNet are called with; left out: the assignment
+    asks for no DenseNet, and none of its checks is run."""
+    networks: Annotated[tuple[NetworkCheck, ...], Field(strict=False)] = ()
+    """Checks of the kind "the same network as"."""
+    data: DataSource | None = None
+    """Where the images come from; needed with [evaluation]."""
     rubric: dict[str, RubricLine] = Field(min_length=1)
     """Check name → points and visibility; names exactly the checks that exist."""
+
+    @field_validator("module")
+    @classmethod
+    def _module_can_be_imported(cls, written: str) -> str:
+        if not _MODULE.fullmatch(written):
+            raise _mistake(
+                f"expected the name of a Python file. Received: {_short(written)}",
+                'Write it as "alexnet.py".',
+            )
+        return written
 
     @field_validator("limits", mode="before")
     @classmethod
@@ -392,6 +538,26 @@ class Contents(Table):
                 "The wall time of the sandbox is time_budgets.trace_s.",
             )
         return written
+
+    @model_validator(mode="after")
+    def _something_is_asked(self) -> Self:
+        if self.probes is None and not self.networks:
+            raise _mistake(
+                "expected [probes] or [[networks]]: nothing is asked for",
+                "Take [probes] from the assignment that ships, or add a [[networks]] table.",
+            )
+        if self.probes is not None and self.module != MODULE:
+            raise _mistake(
+                f"module: expected {MODULE!r} with [probes], whose functions stand in it",
+                "Leave module out, or leave [probes] out.",
+            )
+        if self.evaluation is not None and self.data is None:
+            raise _mistake("data: missing; [evaluation] needs it", "Add it, or leave both out.")
+        names = [network.name for network in self.networks]
+        for name in names:
+            if names.count(name) > 1 or name == ACCURACY:
+                raise _mistake(f"networks: expected names of their own. Received: {name!r}")
+        return self
 
     @model_validator(mode="after")
     def _rubric_gives_points(self) -> Self:
@@ -428,8 +594,8 @@ def load_assignment(path: Path | str, known_checks: Collection[str] | None = Non
 
     Args:
         path: The file, or the folder that holds assignment.toml.
-        known_checks: Names of the checks that exist; the rubric must name exactly these. None
-            leaves that to a later caller.
+        known_checks: Names of the checks that the grader has; the rubric must name exactly those
+            that the assignment asks for. None leaves that to a later caller.
 
     Returns:
         The assignment, with its sandbox limits' wall time set from time_budgets.trace_s.
@@ -448,13 +614,35 @@ def load_assignment(path: Path | str, known_checks: Collection[str] | None = Non
         mistakes = [_explain(detail) for detail in details if detail["type"] != _NEEDS_ZONE]
         raise _refusal(file, mistakes) from error
     if known_checks is not None:
-        mistakes = list(_rubric_mistakes(contents.rubric, known_checks))
+        mistakes = _names_taken(contents.networks, known_checks)
+        mistakes += _rubric_mistakes(contents.rubric, asked_for(contents, known_checks))
         if mistakes:
             raise _refusal(file, mistakes)
     fields = {name: getattr(contents, name) for name in Contents.model_fields}
     wall_time = {"wall_time_s": contents.time_budgets.trace_s}
     fields["limits"] = contents.limits.model_copy(update=wall_time)
     return Assignment(**fields, sha256=hashlib.sha256(content).hexdigest(), file=file)
+
+
+def asked_for(contents: Contents, known_checks: Collection[str]) -> list[str]:
+    """The names of the checks that an assignment asks for, in order.
+
+    Args:
+        contents: The assignment.
+        known_checks: Names of the checks that the grader has.
+    """
+    densenet = [n for n in known_checks if n != ACCURACY] if contents.probes is not None else []
+    accuracy = [ACCURACY] if contents.evaluation is not None else []
+    return [*densenet, *[network.name for network in contents.networks], *accuracy]
+
+
+def _names_taken(networks: Collection[NetworkCheck], known: Collection[str]) -> list[str]:
+    return [
+        f"networks.{i}.name: expected a name that no other check has. Received: {network.name!r}. "
+        "Choose another."
+        for i, network in enumerate(networks)
+        if network.name in known
+    ]
 
 
 def _read(file: Path) -> bytes:
@@ -482,8 +670,8 @@ def _parse(content: bytes, file: Path) -> dict[str, Any]:
         raise AssignmentError(f"{file}: tables are nested too deeply.") from error
 
 
-def _rubric_mistakes(rubric: Collection[str], known: Collection[str]) -> Collection[str]:
-    """One line for each check the rubric names but nobody wrote, or that it forgets."""
+def _rubric_mistakes(rubric: Collection[str], known: Collection[str]) -> list[str]:
+    """One line for each check the rubric names but nobody asked for, or that it forgets."""
     unknown = [
         f"rubric.{name}: expected the name of a check. Received: {name!r}.{_near(name, known)}"
         for name in rubric

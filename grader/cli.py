@@ -175,7 +175,8 @@ def grade(
     quiet: Quiet = False,
 ) -> int:
     """Grade submissions."""
-    from grader.intake import discover
+    from grader.assignment import load_assignment
+    from grader.intake import IntakePolicy, discover
     from grader.pipeline import grade_paths
     from grader.report.classtable import render_class
 
@@ -195,7 +196,8 @@ def grade(
         data=data,
         backend=backend,
     )
-    waiting = len(discover(paths))
+    module = load_assignment(options.assignment_dir).module
+    waiting = len(discover(paths, IntakePolicy(module=module)))
     several = waiting > 1
     with _Working("Grading", waiting, _shown(options, quiet, several)) as on_grade:
         grades = grade_paths(list(paths), options, on_grade)

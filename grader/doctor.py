@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Literal
 from zoneinfo import TZPATH, ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from grader.domain import Record
-from grader.errors import EXIT_GRADED, EXIT_INFRASTRUCTURE, GraderError
+from grader.errors import EXIT_GRADED, EXIT_INFRASTRUCTURE, AssignmentError, GraderError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -235,6 +235,11 @@ def _assignment(folder: Path) -> Reading:
 
     try:
         assignment = load_assignment(folder, [*(check.name for check in CHECKS), ACCURACY])
+        for i, network in enumerate(assignment.networks):
+            try:
+                network.reference_file(assignment.file.parent)
+            except ValueError as lack:
+                raise AssignmentError(f"{assignment.file}: networks.{i}.same_as: {lack}") from lack
     except GraderError as error:
         return Reading(name="assignment", status="missing", found=str(error), fix="Mend the file.")
     due = assignment.deadline.due

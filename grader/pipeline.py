@@ -13,17 +13,23 @@ import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 import grader
-from grader.assignment import Assignment, load_assignment
-from grader.checks import CHECKS, run_checks
+from grader.assignment import Assignment, NetworkCheck, load_assignment
+from grader.checks import CHECKS, Check, network_checks, run_checks
+from grader.comparison import (
+    ReferenceTrace,
+    inside_digest,
+    network_probe,
+    trace_references,
+    version_of,
+)
 from grader.domain import (
     Evaluation,
     Grade,
@@ -37,9 +43,19 @@ from grader.domain import (
     SubmissionRef,
 )
 from grader.errors import Cause, InfrastructureError, StageFailed, SubmissionRejected, UsageError
-from grader.graph.evidence import MODEL_MODES, Evidence, assemble
+from grader.graph.compare import Subject
+from grader.graph.evidence import (
+    MODEL_MODES,
+    Compared,
+    Evidence,
+    assemble,
+    no_answer,
+    read_subject,
+)
 from grader.graph.numeric import SAMPLE_SEED
 from grader.graph.probes import Probe, hidden_probes, public_probes
+from grader.graph.record import FailureRecord
+from grader.intake.policy import IntakePolicy
 from grader.sandbox.contract import Sandbox, Stage, StageResult
 from grader.scoring.accuracy import ACCURACY
 from grader.scoring.deadline import apply_deadline
@@ -50,6 +66,9 @@ RUN_FILE = "run.json"
 SUBMISSION_FILE = "submission.json"
 EVALUATION_FILE = "evaluation.json"
 RECIPE_FILE = "recipe.toml"
+REFERENCES = "references"
+"""Folder of the results with the references' traces."""
+NO_ACCURACY = "the assignment asks for no accuracy"
 INPUT_SHAPE = (32, 32, 3)
 """CIFAR-10."""
 
@@ -96,6 +115,17 @@ class FrameFile(Record):
     """Of its bytes: damage on our disk must not be taken for a student's answer."""
 
 
+class ReferenceFrames(Record):
+    """A network that a function of the submission should compute, as the run keeps it."""
+
+    asked: NetworkCheck
+    """The table of assignment.toml that it is of."""
+    network: FrameFile | None = None
+    """Its description; None where the machine did not have the reference."""
+    constants: FrameFile | None = None
+    """What its large constants lie in."""
+
+
 class RunRecord(Record):
     """run.json: how the stage ended, what was asked, where the frames lie."""
 
@@ -104,6 +134,8 @@ class RunRecord(Record):
     probe_seed_id: str | None
     json_frames: tuple[FrameFile, ...]
     binary_frames: tuple[FrameFile, ...]
+    references: tuple[ReferenceFrames, ...] = ()
+    """What [[networks]] asked for, with what it is compared with."""
 
 
 class EvaluationRecord(Record):
@@ -125,6 +157,7 @@ class Course:
         options: The command line.
         key: The course key; None where only public probes are asked.
         sandbox: Where student code runs.
+        references: The references' traces by check name.
     """
 
     assignment: Assignment
@@ -132,10 +165,15 @@ class Course:
     options: GradeOptions
     key: Any
     sandbox: Sandbox
+    references: Mapping[str, ReferenceTrace] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 # --- the commands --------------------------------------------------------------------------
+
+
+def _policy(assignment: Assignment) -> IntakePolicy:
+    return IntakePolicy(module=assignment.module)
 
 
 def grade_paths(
@@ -160,15 +198,19 @@ def grade_paths(
     from grader.sandbox import open_sandbox
 
     assignment = load_assignment(options.assignment_dir, KNOWN_CHECKS)
-    items = discover(paths)
+    if options.retrain and assignment.evaluation is None:
+        raise UsageError(f"--retrain: {NO_ACCURACY}.")
+    items = discover(paths, _policy(assignment))
     key = load_or_create_key()
     ledger = Ledger(options.results_dir, key)
     sweep(options.results_dir)
-    sandbox = open_sandbox(options.sandbox, warm=len(items) > 1)
-    course = Course(assignment, load_extensions(assignment), options, key, sandbox)
+    sandbox = open_sandbox(options.sandbox, warm=len(items) + len(assignment.networks) > 1)
 
     grades = []
     try:
+        references = trace_references(assignment, sandbox, options.results_dir / REFERENCES)
+        extensions = load_extensions(assignment)
+        course = Course(assignment, extensions, options, key, sandbox, references)
         with ThreadPoolExecutor(max_workers=options.jobs) as pool:
             # In the order of the submissions, so that the ledger of a class is always the same.
             try:
@@ -224,9 +266,30 @@ def regrade(run_dir: Path, options: GradeOptions) -> Grade:
         raise UsageError(f"{run_dir}: expected a run directory with {RUN_FILE}.")
     if options.submitted_at is not None:
         _receive(run_dir, options.submitted_at)
+    _same_questions(run_dir, assignment)
     if options.evaluate:
+        if assignment.evaluation is None:
+            raise UsageError(f"--evaluate: {NO_ACCURACY}.")
         _evaluate(run_dir, assignment, options)
     return assess(run_dir, assignment, load_extensions(assignment))
+
+
+def _same_questions(run_dir: Path, assignment: Assignment) -> None:
+    """Refuse a run that was asked for other networks: nothing on disk can answer for them.
+
+    Raises:
+        UsageError: Says to grade the submission again.
+    """
+    shown = {"group", "title"}
+    asked = [
+        r.asked.model_dump(exclude=shown) for r in _read(run_dir / RUN_FILE, RunRecord).references
+    ]
+    wanted = [network.model_dump(exclude=shown) for network in assignment.networks]
+    if asked != wanted:
+        raise UsageError(
+            f"{run_dir}: [[networks]] of {assignment.file} has changed since this run. "
+            "Grade the submission again."
+        )
 
 
 def check_folder(
@@ -244,7 +307,7 @@ def check_folder(
     from grader.sandbox import open_sandbox
 
     assignment = load_assignment(options.assignment_dir, KNOWN_CHECKS)
-    sandbox = open_sandbox(options.sandbox)
+    sandbox = open_sandbox(options.sandbox, warm=bool(assignment.networks))
     with tempfile.TemporaryDirectory(prefix="grade-check-") as scratch:
         own = GradeOptions(
             assignment_dir=options.assignment_dir,
@@ -252,8 +315,11 @@ def check_folder(
             evaluate=False,
             sandbox=options.sandbox,
         )
-        course = Course(assignment, {}, own, None, sandbox)
         try:
+            references = trace_references(
+                assignment, sandbox, own.results_dir / REFERENCES, may_lack=True
+            )
+            course = Course(assignment, {}, own, None, sandbox, references)
             grade = grade_one(folder, course)
             if on_evidence is not None:
                 for run_file in Path(scratch).rglob(RUN_FILE):
@@ -283,9 +349,10 @@ def collect_run(path: Path, course: Course) -> Path:
 
     assignment, options = course.assignment, course.options
     zone = assignment.deadline.zone_info
+    policy = _policy(assignment)
     with tempfile.TemporaryDirectory(prefix="grade-intake-") as scratch:
         tree = Path(scratch) / "submission"
-        submission = collect(path, tree, student_id=options.student_id, zone=zone)
+        submission = collect(path, tree, student_id=options.student_id, policy=policy, zone=zone)
         submission = _received(submission, options, checking=course.key is None)
         run_dir = run_directory(
             options.results_dir,
@@ -294,7 +361,8 @@ def collect_run(path: Path, course: Course) -> Path:
             assignment.sha256,
             course.key.id if course.key is not None else "public",
             course.sandbox.isolation,
-            _inside_digest(),
+            inside_digest(),
+            *[course.references[name].digest for name in sorted(course.references)],
         )
         if not (run_dir / RUN_FILE).is_file():
             probes = _probes(submission, course)
@@ -305,16 +373,20 @@ def collect_run(path: Path, course: Course) -> Path:
         write_atomically(run_dir / SUBMISSION_FILE, _bytes(described))
         if submission.recipe is not None:
             write_atomically(run_dir / RECIPE_FILE, (tree / submission.recipe).read_bytes())
-    if options.evaluate:
+    if options.evaluate and assignment.evaluation is not None:
         _evaluate(run_dir, assignment, options)
     elif not (run_dir / EVALUATION_FILE).is_file():
-        note = (
-            "accuracy is measured when the submission is graded"
-            if course.key is None
-            else "the evaluation was switched off (--no-evaluation)"
-        )
-        write_atomically(run_dir / EVALUATION_FILE, _bytes(EvaluationRecord(note=note)))
+        write_atomically(run_dir / EVALUATION_FILE, _bytes(EvaluationRecord(note=_no_note(course))))
     return run_dir
+
+
+def _no_note(course: Course) -> str:
+    """Why no accuracy is measured."""
+    if course.assignment.evaluation is None:
+        return NO_ACCURACY
+    if course.key is None:
+        return "accuracy is measured when the submission is graded"
+    return "the evaluation was switched off (--no-evaluation)"
 
 
 def _received(submission: Submission, options: GradeOptions, *, checking: bool) -> Submission:
@@ -328,36 +400,53 @@ def _received(submission: Submission, options: GradeOptions, *, checking: bool) 
 
 
 def _probes(submission: Submission, course: Course) -> list[Probe]:
-    probes = public_probes(course.assignment.probes)
+    asked = course.assignment.probes
+    if asked is None:
+        return []
+    probes = public_probes(asked)
     if course.key is not None:
-        seed = course.key.derive(submission.sha256, "probes")
-        probes += hidden_probes(course.assignment.probes, seed)
+        probes += hidden_probes(asked, course.key.derive(submission.sha256, "probes"))
     return probes
 
 
 def _trace(submission: Submission, tree: Path, probes: list[Probe], course: Course) -> StageResult:
     limits: Limits = course.assignment.limits
-    request = trace_request(probes, submission.weights)
+    request = trace_request(probes, submission.weights, course.assignment)
     return course.sandbox.run(Stage("trace", tree, request, limits))
 
 
-def trace_request(probes: Sequence[Probe], weights: str | None = None) -> dict[str, Any]:
+def trace_request(
+    probes: Sequence[Probe], weights: str | None = None, assignment: Assignment | None = None
+) -> dict[str, Any]:
     """What the program in the sandbox is asked.
 
     Args:
         probes: Public and hidden ones alike; nothing tells them apart inside.
         weights: The student's weights file, below the tree.
+        assignment: Names the module and further networks; None for a DenseNet alone.
     """
+    networks = assignment.networks if assignment is not None else ()
+    model = assignment is None or assignment.probes or assignment.evaluation
     return {
-        "module": "densenet",
-        "probes": [p.request() for p in probes],
-        "model": {
+        "module": Path(assignment.module).stem if assignment is not None else "densenet",
+        "probes": [
+            *[p.request() for p in probes],
+            *[network_probe(n, n.function, _network_id(n)) for n in networks],
+        ],
+        "model": None
+        if not model
+        else {
             "input_shape": list(INPUT_SHAPE),
             "modes": list(MODEL_MODES),
             "seed": SAMPLE_SEED,
             "weights": weights,
         },
     }
+
+
+def _network_id(network: NetworkCheck) -> str:
+    """Names the frames of a function that has a reference."""
+    return f"network-{network.name}"
 
 
 def _write_run(partial: Path, result: StageResult, probes: list[Probe], course: Course) -> None:
@@ -374,21 +463,35 @@ def _write_run(partial: Path, result: StageResult, probes: list[Probe], course: 
             digest = hashlib.sha256(payload).hexdigest()
             files.append(FrameFile(name=name, file=file, sha256=digest))
         written[kind] = tuple(files)
+    references = tuple(
+        _written_reference(partial, number, network, course)
+        for number, network in enumerate(course.assignment.networks)
+    )
     record = RunRecord(
         run=result.run,
         probes=tuple(probes),
-        probe_seed_id=course.key.id if course.key is not None else None,
+        probe_seed_id=course.key.id if course.key is not None and probes else None,
         json_frames=written["json_frames"],
         binary_frames=written["binary_frames"],
+        references=references,
     )
     (partial / RUN_FILE).write_bytes(_bytes(record))
 
 
-def _inside_digest() -> str:
-    """Changes with the program that runs inside, so that no run outlives what made it."""
-    folder = Path(__file__).parent / "inside"
-    content = b"".join(f.read_bytes() for f in sorted(folder.glob("*.py")))
-    return hashlib.sha256(content).hexdigest()
+def _written_reference(
+    partial: Path, number: int, network: NetworkCheck, course: Course
+) -> ReferenceFrames:
+    """A copy of what the reference gave: a run is graded again from its own directory alone."""
+    trace = course.references.get(network.name)
+    if trace is None:
+        return ReferenceFrames(asked=network)
+    files = []
+    for payload, suffix in ((trace.network, "json"), (trace.constants, "bin")):
+        file = f"reference-{number:03}.{suffix}"
+        (partial / file).write_bytes(payload)
+        digest = hashlib.sha256(payload).hexdigest()
+        files.append(FrameFile(name=network.name, file=file, sha256=digest))
+    return ReferenceFrames(asked=network, network=files[0], constants=files[1])
 
 
 def _receive(run_dir: Path, moment: datetime) -> None:
@@ -404,6 +507,8 @@ def _evaluate(run_dir: Path, assignment: Assignment, options: GradeOptions) -> N
     from grader.engine.accuracy import measure
     from grader.ledger import write_atomically
 
+    rule = assignment.evaluation
+    assert rule is not None
     record = _read(run_dir / RUN_FILE, RunRecord)
     frames = {f.name: _frame(run_dir, f) for f in record.binary_frames}
     outcome = measure(
@@ -412,7 +517,7 @@ def _evaluate(run_dir: Path, assignment: Assignment, options: GradeOptions) -> N
         assignment,
         folder=options.data,
         scratch=run_dir,
-        retrain=options.retrain or assignment.evaluation.mode == "retrain",
+        retrain=options.retrain or rule.mode == "retrain",
         backend=options.backend,
     )
     write_atomically(run_dir / EVALUATION_FILE, _bytes(EvaluationRecord(**outcome)))
@@ -441,7 +546,7 @@ def assess(run_dir: Path, assignment: Assignment, extensions: Mapping[str, datet
     return make_grade(
         assignment,
         submission,
-        run_checks(CHECKS, evidence),
+        run_checks(_checks(assignment), evidence),
         deadline=apply_deadline(
             assignment,
             submission.student_id,
@@ -460,8 +565,14 @@ def assess(run_dir: Path, assignment: Assignment, extensions: Mapping[str, datet
     )
 
 
+def _checks(assignment: Assignment) -> tuple[Check, ...]:
+    """What the assignment asks for, in the order of the report."""
+    densenet = CHECKS if assignment.probes is not None else ()
+    return (*densenet, *network_checks(assignment.networks))
+
+
 def _evidence(run_dir: Path, record: RunRecord) -> Evidence:
-    return assemble(
+    evidence = assemble(
         {f.name: _frame(run_dir, f) for f in record.json_frames},
         {
             f.name: _frame(run_dir, f)
@@ -472,6 +583,39 @@ def _evidence(run_dir: Path, record: RunRecord) -> Evidence:
         record.run.cause,
         record.run.message,
     )
+    failed = evidence.module.failure if evidence.module is not None else None
+    failed = failed or no_answer(record.run.cause, record.run.message)
+    compared = {r.asked.name: _compared(run_dir, record, r, failed) for r in record.references}
+    return replace(evidence, compared=compared)
+
+
+def _compared(
+    run_dir: Path, record: RunRecord, kept: ReferenceFrames, failed: FailureRecord
+) -> Compared:
+    """What the student's function gave, and what its reference gave.
+
+    Raises:
+        InfrastructureError: The reference's trace is no longer what was written.
+    """
+    id = _network_id(kept.asked)
+    frames = {f.name: f for f in (*record.json_frames, *record.binary_frames)}
+    mine: Subject | FailureRecord = failed
+    if f"probe:{id}" in frames:
+        constants = frames.get(f"constants:{id}")
+        mine = read_subject(
+            _frame(run_dir, frames[f"probe:{id}"]),
+            b"" if constants is None else _frame(run_dir, constants),
+        )
+    reference: Subject | None = None
+    if kept.network is not None and kept.constants is not None:
+        read = read_subject(_frame(run_dir, kept.network), _frame(run_dir, kept.constants))
+        if isinstance(read, FailureRecord):
+            raise _damaged(kept.network.file, read.message)
+        reference = read
+    asked = ", ".join(f"{name}={value!r}" for name, value in kept.asked.arguments.items())
+    if isinstance(mine, FailureRecord):
+        return Compared(kept.asked.function, asked, reference, failure=mine)
+    return Compared(kept.asked.function, asked, reference, mine)
 
 
 def _frame(run_dir: Path, frame: FrameFile) -> bytes:
@@ -501,17 +645,10 @@ def _provenance(assignment: Assignment, probe_seed_id: str | None) -> Provenance
     return Provenance(
         grader=grader.__version__,
         assignment_sha256=assignment.sha256,
-        tensorflow=_version("tensorflow") or _version("tensorflow-cpu"),
-        keras=_version("keras"),
+        tensorflow=version_of("tensorflow") or version_of("tensorflow-cpu"),
+        keras=version_of("keras"),
         probe_seed_id=probe_seed_id,
     )
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def _ungraded(error: SubmissionRejected | InfrastructureError, path: Path, course: Course) -> Grade:

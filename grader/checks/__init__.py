@@ -2,7 +2,8 @@
 
 To add one: write a function in this room that takes the evidence and raises `Failure` (its
 docstring is the line the student reads), add it to CHECKS, and give it points in
-assignment/assignment.toml under [rubric], by its name with hyphens.
+assignment/assignment.toml under [rubric], by its name with hyphens. A check that a function gives
+the same network as a reference needs no code: it is a [[networks]] table (networks.py).
 """
 
 from grader.checks.architecture import (
@@ -20,6 +21,7 @@ from grader.checks.architecture import (
 )
 from grader.checks.check import Check, Failure, NothingToJudge, run_checks
 from grader.checks.contract import module_contract
+from grader.checks.networks import network_checks
 from grader.checks.parameters import (
     build_model_parameters,
     parameter_count_block,
@@ -52,4 +54,4 @@ CHECKS: tuple[Check, ...] = (
 )
 """Order of display, and of evaluation: a check stands behind what it depends on."""
 
-__all__ = ["CHECKS", "Check", "Failure", "NothingToJudge", "run_checks"]
+__all__ = ["CHECKS", "Check", "Failure", "NothingToJudge", "network_checks", "run_checks"]

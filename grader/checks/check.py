@@ -72,7 +72,7 @@ class Check:
 
 def name_of(function: CheckFunction) -> str:
     """module_contract → module-contract."""
-    return function.__name__.replace("_", "-")
+    return str(function.__name__).replace("_", "-")
 
 
 def run_checks(checks: Sequence[Check], evidence: Evidence) -> tuple[CheckResult, ...]:

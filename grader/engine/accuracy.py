@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grader.assignment import Assignment
+from grader.assignment import Evaluation as Rule
 from grader.domain import Evaluation
 from grader.engine.data import Cifar10, NoData, find_cifar10
 from grader.engine.evaluate import evaluate_in_child
@@ -69,7 +70,7 @@ def measure(
     Args:
         evidence: What the trace says; its model is `build_model()` behind `preprocess`.
         frames: The run's binary frames; "weights" and "sample" are read.
-        assignment: Threshold and time budgets.
+        assignment: Threshold and time budgets; it asks for an accuracy.
         folder: Where CIFAR-10 is; see `find_cifar10`.
         scratch: The run directory, which may hold the submission's recipe.toml; None for a
             temporary folder.
@@ -83,7 +84,11 @@ def measure(
     """
     try:
         with nullcontext(gpu) if gpu else _borrowed(backend) as uuid:
-            asked = _Asked(evidence, frames, assignment, folder, scratch, backend, uuid)
+            assert assignment.evaluation is not None
+            budget = assignment.time_budgets.evaluation_s
+            asked = _Asked(
+                evidence, frames, assignment.evaluation, budget, folder, scratch, backend, uuid
+            )
             return asked.retrained() if retrain else asked.measured()
     except (InfrastructureError, StageFailed) as problem:
         return _answer(note=problem.message, cause=problem.cause)
@@ -114,7 +119,8 @@ class _Asked:
 
     evidence: Evidence
     frames: Mapping[str, bytes]
-    assignment: Assignment
+    rule: Rule
+    budget_s: float
     folder: Path | None
     scratch: Path | None
     backend: str
@@ -134,8 +140,8 @@ class _Asked:
         evaluation = evaluate_in_child(
             plan,
             data,
-            threshold=self.assignment.evaluation.threshold,
-            time_budget_s=self.assignment.time_budgets.evaluation_s,
+            threshold=self.rule.threshold,
+            time_budget_s=self.budget_s,
             backend=self.backend,
             folder=None if self.scratch is None else self.scratch / EXCHANGE,
             gpu=self.gpu,
@@ -164,13 +170,13 @@ class _Asked:
         with ExitStack() as stack:
             place = self.scratch or Path(stack.enter_context(TemporaryDirectory("-retrain")))
             runs = self._runs(record, recipe, data, place / RETRAINING)
-        return _answer(decided(runs, self.assignment.evaluation.decide))
+        return _answer(decided(runs, self.rule.decide))
 
     def _runs(
         self, record: NetworkRecord, recipe: Recipe, data: Cifar10, place: Path
     ) -> list[Evaluation]:
         """One training; where its accuracy is borderline, further ones with the next seeds."""
-        rule = self.assignment.evaluation
+        rule = self.rule
         runs: list[Evaluation] = []
         while not runs or (
             len(runs) < rule.seeds and abs(runs[0].accuracy - rule.threshold) <= rule.borderline

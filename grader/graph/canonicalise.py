@@ -1444,6 +1444,13 @@ def _matmul(reader: _Reader, op: Op, arguments: list[Any]) -> Any:
     elif last == (*whole[1], *whole[2], *whole[3]) and places == [whole[0]]:
         shape = (value.height, value.width, value.channels, kernel.shape[1])
         height = width = 1
+    elif places == [whole[0]] and sorted(last, key=_role) == sorted(
+        (*whole[1], *whole[2], *whole[3]), key=_role
+    ):
+        # A map that was turned before it was flattened: the kernel's rows stand in that order.
+        kernel = _rows_in_order(kernel, last)
+        shape = (value.height, value.width, value.channels, kernel.shape[1])
+        height = width = 1
     else:
         raise Unreadable("a fully connected layer over other axes than the channels")
     node = reader.graph.add(
@@ -1465,6 +1472,29 @@ def _matmul(reader: _Reader, op: Op, arguments: list[Any]) -> Any:
     )
     axes = (*places, _axis("C", node.channels))
     return Value(axes, value.batch, height, width, (Segment(node.index, 0, node.channels),))
+
+
+def _role(atom: Atom) -> str:
+    return atom.role
+
+
+def _rows_in_order(kernel: Symbol, atoms: tuple[Atom, ...]) -> Symbol:
+    """The kernel of a flattened map whose axes stood in another order, by height, width, channels.
+
+    Args:
+        kernel: (positions, out), the positions in the order of `atoms`.
+        atoms: Height, width and channels, each whole, in any order.
+    """
+    sizes = [atom.size for atom in atoms]
+    order = sorted(range(len(atoms)), key=lambda i: "HWC".index(atoms[i].role))
+    out = kernel.shape[1]
+    return expression(
+        f"rows in order {sizes} {order}",
+        [kernel],
+        lambda v: v.reshape(*sizes, out).transpose(*order, len(sizes)).reshape(-1, out),
+        kernel.shape,
+        keeps_variable=True,
+    )
 
 
 def _transposed(kernel: Symbol) -> Symbol:

@@ -8,13 +8,15 @@ finding means that there is an isomorphism, whatever the pairing did; and a diff
 once, where it is, not again in everything behind it.
 
 The same function under another name is not a difference: a bias before a batch norm (a remark),
-padding that the stride never reaches, ReLU before or after max pooling, a fully connected layer
-written as a convolution over the whole map, groups written as towers, logits (a remark).
+padding that the stride never reaches, ReLU before or after max pooling or dropout, a fully
+connected layer written as a convolution over the whole map, groups written as towers, a depthwise
+convolution as groups of one map, logits or log-softmax (a remark).
 """
 
 from __future__ import annotations
 
 import itertools
+import re
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -95,7 +97,8 @@ class Unit:
 
     Attributes:
         index: Its number; inputs have lower ones.
-        kind: conv | depthwise | add | multiply | softmax | foreign | constant | input | output.
+        kind: conv | depthwise | add | multiply | maximum | softmax | foreign | constant | input |
+            output.
         label: What it does by itself: field and value, in the order they are compared.
         inputs: What it receives.
         node: The node it is of; None for the output.
@@ -114,7 +117,9 @@ class Unit:
     @property
     def groups(self) -> int:
         """Groups of the convolution it belongs to."""
-        return int(self.node.get("groups") or 1) if self.node is not None else 1
+        if self.node is None or self.kind == "depthwise":
+            return 1
+        return int(self.node.get("groups") or 1)
 
     def get(self, name: str) -> Hashable:
         """One field of the label."""
@@ -138,7 +143,7 @@ class Network:
         self.variables = variables
         self.side = side
         self.units: list[Unit] = []
-        self.logits = True
+        self.ends_in = "logits"
         self._reached: set[int] | None = None
         self._pieces: dict[int, list[tuple[int, int, int]]] = {}
         self._uses = _uses(graph)
@@ -155,7 +160,7 @@ class Network:
         if len(links) == 1 and not links[0].entries and links[0].span is None:
             last = self.units[links[0].source]
             if last.kind == "softmax":
-                self.logits = False
+                self.ends_in = "log-softmax" if last.get("logarithm") else "softmax"
                 links = list(last.inputs)
         trouble = tuple(self.graph.trouble)
         label: tuple[tuple[str, Hashable], ...] = (("kind", "output"), ("trouble", trouble))
@@ -189,19 +194,24 @@ class Network:
         return unit
 
     def _add(self, node: Node) -> None:
-        makers = {
-            "conv": self._convolution,
-            "add": self._elementwise,
-            "multiply": self._elementwise,
-        }
-        makers.get(node.kind, self._other)(node)
+        if node.kind == "conv":
+            self._convolution(node)
+        elif _elementwise_kind(node):
+            self._elementwise(node)
+        else:
+            self._other(node)
 
     def _convolution(self, node: Node) -> None:
         groups = int(node.get("groups") or 1)
+        value = node.inputs[0]
+        if groups > 1 and groups == value.channels:
+            rows, columns = node.kernel_shape[:2]
+            shape = (rows, columns, groups, node.channels // groups)
+            self._other(replace(node, kind="depthwise", kernel_shape=shape))
+            return
         if groups > MAX_PIECES:
             self._other(node)
             return
-        value = node.inputs[0]
         taken, given = value.channels // groups, node.channels // groups
         pieces = []
         for group in range(groups):
@@ -217,8 +227,9 @@ class Network:
 
     def _elementwise(self, node: Node) -> None:
         """A sum or product, cut where its inputs are, so that the order of maps is no matter."""
-        values = [v for value in node.inputs for v in self._flattened(node.kind, value)]
-        label: tuple[tuple[str, Hashable], ...] = (("kind", node.kind),)
+        kind = _elementwise_kind(node)
+        values = [v for value in node.inputs for v in self._flattened(kind, value)]
+        label: tuple[tuple[str, Hashable], ...] = (("kind", kind),)
         cuts = sorted({0, node.channels, *[c for v in values for c in self._cuts(v)]})
         if any(v.channels != node.channels for v in values) or len(cuts) > MAX_PIECES:
             links = [
@@ -226,7 +237,7 @@ class Network:
                 for i, value in enumerate(values)
                 for link in self._links(value)
             ]
-            unit = self._put(node.kind, label, tuple(links), node, node.channels)
+            unit = self._put(kind, label, tuple(links), node, node.channels)
             self._pieces[node.index] = [(0, node.channels, unit.index)]
             return
         pieces = []
@@ -236,7 +247,7 @@ class Network:
                 for value in values
                 for link in self._links(replace(value, segments=channel_slice(value, low, high)))
             ]
-            unit = self._put(node.kind, label, tuple(links), node, high - low)
+            unit = self._put(kind, label, tuple(links), node, high - low)
             pieces.append((low, high, unit.index))
         self._pieces[node.index] = pieces
 
@@ -245,7 +256,7 @@ class Network:
         if len(value.segments) == 1 and not value.segments[0].steps:
             inner = self.graph.nodes[value.segments[0].node]
             whole = value.channels == inner.channels
-            if inner.kind == kind and whole and self._uses[inner.index] == 1:
+            if _elementwise_kind(inner) == kind and whole and self._uses[inner.index] == 1:
                 if all(v.channels == inner.channels for v in inner.inputs):
                     return [v for part in inner.inputs for v in self._flattened(kind, part)]
         return [value]
@@ -415,6 +426,13 @@ class Network:
         return self.variables[index].size if index < len(self.variables) else 0
 
 
+def _elementwise_kind(node: Node) -> str:
+    """add, multiply or maximum: what may be done in any order; empty for all else."""
+    if node.kind in ("add", "multiply"):
+        return node.kind
+    return "maximum" if node.kind == "foreign" and node.written_as == "Maximum" else ""
+
+
 def _uses(graph: Graph) -> Counter[int]:
     """How many values that the output needs take each node."""
     found: Counter[int] = Counter()
@@ -498,8 +516,7 @@ def _simplified(entries: list[Entry]) -> tuple[list[Entry], bool]:
             continue
         if entry.kind == "ReLU" and _never_negative(kept):
             continue
-        pooled = bool(kept) and kept[-1].sign[:2] == ("pool", "max")
-        if entry.kind == "ReLU" and pooled:
+        if entry.kind == "ReLU" and kept and _lets_relu_through(kept[-1]):
             kept.insert(len(kept) - 1, entry)
             continue
         padded = bool(kept) and kept[-1].kind == "pad"
@@ -510,6 +527,12 @@ def _simplified(entries: list[Entry]) -> tuple[list[Entry], bool]:
                 entry = merged
         kept.append(entry)
     return kept, biased
+
+
+def _lets_relu_through(entry: Entry) -> bool:
+    """Whether a ReLU behind it is the same as before it: a maximum, or a factor that is not
+    negative."""
+    return entry.sign[:2] == ("pool", "max") or entry.kind == "dropout"
 
 
 def _never_negative(entries: list[Entry]) -> bool:
@@ -703,6 +726,7 @@ def _noun(unit: Unit) -> str:
         return "fully connected layer" if flat else "convolution"
     nouns = {
         "input": "the input", "output": "the output", "add": "sum", "multiply": "product",
+        "maximum": "maximum",
         "depthwise": "depthwise convolution", "constant": "constant",
     }  # fmt: skip
     if unit.kind == "foreign":
@@ -845,6 +869,12 @@ class _Comparison:
             return
         name = wrong[0]
         expected, received = self._field(name, reference, wanted), self._field(name, mine, given)
+        if name == "kernel" and _noun(reference) == _noun(mine) == "fully connected layer":
+            name = "inputs"
+            expected, received = (
+                "one number for each map" if size == "1×1" else f"maps of {size}"
+                for size in (expected, received)
+            )
         help = ""
         if name == "settings" and expected == received:
             expected, received = "the reference's constants", "others"
@@ -1034,7 +1064,7 @@ class _Comparison:
                 continue
             where = self.names[unit.index]
             expected = describe(unit)
-            if unit.kind in ("add", "multiply"):
+            if unit.kind in ("add", "multiply", "maximum"):
                 expected += " of " + _list(self.names[k.source] for k in unit.inputs)
             self.say(unit.index, where, where, expected, "nothing like it")
         for unit in self.mine.wanted():
@@ -1044,9 +1074,23 @@ class _Comparison:
                 self.pairs.of[s]
                 for s in self._behind(self.mine, [Link(unit.index, None, ())], self.pairs.of)
             )
-            at = behind[-1] if behind else 0
-            where = f"behind {self.names[at]}"
+            at = behind[-1] if behind else self._receiver(unit.index)
+            where = f"{'behind' if behind else 'before'} {self.names[at]}"
             self.say(at, where, where, "nothing more", describe(unit))
+
+    def _receiver(self, index: int) -> int:
+        """The first unit of the reference whose counterpart gets something from a unit."""
+        waiting, seen = {index}, {index}
+        while waiting:
+            users = {
+                u.index for u in self.mine.wanted() if any(k.source in waiting for k in u.inputs)
+            }
+            known = [self.pairs.of[u] for u in users if u in self.pairs.of]
+            if known:
+                return min(known)
+            waiting = users - seen
+            seen |= users
+        return self.reference.wanted()[-1].index
 
     def _remarks(self) -> None:
         end = len(self.reference.units)
@@ -1062,11 +1106,10 @@ class _Comparison:
                 end, "network", "epsilon of its batch norms", f"{expected:.4g}",
                 f"{received:.4g}", "It makes no noticeable difference.", remark=True,
             )  # fmt: skip
-        if self.mine.logits != self.reference.logits:
-            words = {True: "logits", False: "softmax"}
+        if self.mine.ends_in != self.reference.ends_in:
             self.say(
-                end, "the output", "the last step", words[self.reference.logits],
-                words[self.mine.logits], "Tell the loss which of them it gets.", remark=True,
+                end, "the output", "the last step", self.reference.ends_in, self.mine.ends_in,
+                "Tell the loss which of them it gets.", remark=True,
             )  # fmt: skip
 
 
@@ -1172,8 +1215,7 @@ def same_network(mine: Subject, reference: Subject) -> list[Finding]:
         )
         words = "when called with training=True" if mode == "training" else "in a plain call"
         for finding in more:
-            plain = (finding.expected.replace(" over the batch", ""),
-                     finding.received.replace(" over the batch", ""))  # fmt: skip
+            plain = _without_training(finding.expected, finding.received)
             if finding.severity == "remark" or plain in known:
                 continue
             if frozen and plain[0] == plain[1] and finding.expected != finding.received:
@@ -1182,6 +1224,16 @@ def same_network(mine: Subject, reference: Subject) -> list[Finding]:
             message = f"{words}: {finding.message}"
             found.append(finding.model_copy(update={"message": message}))
     return found if frozen else [*found, *_idle_averages(first, mine, reference)]
+
+
+def _without_training(expected: str, received: str) -> tuple[str, str]:
+    """What differs less what a call in training adds to both sides alike."""
+    texts = [text.replace(" over the batch", "") for text in (expected, received)]
+    drops = [re.findall(r" → (?:spatial )?dropout of [0-9.]+", text) for text in texts]
+    if drops[0] == drops[1]:
+        for drop in drops[0]:
+            texts = [text.replace(drop, "", 1) for text in texts]
+    return texts[0], texts[1]
 
 
 def _idle_averages(first: _Comparison, mine: Subject, reference: Subject) -> list[Finding]:

@@ -17,6 +17,7 @@ from grader.errors import Cause, StageFailed
 from grader.graph import rules
 from grader.graph.canonical import Graph
 from grader.graph.canonicalise import canonicalise
+from grader.graph.compare import Subject
 from grader.graph.counts import Counted, count
 from grader.graph.densenet import (
     Reading,
@@ -78,6 +79,25 @@ class Network:
 
 
 @dataclass(frozen=True)
+class Compared:
+    """A network of the submission, and the reference it should compute.
+
+    Attributes:
+        function: The student's, as FILE.py:FUNCTION.
+        asked: What it was called with, for messages.
+        reference: The reference's network; None where this machine does not have it.
+        mine: The student's; None where there is none.
+        failure: Why there is none.
+    """
+
+    function: str
+    asked: str
+    reference: Subject | None
+    mine: Subject | None = None
+    failure: FailureRecord | None = None
+
+
+@dataclass(frozen=True)
 class Evidence:
     """What the checks read.
 
@@ -87,6 +107,7 @@ class Evidence:
         model: `build_model()`'s.
         cause: How the stage ended, where it did not end well.
         message: The same for a person.
+        compared: Check name → what it compares with a reference.
     """
 
     module: ModuleRecord | None
@@ -94,6 +115,7 @@ class Evidence:
     model: Network | None
     cause: Cause | None = None
     message: str = ""
+    compared: Mapping[str, Compared] = field(default_factory=dict)
 
     def of(self, function: str) -> list[Network]:
         """The probes of one function."""
@@ -134,7 +156,7 @@ def assemble(
     for probe in probes:
         data = json_frames.get("probe:" + probe.id)
         if data is None:
-            failure = _no_answer(cause, message)
+            failure = no_answer(cause, message)
             networks.append(Network(probe, failure))
             continue
         networks.append(_network(probe, data, binary_frames.get("constants:" + probe.id, b"")))
@@ -144,7 +166,32 @@ def assemble(
     return Evidence(module, tuple(networks), model, cause, message)
 
 
-def _no_answer(cause: Cause | None, message: str) -> FailureRecord:
+def read_subject(data: bytes, constants: bytes) -> Subject | FailureRecord:
+    """A network as canonical graphs, both modes of it, or why it cannot be had.
+
+    Args:
+        data: Its record, as the sandbox sent it.
+        constants: The binary frame that its large constants lie in.
+    """
+    try:
+        record = parse_network(data)
+        if record.failure is not None:
+            return record.failure
+        graphs: dict[str, Graph] = {
+            mode: canonicalise(check_graph(graph, record.variables, constants))
+            for mode, graph in record.graphs.items()
+        }
+        # What was asked for and did not come is no pass: both modes are compared.
+        for mode in MODEL_MODES:
+            if mode not in graphs:
+                raise StageFailed(Cause.STUDENT_BAD_OUTPUT, f"the {mode} graph is missing")
+    except StageFailed as problem:
+        return FailureRecord(type=str(problem.cause), message=problem.message[:600], where="")
+    return Subject(graphs, tuple(record.variables))
+
+
+def no_answer(cause: Cause | None, message: str) -> FailureRecord:
+    """Why a probe has no answer, where the stage ended before it."""
     text = message or "the program ended before it had answered"
     return FailureRecord(type=str(cause or Cause.STUDENT_EXITED), message=text[:600], where="")
 

@@ -55,11 +55,12 @@ def run(request: dict[str, Any], tree: Path, channel: Any) -> None:
     channel.send_json("versions", {"tensorflow": tf.__version__, "keras": keras.__version__})
     module, failure = _import(request.get("module", "densenet"), tree)
     channel.send_json("module", {"failure": failure, "functions": _signatures(module)})
+    probes = request.get("probes", [])
     if module is None:
-        return
-    for probe in request.get("probes", []):
+        probes = [probe for probe in probes if probe.get("module")]
+    for probe in probes:
         channel.send_json("probe:" + probe["id"], _answer(tree, module, probe, channel))
-    if request.get("model") is not None:
+    if request.get("model") is not None and module is not None:
         wanted = request["model"]
         channel.send_json("model", _attempt(tree, _model, module, wanted, tree, channel))
 
@@ -296,16 +297,19 @@ def _probe(module: Any, probe: dict[str, Any], channel: Any) -> dict[str, Any]:
     import keras
 
     keras.utils.set_random_seed(0)
+    if probe.get("module"):
+        module = importlib.import_module(probe["module"])
     function = getattr(module, probe["function"])
-    keywords = dict(probe.get("keywords", {}))
+    keywords = {name: _tuples(value) for name, value in probe.get("keywords", {}).items()}
     batch = probe.get("batch", 2)
-    if probe["function"] == "build_densenet":
-        keywords["input_shape"] = tuple(keywords["input_shape"])
+    if probe.get("gives_model"):
+        model = function(**keywords)
+        if not callable(model) or hasattr(model, "shape"):
+            raise TypeError(f"expected a model, received {type(model).__name__}")
+        shape = list(probe.get("input_shape") or _own_shape(model))
+    elif probe["function"] == "build_densenet":
         model = _call(function, [], keywords)
         shape = list(keywords["input_shape"])
-    elif probe.get("gives_model"):
-        model = function(**keywords)
-        shape = list(probe.get("input_shape") or _own_shape(model))
     else:
         shape = list(probe["input_shape"])
         entry = keras.Input(shape=tuple(shape), name="probe_input")
@@ -342,11 +346,18 @@ def _call(function: Any, first: list[Any], keywords: dict[str, Any]) -> Any:
     return function(*first, *by_position)
 
 
+def _tuples(value: Any) -> Any:
+    """Lists as tuples, at any depth: a shape travels as a list."""
+    return tuple(_tuples(inner) for inner in value) if isinstance(value, list) else value
+
+
 def _own_shape(model: Any) -> list[int]:
     """The size of the images a model was built for."""
     inputs = list(getattr(model, "inputs", None) or [])
-    if len(inputs) != 1 or any(n is None for n in inputs[0].shape[1:]):
-        raise ValueError("the size of the images is not known: give it with --input-shape")
+    if len(inputs) > 1:
+        raise ValueError(f"expected a model of one input, received one of {len(inputs)}")
+    if not inputs or any(n is None for n in inputs[0].shape[1:]):
+        raise ValueError("the size of its input is not known; the input shape has to be given")
     return [int(n) for n in inputs[0].shape[1:]]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from grader.domain import ReceivedFrom, Submission, SubmittedFile
 from grader.errors import UsageError
 from grader.intake import magic
-from grader.intake.kinds import MODULE, NOTEBOOK, RECIPE, is_weights
+from grader.intake.kinds import RECIPE, is_weights
 from grader.intake.layout import Layout, lay_out
 from grader.intake.members import (
     Member,
@@ -68,7 +68,7 @@ def collect(
     with new_tree(dest) as tree:
         files, remarks = _write(layout, tree, policy)
         sha256 = hashlib.sha256(data).hexdigest() if data is not None else _identity_of(files)
-    received_at, received_from = _received(identity, path)
+    received_at, received_from = _received(identity, path, policy)
     return Submission(
         student_id=safe_id(student_id) if student_id else identity.student_id,
         source=shown(path.name),
@@ -103,21 +103,21 @@ def _write(
     remarks: tuple[str, ...] = ()
     files = []
     for member in layout.files:
-        remarks += _looked_at(member)
+        remarks += _looked_at(member, policy.module)
         limit = policy.weights_bytes if is_weights(member.path) else policy.file_bytes
         files.append(write_file(tree, member.path, member.chunks(), limit))
     if layout.notebook:
         content = layout.notebook.read(policy.notebook_bytes + 1)
         if len(content) > policy.notebook_bytes:
-            raise too_large(f"{NOTEBOOK}: the file is too large.", "Clear its outputs.")
-        converted = convert(content)
+            raise too_large(f"{policy.notebook}: the file is too large.", "Clear its outputs.")
+        converted = convert(content, policy.module)
         source = converted.source.encode("utf-8")
-        files.append(write_file(tree, MODULE, [source], policy.file_bytes))
-        remarks += (f"{MODULE} was read from {NOTEBOOK}.", *converted.remarks)
+        files.append(write_file(tree, policy.module, [source], policy.file_bytes))
+        remarks += (f"{policy.module} was read from {policy.notebook}.", *converted.remarks)
     return tuple(sorted(files, key=lambda file: file.path)), remarks
 
 
-def _looked_at(member: Member) -> tuple[str, ...]:
+def _looked_at(member: Member, module: str) -> tuple[str, ...]:
     """Look at a file's first bytes: refuse archives in disguise, remark on broken weights."""
     head = member.read(magic.SNIFFED_BYTES)
     if is_weights(member.path):
@@ -127,9 +127,9 @@ def _looked_at(member: Member) -> tuple[str, ...]:
             f"{shown(member.path)}: expected text. Received: {magic.kind_of(head)}.",
             "Unpack it and put the files themselves into the zip.",
         )
-    if member.path == MODULE and not head.strip():
+    if member.path == module and not head.strip():
         raise missing_file(
-            "densenet.py: expected Python code. Received: an empty file.",
+            f"{module}: expected Python code. Received: an empty file.",
             "Save the file in your editor and repack.",
         )
     if member.path == RECIPE and b"\0" in head:
@@ -151,18 +151,21 @@ def _identity_of(files: tuple[SubmittedFile, ...]) -> str:
     return folder_sha256(tuple((file.path, file.sha256) for file in files))
 
 
-def _received(identity: Identity, path: Path) -> tuple[datetime | None, ReceivedFrom | None]:
+def _received(
+    identity: Identity, path: Path, policy: IntakePolicy
+) -> tuple[datetime | None, ReceivedFrom | None]:
     if identity.received_at is not None:
         return identity.received_at, identity.received_from
-    place = path if path.is_file() else next(iter(_modules(path)), path)
+    place = path if path.is_file() else next(iter(_modules(path, policy)), path)
     try:
         return datetime.fromtimestamp(place.stat().st_mtime, UTC), "file-time"
     except (OSError, OverflowError, ValueError):
         return None, None
 
 
-def _modules(folder: Path) -> list[Path]:
+def _modules(folder: Path, policy: IntakePolicy) -> list[Path]:
     """A folder's own time changes with any look at it; that of its module is the better one."""
-    found = [folder / name for name in (MODULE, NOTEBOOK)]
-    found += sorted(folder.glob(f"*/{MODULE}")) + sorted(folder.glob(f"*/{NOTEBOOK}"))
+    names = (policy.module, policy.notebook)
+    found = [folder / name for name in names]
+    found += [each for name in names for each in sorted(folder.glob(f"*/{name}"))]
     return [each for each in found if each.is_file() and not each.is_symlink()]

@@ -7,15 +7,16 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from grader.errors import UsageError
-from grader.intake.kinds import ARCHIVE_ENDINGS, MODULE, NOTEBOOK, clutter
+from grader.intake.kinds import ARCHIVE_ENDINGS, clutter
 from grader.intake.names import identify
+from grader.intake.policy import DEFAULT, IntakePolicy
 from grader.intake.refusal import shown
 
 LEDGER = "ledger.jsonl"
 """A folder with this file is a results folder, not a submission."""
 
 
-def discover(paths: Iterable[Path]) -> tuple[Path, ...]:
+def discover(paths: Iterable[Path], policy: IntakePolicy = DEFAULT) -> tuple[Path, ...]:
     """Find the submissions behind paths.
 
     A path is a zip (or what was handed in for one), a folder with densenet.py or densenet.ipynb,
@@ -26,6 +27,7 @@ def discover(paths: Iterable[Path]) -> tuple[Path, ...]:
 
     Args:
         paths: As given, each must exist.
+        policy: Names the module that a submission has.
 
     Returns:
         Each submission once; the given order of paths, names in order below each.
@@ -36,22 +38,22 @@ def discover(paths: Iterable[Path]) -> tuple[Path, ...]:
     given = tuple(paths)
     found: dict[Path, Path] = {}
     for path in given:
-        for item in _behind(path):
+        for item in _behind(path, policy):
             found.setdefault(item.resolve(), item)
     if not found:
         names = ", ".join(shown(str(path)) for path in given) or "no path"
         raise UsageError(
-            f"expected a zip, a folder with densenet.py, or a folder of these. Received: {names}, "
-            "with nothing of the kind in it."
+            f"expected a zip, a folder with {policy.module}, or a folder of these. "
+            f"Received: {names}, with nothing of the kind in it."
         )
     return tuple(found.values())
 
 
-def _behind(path: Path) -> Iterator[Path]:
+def _behind(path: Path, policy: IntakePolicy) -> Iterator[Path]:
     if path.is_file():
         yield path
     elif path.is_dir():
-        if _has_module(path):
+        if _has_module(path, policy):
             yield path
         else:
             for child in _children(path):
@@ -96,5 +98,5 @@ def _is_archive(file: Path) -> bool:
     return file.name.casefold().endswith(ARCHIVE_ENDINGS)
 
 
-def _has_module(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in (MODULE, NOTEBOOK))
+def _has_module(folder: Path, policy: IntakePolicy) -> bool:
+    return any((folder / name).is_file() for name in (policy.module, policy.notebook))

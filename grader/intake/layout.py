@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from grader.intake.kinds import (
-    MODULE,
-    NOTEBOOK,
     RECIPE,
     WEIGHTS,
     Fate,
@@ -24,7 +22,7 @@ from grader.intake.members import Member
 from grader.intake.policy import IntakePolicy
 from grader.intake.refusal import bad_archive, listed, missing_file, shown, size, too_large
 
-HANDIN = "Put densenet.py at the top of the zip, or into its one top folder, and repack."
+HANDIN = "Put {} at the top of the zip, or into its one top folder, and repack."
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,7 @@ class Layout:
 
     Attributes:
         files: What is written, in order of path; without the notebook.
-        notebook: The notebook to convert, None where there is a densenet.py.
+        notebook: The notebook to convert, None where the module is there.
         weights: Path of the one weights file.
         recipe: Path of recipe.toml.
         remarks: What was left out or repaired.
@@ -57,22 +55,22 @@ def lay_out(members: Sequence[Member], policy: IntakePolicy) -> Layout:
         The layout.
 
     Raises:
-        SubmissionRejected: Links, nested archives, no densenet.py, several weights files, too
+        SubmissionRejected: Links, nested archives, no module, several weights files, too
             many or too large files.
     """
     remarks = _clutter_remarks(members)
     real = [member for member in members if not clutter(member.parts) and member.parts]
     _refuse_special(real)
-    files = _below_top([member for member in real if not member.is_folder])
+    files = _below_top([member for member in real if not member.is_folder], policy)
     by_fate = {kind: [m for m in files if fate(m.parts) is kind] for kind in Fate}
     _refuse_nested(by_fate[Fate.NESTED])
-    notebook = _notebook(files)
+    notebook = _notebook(files, policy)
     kept = by_fate[Fate.KEPT]
-    kept, package = _without_hiding_package(kept)
+    kept, package = _without_hiding_package(kept, policy)
     weights, others = _weights(kept)
     kept = sorted((m for m in kept if m not in others), key=lambda m: m.parts)
     _refuse_sizes(kept, notebook, policy)
-    remarks += package + _left_out(by_fate, notebook, others) + _noticed(kept, weights)
+    remarks += package + _left_out(by_fate, notebook, others, policy) + _noticed(kept, weights)
     recipe = next((m.path for m in kept if m.parts == (RECIPE,)), None)
     return Layout(tuple(kept), notebook, weights, recipe, tuple(remarks))
 
@@ -101,7 +99,7 @@ def _refuse_sizes(kept: Sequence[Member], notebook: Member | None, policy: Intak
     if len(kept) > policy.files:
         raise too_large(
             f"{len(kept)} files, expected at most {policy.files}.",
-            "Hand in densenet.py, the modules it imports, recipe.toml and one weights file.",
+            f"Hand in {policy.module}, the modules it imports, recipe.toml and one weights file.",
         )
     for member in kept:
         weights = is_weights(member.parts[-1])
@@ -127,65 +125,70 @@ def _refuse_size(member: Member, limit: int) -> None:
 # --- the folder that counts ---------------------------------------------------------------
 
 
-def _below_top(files: list[Member]) -> list[Member]:
+def _below_top(files: list[Member], policy: IntakePolicy) -> list[Member]:
     """Take one top folder off where there is one and the module is in it."""
+    handin = HANDIN.format(policy.module)
     if not files:
-        raise missing_file("there is no file in the submission that could be graded.", HANDIN)
+        raise missing_file("there is no file in the submission that could be graded.", handin)
     at_top = {member.parts for member in files}
-    if at_top & {(MODULE,), (NOTEBOOK,)}:
+    if at_top & {(policy.module,), (policy.notebook,)}:
         return files
     counting = [m for m in files if fate(m.parts) in (Fate.KEPT, Fate.NOTEBOOK, Fate.DROPPED)]
     tops = {member.parts[0] for member in counting if len(member.parts) > 1}
     if len(tops) == 1 and all(len(member.parts) > 1 for member in counting):
         top = tops.pop()
-        if at_top & {(top, MODULE), (top, NOTEBOOK)}:
+        if at_top & {(top, policy.module), (top, policy.notebook)}:
             return [
                 replace(m, parts=m.parts[1:]) if m.parts[0] == top and len(m.parts) > 1 else m
                 for m in files
             ]
     _refuse_nested([member for member in files if fate(member.parts) is Fate.NESTED])
-    raise missing_file(_where_it_may_be(files), HANDIN)
+    raise missing_file(_where_it_may_be(files, policy), handin)
 
 
-def _where_it_may_be(files: Sequence[Member]) -> str:
-    """The most helpful sentence there is about a densenet.py that is not where it belongs."""
-    exact = [m.path for m in files if m.parts[-1] in (MODULE, NOTEBOOK)]
+def _where_it_may_be(files: Sequence[Member], policy: IntakePolicy) -> str:
+    """The most helpful sentence there is about a module that is not where it belongs."""
+    name = policy.module
+    exact = [m.path for m in files if m.parts[-1] in (name, policy.notebook)]
     if exact:
-        return f"densenet.py: expected at the top. Received: {listed(exact)}."
-    similar = [m.path for m in files if _is_similar(m.parts[-1])]
+        return f"{name}: expected at the top. Received: {listed(exact)}."
+    similar = [m.path for m in files if _is_similar(m.parts[-1], name)]
     if similar:
-        return f"densenet.py: expected under exactly this name. Received: {listed(similar)}."
+        return f"{name}: expected under exactly this name. Received: {listed(similar)}."
     code = [m.path for m in files if m.parts[-1].casefold().endswith((".py", ".ipynb"))]
     if code:
-        return f"densenet.py: not in the submission. Its code files are {listed(code)}."
+        return f"{name}: not in the submission. Its code files are {listed(code)}."
     names = listed([m.path for m in files])
-    return f"densenet.py: not in the submission, nor any other Python file. It holds {names}."
+    return f"{name}: not in the submission, nor any other Python file. It holds {names}."
 
 
-def _is_similar(name: str) -> bool:
+def _is_similar(name: str, module: str) -> bool:
     """Such as densenet (1).py, DenseNet.py, densenet.py.txt, densenet_final.ipynb."""
     plain = re.sub(r"[^a-z]", "", name.casefold())
     if not re.search(r"py|ipynb|txt", plain):
         return False
     stem = re.sub(r"(py|ipynb|txt)+$", "", plain)
-    return stem.startswith("densenet") or bool(
-        difflib.get_close_matches(stem, ["densenet"], 1, 0.8)
+    wanted = re.sub(r"[^a-z]", "", module.removesuffix(".py").casefold())
+    return bool(wanted) and (
+        stem.startswith(wanted) or bool(difflib.get_close_matches(stem, [wanted], 1, 0.8))
     )
 
 
-def _notebook(files: Sequence[Member]) -> Member | None:
+def _notebook(files: Sequence[Member], policy: IntakePolicy) -> Member | None:
     at_top = {member.parts: member for member in files}
-    return None if (MODULE,) in at_top else at_top.get((NOTEBOOK,))
+    return None if (policy.module,) in at_top else at_top.get((policy.notebook,))
 
 
-def _without_hiding_package(kept: list[Member]) -> tuple[list[Member], list[str]]:
+def _without_hiding_package(
+    kept: list[Member], policy: IntakePolicy
+) -> tuple[list[Member], list[str]]:
     """`import densenet` would take a folder densenet/ with __init__.py before densenet.py."""
-    stem = MODULE.removesuffix(".py")
+    stem = policy.module.removesuffix(".py")
     if not any(m.parts == (stem, "__init__.py") for m in kept):
         return kept, []
     return (
         [m for m in kept if m.parts[0] != stem],
-        ["The folder densenet/ was left out: it hides densenet.py from `import densenet`."],
+        [f"The folder {stem}/ was left out: it hides {policy.module} from `import {stem}`."],
     )
 
 
@@ -225,8 +228,12 @@ def _clutter_remarks(members: Sequence[Member]) -> list[str]:
 
 
 def _left_out(
-    by_fate: dict[Fate, list[Member]], notebook: Member | None, weights: list[Member]
+    by_fate: dict[Fate, list[Member]],
+    notebook: Member | None,
+    weights: list[Member],
+    policy: IntakePolicy,
 ) -> list[str]:
+    module, own = policy.module, policy.notebook
     remarks = []
     reasons: dict[str, list[str]] = {}
     for member in by_fate[Fate.DROPPED]:
@@ -235,11 +242,11 @@ def _left_out(
     if weights:
         remarks.append(f"Left out, another weights file counts: {listed(_paths(weights))}.")
     books = [m for m in by_fate[Fate.NOTEBOOK] if m is not notebook]
-    if any(m.parts == (NOTEBOOK,) for m in books):
-        remarks.append(f"Both {MODULE} and {NOTEBOOK} were handed in; {MODULE} counts.")
-    books = [m for m in books if m.parts != (NOTEBOOK,)]
+    if any(m.parts == (own,) for m in books):
+        remarks.append(f"Both {module} and {own} were handed in; {module} counts.")
+    books = [m for m in books if m.parts != (own,)]
     if books:
-        remarks.append(f"Left out, only {NOTEBOOK} is read: {listed(_paths(books))}.")
+        remarks.append(f"Left out, only {own} is read: {listed(_paths(books))}.")
     if by_fate[Fate.IGNORED]:
         remarks.append(f"Ignored, of no use here: {listed(_paths(by_fate[Fate.IGNORED]))}.")
     return remarks

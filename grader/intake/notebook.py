@@ -14,11 +14,10 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from grader.errors import SubmissionRejected
-from grader.intake.kinds import NOTEBOOK
+from grader.intake.kinds import MODULE
 from grader.intake.refusal import bad_notebook, listed, shown, size
 
-HEADER = "# densenet.py, read from densenet.ipynb. Below, '# cell N' opens the N-th cell.\n"
+HEADER = "# {module}, read from {notebook}. Below, '# cell N' opens the N-th cell.\n"
 """Line 1. With the blank line below it keeps a cell from declaring another source encoding."""
 
 SAVE_AGAIN = (
@@ -57,7 +56,7 @@ class Converted:
     """A notebook as a module.
 
     Attributes:
-        source: Text of densenet.py; '# cell N' lines say where each cell begins.
+        source: Text of the module; '# cell N' lines say where each cell begins.
         remarks: What was left out or will cost time, naming the cell.
     """
 
@@ -65,11 +64,16 @@ class Converted:
     remarks: tuple[str, ...]
 
 
-def convert(content: bytes) -> Converted:
+class _Unreadable(Exception):
+    """Why it cannot be read; the file's name is put before it."""
+
+
+def convert(content: bytes, module: str = MODULE) -> Converted:
     """Read a notebook of format 3 or 4 as one Python module.
 
     Args:
         content: The file's bytes.
+        module: The name of the module that it stands for.
 
     Returns:
         The module and the remarks.
@@ -78,23 +82,29 @@ def convert(content: bytes) -> Converted:
         SubmissionRejected: SUBMISSION_BAD_NOTEBOOK: not JSON, not a notebook, not Python, or
             text that cannot be written as UTF-8.
     """
-    notebook = _parsed(content)
+    name = f"{module.removesuffix('.py')}.ipynb"
+    try:
+        return _converted(_parsed(content), module, name)
+    except _Unreadable as problem:
+        raise bad_notebook(f"{name}: {problem}", SAVE_AGAIN) from None
+
+
+def _converted(notebook: dict[str, Any], module: str, name: str) -> Converted:
     _refuse_other_languages(notebook)
     sources = _code_cells(notebook)
     if not any(text.strip() for _, text in sources):
-        raise bad_notebook(f"{NOTEBOOK}: there is no code in it.", SAVE_AGAIN)
+        raise _Unreadable("there is no code in it.")
     if sum(len(text) for _, text in sources) > CODE_BYTES:
-        raise bad_notebook(f"{NOTEBOOK}: more than {size(CODE_BYTES)} of code.", SAVE_AGAIN)
-    cells = [_clean(number, text) for number, text in sources]
+        raise _Unreadable(f"more than {size(CODE_BYTES)} of code.")
+    cells = [_clean(number, text, module) for number, text in sources]
     future = sorted({line for cell in cells for line in cell.future})
     body = "".join(f"# cell {cell.number}\n{cell.text}\n" for cell in cells if cell.text.strip())
-    source = HEADER + "\n" + "".join(f"{line}\n" for line in future) + body
+    head = HEADER.format(module=module, notebook=name)
+    source = head + "\n" + "".join(f"{line}\n" for line in future) + body
     try:
         source.encode("utf-8")
     except UnicodeEncodeError:
-        raise bad_notebook(
-            f"{NOTEBOOK}: it holds characters that are no text.", SAVE_AGAIN
-        ) from None
+        raise _Unreadable("it holds characters that are no text.") from None
     return Converted(source, tuple(remark for cell in cells for remark in cell.remarks))
 
 
@@ -105,11 +115,9 @@ def _parsed(content: bytes) -> dict[str, Any]:
     try:
         notebook = json.loads(content.decode("utf-8-sig"))
     except (ValueError, RecursionError):
-        raise bad_notebook(
-            f"{NOTEBOOK}: it is not a notebook (not valid JSON).", SAVE_AGAIN
-        ) from None
+        raise _Unreadable("it is not a notebook (not valid JSON).") from None
     if not isinstance(notebook, dict):
-        raise bad_notebook(f"{NOTEBOOK}: it is JSON, but not a notebook.", SAVE_AGAIN)
+        raise _Unreadable("it is JSON, but not a notebook.")
     return notebook
 
 
@@ -121,9 +129,7 @@ def _refuse_other_languages(notebook: dict[str, Any]) -> None:
         or "python"
     )
     if not isinstance(named, str) or not named.casefold().startswith(("python", "ipython")):
-        raise bad_notebook(
-            f"{NOTEBOOK}: expected a Python notebook. Received: {shown(str(named))}.", SAVE_AGAIN
-        )
+        raise _Unreadable(f"expected a Python notebook. Received: {shown(str(named))}.")
 
 
 def _dict(value: Any) -> dict[str, Any]:
@@ -151,10 +157,8 @@ def _cells(notebook: dict[str, Any]) -> tuple[list[Any], str]:
     elif notebook.get("nbformat") == 4:
         lists, field = [notebook.get("cells")], "source"
     else:
-        raise bad_notebook(
-            f"{NOTEBOOK}: expected notebook format 3 or 4. "
-            f"Received: {shown(repr(notebook.get('nbformat')))}.",
-            SAVE_AGAIN,
+        raise _Unreadable(
+            f"expected notebook format 3 or 4. Received: {shown(repr(notebook.get('nbformat')))}."
         )
     cells: list[Any] = []
     for part in lists:
@@ -172,9 +176,9 @@ def _text(source: Any, number: int) -> str:
     return source.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _malformed(number: int | None) -> SubmissionRejected:
+def _malformed(number: int | None) -> _Unreadable:
     where = f"cell {number}" if number else "its list of cells"
-    return bad_notebook(f"{NOTEBOOK}: {where} is malformed.", SAVE_AGAIN)
+    return _Unreadable(f"{where} is malformed.")
 
 
 # --- one cell -----------------------------------------------------------------------------
@@ -188,12 +192,12 @@ class _Cell:
     future: tuple[str, ...] = ()
 
 
-def _clean(number: int, text: str) -> _Cell:
+def _clean(number: int, text: str, module: str) -> _Cell:
     magic = re.match(r"\s*%%(\w*)[ \t]*([^\n]*)\n?", text)
     if magic is None:
         return _clean_lines(number, text)
     name, argument = magic[1], magic[2].strip()
-    itself = name in ("writefile", "file") and argument == "densenet.py"
+    itself = name in ("writefile", "file") and argument == module
     if name in RUNS_ITS_BODY or itself:
         kept = _clean_lines(number, "\n" * magic[0].count("\n") + text[magic.end() :])
         remark = f"cell {number}: the magic %%{name} was left out, its code was kept."

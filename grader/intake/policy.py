@@ -10,7 +10,10 @@ MEBIBYTE = 2**20
 
 
 class IntakePolicy(Record):
-    """Limits that intake holds every zip and folder to. All sizes are bytes."""
+    """What intake asks of every zip and folder. All sizes are bytes."""
+
+    module: str = Field(default="densenet.py", pattern=r"^\w+\.py$")
+    """The file that must be there, or the notebook of its name."""
 
     archive_bytes: int = Field(default=128 * MEBIBYTE, gt=0)
     """The zip as handed in. Holds the float32 weights of the paper's largest network for CIFAR
@@ -38,6 +41,11 @@ class IntakePolicy(Record):
     """A whole path in UTF-8."""
     depth: int = Field(default=12, gt=0)
     """Parts of a path, the top folder included."""
+
+    @property
+    def notebook(self) -> str:
+        """The notebook that may stand for the module."""
+        return f"{self.module.removesuffix('.py')}.ipynb"
 
 
 DEFAULT = IntakePolicy()

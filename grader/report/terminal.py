@@ -176,7 +176,7 @@ class Report:
             yield _section("Points")
             yield _points_table(grade, ascii_only, wide)
         yield from _explanations(grade.checks, ascii_only, wide)
-        if grade.checks:
+        if any(check.name == ACCURACY for check in grade.checks):
             yield _section("Accuracy on the test images")
             yield _accuracy(grade, ascii_only)
         if grade.deadline is not None:
@@ -294,7 +294,8 @@ def _points_table(grade: Grade, ascii_only: bool, wide: bool) -> RenderableType:
     table.add_column(width=1, style="dim")
     table.add_column(justify="right", no_wrap=True)
     for group, checks in _by_group(grade.checks):
-        title = safe_text(group.replace("_", " ").capitalize(), 26, "bold")
+        words = group.replace("_", " ")
+        title = safe_text(words[:1].upper() + words[1:], 26, "bold")
         table.add_row("", "", title, "", *_subtotal(checks))
         for check in checks:
             table.add_row(*_check_row(check, ascii_only, wide))
@@ -447,7 +448,9 @@ def _kind(findings: Sequence[Finding], wide: bool) -> RenderableType:
     if findings[0].help:
         rows.add_row("help", safe_text(findings[0].help, 300))
     if findings[0].source:
-        rows.add_row("paper", safe_text(findings[0].source, 120, "italic"))
+        # A paper is cited with its year; the reference of a course is none.
+        label = "paper" if any(map(str.isdecimal, findings[0].source)) else "beside"
+        rows.add_row(label, safe_text(findings[0].source, 120, "italic"))
     return rows
 
 
@@ -456,8 +459,13 @@ def _add_finding(rows: Table, finding: Finding, wide: bool) -> None:
     remark = finding.severity == "remark"
     where = safe_text(finding.where, 120, "bold cyan" if remark else "bold")
     compared = bool(finding.expected or finding.received)
-    what = finding.message.partition(":")[0] if compared else finding.message
-    if compared and what != finding.message:
+    what = finding.message
+    if compared:
+        what = what.partition(": expected " if ": expected " in what else ":")[0]
+    if compared and what.startswith(f"{finding.where} ("):
+        where = safe_text(what, 160, "bold cyan" if remark else "bold")
+    elif compared and what != finding.message:
+        what = what.removeprefix(f"{finding.where}: ")
         where.append(": ").append_text(safe_text(what, 160))
     rows.add_row("remark" if remark else "where", where)
     if not compared:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from grader.assignment import Assignment
+from grader.assignment import ACCURACY, Assignment
 from grader.domain import CheckResult, Evaluation, Finding, Outcome
 from grader.engine.rule import is_met, wilson_interval
 from grader.errors import Cause
-
-ACCURACY = "accuracy"
-"""The check's name in the rubric and in the grade."""
 
 __all__ = ["ACCURACY", "accuracy_check", "is_met", "wilson_interval"]
 
@@ -27,14 +24,16 @@ def accuracy_check(
     this machine), which leaves its points open.
 
     Args:
-        assignment: Threshold, time budget and points.
+        assignment: Threshold, partial credit and points; it asks for an accuracy.
         evaluation: What was measured.
         note: Why nothing was measured; a sentence.
         cause: Whose doing it is that nothing was measured.
     """
     line = assignment.rubric.get(ACCURACY)
     points = 0.0 if line is None else line.points
-    threshold = assignment.evaluation.threshold
+    rule = assignment.evaluation
+    assert rule is not None
+    threshold = rule.threshold
     result = CheckResult(
         name=ACCURACY,
         group="accuracy",
@@ -51,7 +50,7 @@ def accuracy_check(
     if evaluation.met:
         return result.model_copy(update={"outcome": Outcome.PASSED, "score": points})
     missed = _missed(evaluation)
-    share = partial_credit(evaluation, assignment.evaluation.linear_from)
+    share = partial_credit(evaluation, rule.linear_from)
     if share:
         earned = f" It earns {share:.0%} of the points by the assignment's linear rule."
         missed |= {"score": share * points, "rationale": f"{missed['rationale']}{earned}"}

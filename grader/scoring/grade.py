@@ -71,8 +71,10 @@ def make_grade(
         The grade: rejected (late under a policy that refuses), withheld (ERROR or INFRA), review,
         or graded, in this order of precedence after withheld.
     """
-    accuracy = accuracy_check(assignment, evaluation, evaluation_note, evaluation_cause)
-    results = apply_rubric(assignment.rubric, (*checks, accuracy))
+    if assignment.evaluation is not None:
+        accuracy = accuracy_check(assignment, evaluation, evaluation_note, evaluation_cause)
+        checks = (*checks, accuracy)
+    results = apply_rubric(assignment.rubric, checks)
     note = None if evaluation is not None else evaluation_note or "no evaluation was made"
     base = Grade(
         student_id=submission.student_id,

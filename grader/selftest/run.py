@@ -142,6 +142,8 @@ def selftest(
     Raises:
         InfrastructureError: The sandbox itself failed.
     """
+    if assignment.probes is None:
+        raise UsageError(f"{assignment.file}: expected [probes]; the catalogue is of DenseNets.")
     probes = public_probes(assignment.probes) + hidden_probes(assignment.probes, SEED)
 
     def one(case: Case) -> Verdict:

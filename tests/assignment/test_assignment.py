@@ -16,6 +16,7 @@ from grader.scoring import ACCURACY
 SHIPPED = Path(__file__).parents[2] / "assignment"
 TEXT = (SHIPPED.parent / "tests" / "example_assignment.toml").read_text(encoding="utf-8")
 BERLIN = ZoneInfo("Europe/Berlin")
+KNOWN = [*(check.name for check in CHECKS), ACCURACY]
 
 
 def changed(folder: Path, *changes: tuple[str, str]) -> Path:
@@ -363,3 +364,104 @@ def test_a_borderline_band_and_its_seeds_are_read(tmp_path):
     rule = load_assignment(file).evaluation
 
     assert (rule.borderline, rule.seeds, rule.decide) == (0.007, 3, "best")
+
+
+# --- networks that have a reference -------------------------------------------------------
+
+COURSE = SHIPPED.parent / "tests" / "courses" / "alexnet"
+NETWORK = """
+[[networks]]
+name = "resnet"
+function = "resnet.py:build"
+same_as = "reference/resnet.py:build"
+
+[rubric]
+resnet = { points = 5 }
+"""
+
+
+def course(folder: Path, *changes: tuple[str, str]) -> Path:
+    """The course whose assignment is AlexNet, with each `old` replaced once by `new`."""
+    text = (COURSE / "assignment.toml").read_text(encoding="utf-8")
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new, 1)
+    file = folder / "assignment.toml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_a_network_with_a_reference_is_one_table_and_one_line_of_points(tmp_path):
+    file = changed(tmp_path, ("\n[rubric]\n", NETWORK))
+
+    assignment = load_assignment(file, KNOWN)
+
+    (network,) = assignment.networks
+    assert (network.name, network.function) == ("resnet", "resnet.py:build")
+    assert assignment.rubric["resnet"].points == 5
+    assert assignment.probes is not None
+
+
+def test_an_assignment_without_probes_asks_for_no_check_of_a_densenet():
+    assignment = load_assignment(COURSE, KNOWN)
+
+    assert set(assignment.rubric) == {"towers", "alexnet"}
+    assert assignment.module == "alexnet.py"
+
+
+def test_lists_among_the_arguments_are_tuples():
+    assignment = load_assignment(COURSE)
+
+    assert assignment.networks[1].arguments == {"classes": 7, "size": (99, 99)}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('"alexnet.py:build"', '"build"', "networks.1.function: expected"),
+        ('"alexnet.py:build"', '"models/alexnet.py:build"', "a file at the top of the submission"),
+        ('"reference/alexnet.py:build"', '"../alexnet.py:build"', "networks.1.same_as: expected"),
+        ('"reference/alexnet.py:build"', '"/etc/a.py:build"', "networks.1.same_as: expected"),
+        ('name = "towers"', 'name = "alexnet"', "names of their own. Received: 'alexnet'"),
+        ('name = "towers"', 'name = "stem"', "networks.0.name: expected a name that no other"),
+        ('name = "towers"', 'name = "accuracy"', "names of their own. Received: 'accuracy'"),
+        ('name = "towers"', 'name = "The Towers"', "networks.0.name: expected"),
+        ("[27, 27, 8]", "[27, 27]", "networks.0.input_shape: expected height, width and channels"),
+        ("[27, 27, 8]", "[27, 27, 0]", "networks.0.input_shape: expected height, width and"),
+        ("input_shape = [27, 27, 8]\n", "", "networks.0: expected input_shape with takes_tensor"),
+        ("classes = 7", "classes = 2027-10-14", "networks.1.arguments: expected numbers, texts"),
+        ("classes = 7", "classes = inf", "networks.1.arguments: expected numbers, texts"),
+        ("classes = 7", "classes = { a = 1 }", "networks.1.arguments: expected numbers, texts"),
+        ("classes = 7", '"class-es" = 7', "networks.1.arguments: expected up to 32 arguments"),
+        ("takes_tensor = true", 'takes_tensor = "yes"', "networks.0.takes_tensor: expected a"),
+        ("same_as =", "same =", "networks.0.same: unknown key."),
+        ("towers = { points = 4 }\n", "", "rubric.towers: missing; every check needs its points"),
+        ("[rubric]", "[rubric]\nstem = { points = 1 }", "rubric.stem: expected the name of a"),
+        ("[rubric]", "[rubric]\naccuracy = { points = 1 }", "rubric.accuracy: expected the name"),
+        ('module = "alexnet.py"', 'module = "src/alexnet.py"', "module: expected"),
+    ],
+)
+def test_a_mistake_in_a_network_is_named_with_its_key(tmp_path, old, new, said):
+    file = course(tmp_path, (old, new))
+
+    with pytest.raises(AssignmentError) as error:
+        load_assignment(file, KNOWN)
+
+    assert str(file) in str(error.value)
+    assert said in str(error.value)
+
+
+def test_an_assignment_that_asks_for_nothing_is_refused(tmp_path):
+    text = (COURSE / "assignment.toml").read_text(encoding="utf-8")
+    start, end = text.index("[[networks]]"), text.index("[rubric]")
+    file = tmp_path / "assignment.toml"
+    file.write_text(text[:start] + text[end:], encoding="utf-8")
+
+    with pytest.raises(AssignmentError, match=r"expected \[probes\] or \[\[networks\]\]"):
+        load_assignment(file)
+
+
+def test_the_module_of_a_densenet_has_its_name(tmp_path):
+    message = refusal(tmp_path, ('title = "', 'module = "net.py"\ntitle = "'))
+
+    assert "module: expected 'densenet.py' with [probes]" in message

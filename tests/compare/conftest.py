@@ -23,11 +23,43 @@ def names_of_all() -> list[str]:
     return [name for name in functions if name in FAMILIES or "__" in name]
 
 
+class Counted(ProcessSandbox):
+    """One warm sandbox for all tests here: TensorFlow is imported once. Counts its runs."""
+
+    def __init__(self):
+        super().__init__(warm=True)
+        self.asked = []
+
+    def run(self, stage):
+        self.asked.append(stage)
+        return super().run(stage)
+
+    def close(self):
+        """What a command opened it also closes; this one stays warm for the next."""
+
+
 @pytest.fixture(scope="session")
-def networks(tmp_path_factory) -> dict[str, Subject]:
-    """Every network of architectures.py by its name."""
+def warm():
+    """The sandbox that the tests here share."""
     if importlib.util.find_spec("keras") is None:
         pytest.skip("Keras is not installed")
+    sandbox = Counted()
+    yield sandbox
+    ProcessSandbox.close(sandbox)
+
+
+@pytest.fixture
+def sandbox(warm, monkeypatch):
+    """Every command that opens a sandbox gets the shared one."""
+    monkeypatch.setattr("grader.sandbox.open_sandbox", lambda *a, **k: warm)
+    monkeypatch.setattr("grader.comparison.open_sandbox", lambda *a, **k: warm)
+    warm.asked.clear()
+    return warm
+
+
+@pytest.fixture(scope="session")
+def networks(warm, tmp_path_factory) -> dict[str, Subject]:
+    """Every network of architectures.py by its name."""
     tree = tmp_path_factory.mktemp("architectures")
     shutil.copy(SOURCE, tree)
     probes = [
@@ -42,7 +74,7 @@ def networks(tmp_path_factory) -> dict[str, Subject]:
     ]
     request = {"module": SOURCE.stem, "probes": probes, "model": None}
     limits = Limits(wall_time_s=900, cpu_time_s=900)
-    result = ProcessSandbox().run(Stage("trace", tree, request, limits))
+    result = warm.run(Stage("trace", tree, request, limits))
     assert result.complete, result.run
     return {probe["id"]: read(result, probe["id"]) for probe in probes}
 
