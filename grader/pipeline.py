@@ -37,7 +37,6 @@ from grader.domain import (
     Provenance,
     Record,
     Run,
-    RunStatus,
     Sha256,
     Submission,
     SubmissionRef,
@@ -542,7 +541,6 @@ def assess(run_dir: Path, assignment: Assignment, extensions: Mapping[str, datet
         else EvaluationRecord(note="no evaluation was made")
     )
     evidence = _evidence(run_dir, record)
-    failed = record.run.status is RunStatus.FAILED
     return make_grade(
         assignment,
         submission,
@@ -559,8 +557,8 @@ def assess(run_dir: Path, assignment: Assignment, extensions: Mapping[str, datet
         evaluation=evaluated.evaluation,
         evaluation_note=evaluated.note,
         evaluation_cause=evaluated.cause,
-        cause=record.run.cause if failed else None,
-        message=record.run.message if failed else None,
+        cause=evidence.cause,
+        message=evidence.message or None,
         review=evaluated.review,
     )
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from grader.checks.check import Failure, NothingToJudge
-from grader.checks.contract import answered, failed_call
+from grader.checks.contract import answered, failed_call, nothing_is_missing
 from grader.domain import Finding
-from grader.graph.evidence import Evidence, finding_for_student
+from grader.graph.evidence import Evidence, Network, finding_for_student
 from grader.graph.rules import DETAILS
 
 
@@ -16,7 +18,7 @@ def composite_function(evidence: Evidence) -> list[Finding]:
 
 def dense_connectivity(evidence: Evidence) -> list[Finding]:
     """Each layer receives the block's input and all earlier layers' maps, as they are."""
-    return _by_rules(evidence, "dense-connectivity", "dense_block", "build_densenet")
+    return _by_rules(evidence, "dense-connectivity", "dense_block", "build_densenet", layers=2)
 
 
 def bottleneck(evidence: Evidence) -> list[Finding]:
@@ -73,7 +75,7 @@ def own_weights(evidence: Evidence) -> list[Finding]:
                 "the network.",
             )
         )
-    return _verdict(findings, remarks)
+    return _verdict(networks, findings, remarks)
 
 
 def build_model(evidence: Evidence) -> list[Finding]:
@@ -120,13 +122,13 @@ def build_model(evidence: Evidence) -> list[Finding]:
                     severity="remark",
                 )
             )
-    return _verdict(findings, remarks)
+    return _verdict([model], findings, remarks)
 
 
-def _by_rules(evidence: Evidence, check: str, *functions: str) -> list[Finding]:
-    answered(evidence, *functions)
+def _by_rules(evidence: Evidence, check: str, *functions: str, layers: int = 1) -> list[Finding]:
+    networks = answered(evidence, *functions)
     findings, remarks = _found(evidence, check)
-    return _verdict(findings, remarks)
+    return _verdict(networks, findings, remarks, layers)
 
 
 def _found(evidence: Evidence, check: str) -> tuple[list[Finding], list[Finding]]:
@@ -146,7 +148,10 @@ def _only_model(evidence: Evidence) -> bool:
     return not any(n.failure is None for n in evidence.networks)
 
 
-def _verdict(findings: list[Finding], remarks: list[Finding]) -> list[Finding]:
+def _verdict(
+    networks: Sequence[Network], findings: list[Finding], remarks: list[Finding], layers: int = 1
+) -> list[Finding]:
     if findings:
         raise Failure(findings[0].message, findings[0].help, [*findings, *remarks])
+    nothing_is_missing(networks, layers)
     return remarks

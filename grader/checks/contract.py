@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from grader import paper
 from grader.checks.check import Failure, NothingToJudge
 from grader.domain import Finding
 from grader.graph.evidence import Evidence, Network
@@ -83,11 +86,58 @@ def failed_call(where: str, failure: FailureRecord, asked: str = "") -> Finding:
 def answered(evidence: Evidence, *functions: str) -> list[Network]:
     """The probes of some functions that gave a graph.
 
+    A function that answers the configurations of the template and none of the hidden ones counts
+    as silent: a table of the public answers is no implementation.
+
     Raises:
         NothingToJudge: None did.
     """
-    networks = [n for f in functions for n in evidence.of(f)]
-    good = [n for n in networks if n.failure is None]
+    good = [n for f in functions for n in _good(evidence.of(f))]
     if not good:
         raise NothingToJudge(f"{' and '.join(functions)} gave nothing that could be looked at")
     return good
+
+
+def silent_on_hidden(networks: list[Network]) -> bool:
+    """Whether hidden configurations were asked of a function, and it answered none of them."""
+    hidden = [n for n in networks if n.probe is not None and n.probe.hidden]
+    return bool(hidden) and all(n.failure is not None for n in hidden)
+
+
+def _good(networks: list[Network]) -> list[Network]:
+    if silent_on_hidden(networks):
+        return []
+    return [n for n in networks if n.failure is None]
+
+
+def nothing_is_missing(networks: Sequence[Network], layers: int = 1) -> None:
+    """Nothing is right about what is not there: where nothing is wrong, there must be something.
+
+    Args:
+        networks: In which a check found nothing wrong.
+        layers: How many layers their blocks need for it, where so many were asked for.
+
+    Raises:
+        NothingToJudge: One has too few layers, or no transition.
+    """
+    for network in networks:
+        reading = network.readings["inference"]
+        what, wanted = "layers in a block", min(layers, _asked_layers(network))
+        found = max((len(block.layers) for block in reading.blocks), default=0)
+        if network.name == "transition":
+            what, wanted = "convolutions", 1
+            found = sum(unit is not None for unit in reading.transitions)
+        if found < wanted:
+            raise NothingToJudge(
+                f"{network.name}: there is too little to look at. "
+                f"{what}: expected {wanted} or more, received {found}"
+            )
+
+
+def _asked_layers(network: Network) -> int:
+    probe = network.probe
+    if probe is not None and probe.block is not None:
+        return probe.block.num_layers
+    if probe is not None and probe.network is not None:
+        return paper.layers_per_block(probe.network.depth, probe.network.bottleneck)
+    return 1

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from grader import paper
 from grader.checks.check import Failure
-from grader.checks.contract import answered, failed_call
+from grader.checks.contract import answered, failed_call, nothing_is_missing, silent_on_hidden
 from grader.domain import Finding
 from grader.graph.evidence import Evidence, Network, finding_for_student
 from grader.graph.rules import COMPRESSION, CONNECTIVITY, DETAILS, GROWTH, POOLING
@@ -59,6 +59,7 @@ def growth(evidence: Evidence) -> None:
             )
     if findings:
         raise Failure(findings[0].message, findings[0].help, findings)
+    nothing_is_missing(networks)
 
 
 def _shapes(
@@ -92,9 +93,8 @@ def _shapes(
             )
         )
     if findings:
-        raise Failure(
-            findings[0].message, findings[0].help, _few(findings), right / max(len(networks), 1)
-        )
+        share = 0.0 if silent_on_hidden(networks) else right / len(networks)
+        raise Failure(findings[0].message, findings[0].help, _few(findings), share)
     if not networks:
         raise Failure(f"{function} was not probed")
 

@@ -151,19 +151,27 @@ def assemble(
         cause: How the stage ended, where not well.
         message: The same for a person.
     """
-    module = parse_module(json_frames["module"]) if "module" in json_frames else None
-    networks = []
-    for probe in probes:
-        data = json_frames.get("probe:" + probe.id)
+    module = None
+    if "module" in json_frames:
+        try:
+            module = parse_module(json_frames["module"])
+        except StageFailed as problem:  # spoiled by the student's program: that earns nothing
+            cause, message = cause or problem.cause, message or problem.message
+
+    def read(probe: Probe | None, name: str) -> Network:
+        data = json_frames.get("model" if probe is None else "probe:" + name)
         if data is None:
-            failure = no_answer(cause, message)
-            networks.append(Network(probe, failure))
-            continue
-        networks.append(_network(probe, data, binary_frames.get("constants:" + probe.id, b"")))
-    model = None
-    if "model" in json_frames:
-        model = _network(None, json_frames["model"], binary_frames.get("constants:model", b""))
-    return Evidence(module, tuple(networks), model, cause, message)
+            return Network(probe, no_answer(cause, message))
+        return _network(probe, data, binary_frames.get("constants:" + name, b""))
+
+    try:
+        networks = tuple(read(probe, probe.id) for probe in probes)
+        model = read(None, "model") if "model" in json_frames else None
+    except _Forged as problem:
+        failure = no_answer(problem.cause, problem.message)
+        networks, model = tuple(Network(probe, failure) for probe in probes), None
+        cause, message = problem.cause, problem.message
+    return Evidence(module, networks, model, cause, message)
 
 
 def read_subject(data: bytes, constants: bytes) -> Subject | FailureRecord:
@@ -217,7 +225,27 @@ def _network(probe: Probe | None, data: bytes, constants: bytes) -> Network:
     except StageFailed as problem:
         failure = FailureRecord(type=str(problem.cause), message=problem.message[:600], where="")
         return Network(probe, failure)
+    _refuse_another_question(probe, traces)
     return _read(probe, record, traces)
+
+
+class _Forged(StageFailed):
+    """No program that was only called and traced gives this."""
+
+
+def _refuse_another_question(probe: Probe | None, traces: Mapping[str, Trace]) -> None:
+    """Frames of another submission's run describe right networks, for other inputs.
+
+    The input is made by the program that traces, never by the student's functions: where it is of
+    another size, somebody else has answered, and no answer of this run counts.
+    """
+    asked = (32, 32, 3) if probe is None else probe.input_shape
+    for trace in traces.values():
+        shapes = [trace.ops[node].outputs[0][1] for node in trace.inputs if trace.ops[node].outputs]
+        if [shape and shape[1:] for shape in shapes] != [asked]:
+            raise _Forged(
+                Cause.STUDENT_BAD_OUTPUT, "the program gave the answer to another question"
+            )
 
 
 def _read(probe: Probe | None, record: NetworkRecord, traces: dict[str, Trace]) -> Network:

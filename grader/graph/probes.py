@@ -42,7 +42,7 @@ class Probe(Record):
         base: dict[str, Any] = {"id": self.id, "function": self.function, "modes": self.modes}
         if self.block is not None:
             b = self.block
-            base["input_shape"] = [b.size, b.size, b.channels]
+            base["input_shape"] = list(self.input_shape)
             base["keywords"] = {
                 "num_layers": b.num_layers,
                 "growth_rate": b.growth_rate,
@@ -50,7 +50,7 @@ class Probe(Record):
             }
         elif self.transition is not None:
             t = self.transition
-            base["input_shape"] = [t.size, t.size, t.channels]
+            base["input_shape"] = list(self.input_shape)
             base["keywords"] = {"compression": t.compression}
         elif self.network is not None:
             n = self.network
@@ -60,11 +60,20 @@ class Probe(Record):
                 "compression": n.compression,
                 "bottleneck": n.bottleneck,
                 "num_classes": n.num_classes,
-                "input_shape": [n.size, n.size, 3],
+                "input_shape": list(self.input_shape),
             }
         if self.dropout_rate:
             base["keywords"]["dropout_rate"] = self.dropout_rate
         return base
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of what the network is traced on."""
+        if self.network is not None:
+            return self.network.size, self.network.size, 3
+        asked = self.block or self.transition
+        assert asked is not None
+        return asked.size, asked.size, asked.channels
 
     def words(self) -> str:
         """The arguments as a message names them."""

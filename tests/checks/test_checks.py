@@ -24,6 +24,7 @@ from writing import (
 from grader.assignment import load_assignment
 from grader.checks import CHECKS, Check, Failure, NothingToJudge, run_checks
 from grader.domain import Finding, Outcome
+from grader.errors import Cause
 from grader.graph.evidence import Evidence, assemble
 from grader.graph.record import ModuleRecord
 from grader.resources import assignment_dir
@@ -297,3 +298,55 @@ def test_every_check_has_points_and_a_line_to_read():
 
 def test_a_layer_written_by_hand_is_the_paper_s():
     assert dense(1, K, True).layers == (Layer((Link(0),), K, 4 * K),)
+
+
+OF_LAYERS = (
+    "growth", "composite-function", "dense-connectivity", "bottleneck", "foreign-ops",
+    "training-behaviour", "own-weights",
+)  # fmt: skip
+
+
+def test_a_block_without_layers_has_nothing_right_about_its_layers():
+    empty = changed(dense(N, K, True), layers=(), output=(Link(0),))
+
+    found = results(block=block_record(Style(), empty, SIZE, CHANNELS))
+
+    assert not [n for n in OF_LAYERS if found[n].outcome is Outcome.PASSED]
+    assert "received 0" in found["composite-function"].rationale
+
+
+def test_one_layer_shows_no_connectivity():
+    found = results(block=block_record(Style(), dense(1, K, True), SIZE, CHANNELS))
+
+    assert found["dense-connectivity"].outcome is Outcome.SKIPPED
+    assert found["composite-function"].outcome is Outcome.PASSED
+
+
+def test_right_answers_to_the_template_s_configurations_alone_show_nothing():
+    hidden = BLOCK.model_copy(update={"id": "block-1", "hidden": True})
+    raised = {"type": "RuntimeError", "message": "not in the table", "where": ""}
+    silent = {"failure": raised, "graphs": {}, "variables": []}
+
+    evidence = evidence_of((BLOCK, RIGHT_BLOCK), (hidden, silent))
+
+    found = {r.name: r for r in run_checks(CHECKS, evidence)}
+    assert found["block-shape"].score == 0
+    assert {found[n].outcome for n in (*OF_LAYERS, "parameter-count-block")} == {Outcome.SKIPPED}
+
+
+def test_one_answer_to_another_question_makes_the_other_answers_worthless():
+    elsewhere = block_record(Style(), dense(N, K, True), SIZE + 2, CHANNELS)
+
+    evidence = evidence_of((NETWORK, RIGHT_NETWORK), (BLOCK, elsewhere))
+
+    found = run_checks(CHECKS, evidence)
+    assert evidence.cause is Cause.STUDENT_BAD_OUTPUT
+    assert {r.name for r in found if r.outcome is Outcome.PASSED} == {"module-contract"}
+
+
+def test_a_module_frame_that_cannot_be_read_earns_nothing_and_rejects_nothing():
+    evidence = assemble({"module": b'{"failure": nul'}, {}, [BLOCK])
+
+    found = run_checks(CHECKS, evidence)
+    assert evidence.cause is Cause.STUDENT_BAD_OUTPUT
+    assert not [r for r in found if r.outcome in (Outcome.PASSED, Outcome.ERROR)]

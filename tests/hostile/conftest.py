@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,29 +15,13 @@ from grader.domain import Grade
 from grader.errors import InfrastructureError
 from grader.ledger.key import CourseKey
 from grader.pipeline import KNOWN_CHECKS, Course, GradeOptions, grade_one
-from grader.resources import assignment_dir
 from grader.sandbox.contract import Sandbox
 from grader.sandbox.docker import IMAGE, DockerSandbox, _engine
 from grader.sandbox.jail import JailSandbox
 from grader.sandbox.process import STAGES
+from tests.hostile.programs import small_assignment_text
 
 ROOT = Path(__file__).parents[2]
-SMALLER = {
-    r"^trace_s = .*$": "trace_s = 20",
-    r"^cpu_time_s = .*$": "cpu_time_s = 30",
-    r"^memory_bytes = .*$": "memory_bytes = 2_147_483_648",
-    r"^output_bytes = .*$": "output_bytes = 16_777_216",
-    r"^file_bytes = .*$": "file_bytes = 8_388_608",
-    r"^processes = .*$": "processes = 100",
-    r"^hidden = .*$": "hidden = { blocks = 1, transitions = 1, networks = 1 }",
-    r"(?s:^blocks = \[.*?^\]$)": "blocks = [{ channels = 8, num_layers = 2, growth_rate = 4, "
-    "bottleneck = true, size = 4 }]",
-    r"(?s:^transitions = \[.*?^\]$)": "transitions = [{ channels = 12, compression = 0.5, "
-    "size = 4 }]",
-    r"(?s:^networks = \[.*?^\]$)": "networks = [{ depth = 7, growth_rate = 4, compression = 1.0, "
-    "bottleneck = false, size = 16 }]",
-}
-"""The real assignment with less to trace and lower limits."""
 
 
 @dataclass(frozen=True)
@@ -84,20 +67,16 @@ def _processes_with(argument: bytes) -> Iterator[int]:
 
 
 @pytest.fixture(scope="session")
-def small_assignment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def assignment_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the real assignment, made small."""
-    text = (assignment_dir() / "assignment.toml").read_text()
-    for pattern, instead in SMALLER.items():
-        text, found = re.subn(pattern, instead, text, flags=re.M)
-        assert found == 1, pattern
     folder = tmp_path_factory.mktemp("assignment")
-    (folder / "assignment.toml").write_text(text)
+    (folder / "assignment.toml").write_text(small_assignment_text())
     return folder
 
 
 @pytest.fixture(scope="session")
 def workshops(
-    small_assignment: Path, tmp_path_factory: pytest.TempPathFactory
+    assignment_folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[str], Workshop]]:
     """Makes the workshop of a provider when it is first asked for."""
     made: dict[str, Workshop] = {}
@@ -106,9 +85,9 @@ def workshops(
         if name not in made:
             scratch = tmp_path_factory.mktemp("scratch")
             sandbox = _opened(name, scratch)
-            options = GradeOptions(small_assignment, evaluate=False)
+            options = GradeOptions(assignment_folder, evaluate=False)
             course = Course(
-                load_assignment(small_assignment, KNOWN_CHECKS),
+                load_assignment(assignment_folder, KNOWN_CHECKS),
                 {},
                 options,
                 CourseKey.of(b"the key of the hostile gallery: no secret"),
