@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from grader import paper
@@ -21,6 +22,58 @@ RAW_TENSORFLOW = (
     "Raw tf.* functions do not take Keras tensors in Keras 3: use keras.ops, a layer, or put the "
     "call inside the call() of a layer of your own."
 )
+ONE_TENSOR = "Give back what the template's docstring says, and nothing beside it."
+OLDER_CODE = (
+    (r"KerasTensor .* TensorFlow function", RAW_TENSORFLOW),
+    (
+        r"module 'tensorflow' has no attribute|tensorflow\.contrib|not available with Keras 3",
+        "This is code for TensorFlow 1, which is not what runs here: write it with keras.layers.",
+    ),
+    (
+        r"No module named 'keras\.|cannot import name .* from '(keras|tensorflow\.keras)",
+        "Older Keras had this; Keras 3 has its layers in keras.layers and no merge(): "
+        "use Concatenate().",
+    ),
+    (
+        r"Unrecognized keyword arguments passed to",
+        "Keras 3 has no such argument. Its names are kernel_initializer, kernel_regularizer, "
+        "padding, strides and use_bias.",
+    ),
+    (
+        r"module 'keras\.(api\.)?backend' has no attribute",
+        "Keras 3 has little left in keras.backend: use keras.ops, and x.shape for sizes.",
+    ),
+    (
+        r"'Tracked(List|Dict|Set)' object has no attribute",
+        "In Keras 3 a list of layers stays a list: go through it itself, not through its .layers.",
+    ),
+    (r"positional argument: 'pool_size'", "Keras 3 wants the window: AveragePooling2D(2)."),
+    (
+        r"Only input tensors may be passed .* built=(True|False)>",
+        "A layer is passed on in place of what it gives: call it, `Conv2D(...)(x)`.",
+    ),
+    (
+        r"Only input tensors may be passed as positional arguments",
+        "Keras 3 takes tensors only by position: pass the mode by name, "
+        "`layer(x, training=training)`.",
+    ),
+    (
+        r"missing a required argument: 'training'",
+        "Give it a default, `def call(self, x, training=None)`: Keras fills the mode in.",
+    ),
+    (
+        r"is incompatible with the layer: expected axis",
+        "One layer was called on maps of two widths: create a new layer for every place where the "
+        "paper has one.",
+    ),
+    (r"invalid dimension '[0-9.]+' of type '<class 'float'>'", "Filters are whole: use int(...)."),
+    (
+        r"is not a valid root scope name",
+        "Keras 3 names a layer by its class: let no class of layers begin with an underscore.",
+    ),
+    (r"^it gives ", ONE_TENSOR),
+)
+"""What Keras 3 and TensorFlow 2 say to code written for older ones, and what to do about it."""
 
 
 def module_contract(evidence: Evidence) -> None:
@@ -34,7 +87,8 @@ def module_contract(evidence: Evidence) -> None:
         failure = evidence.module.failure
         raise Failure(
             "densenet.py cannot be imported",
-            "Only the standard library, NumPy, TensorFlow and Keras are there; training and "
+            older_code(failure)
+            or "Only the standard library, NumPy, TensorFlow and Keras are there; training and "
             "reading files belong under `if __name__ == '__main__':`.",
             [failed_call("densenet.py", failure)],
         )
@@ -58,29 +112,45 @@ def module_contract(evidence: Evidence) -> None:
         )
 
 
+def older_code(failure: FailureRecord) -> str:
+    """What to do about an exception that code for an older Keras or TensorFlow meets; else ""."""
+    return next((help for said, help in OLDER_CODE if re.search(said, failure.message)), "")
+
+
 def failed_call(where: str, failure: FailureRecord, asked: str = "") -> Finding:
     """An exception in student code as a finding: type, message, place in their file."""
     help = "Call it yourself with these arguments and see where it stops."
     if failure.type == "NotImplementedError":
         help = STUB
-    elif "KerasTensor" in failure.message and "TensorFlow" in failure.message:
-        help = RAW_TENSORFLOW
-    elif failure.type in FORBIDDEN_TYPES:
+    elif known := older_code(failure):
+        help = known
+    elif failure.type in FORBIDDEN_TYPES or failure.message.startswith("URL fetch failure"):
         help = FORBIDDEN
     elif failure.type == "MemoryError":
         help = "It needs more memory than the grader gives; build the network, do not train it."
-    elif failure.type == "TypeError" and "argument" in failure.message:
+    elif failure.type == "TypeError" and failure.message.startswith(f"{where}() "):
         help = "Keep the arguments' names and order as in the template."
     place = f" ({failure.where})" if failure.where else ""
     call = f" called with {asked}" if asked else ""
+    expected = "a network" if where != "densenet.py" else "a module that can be imported"
     return Finding(
         where=where,
-        message=f"{where}{call}: expected a network, received {failure.type}: "
+        message=f"{where}{call}: expected {expected}, received {failure.type}: "
         f"{failure.message}{place}",
-        expected="a network",
+        expected=expected,
         received=failure.type,
         help=help,
     )
+
+
+def imported(evidence: Evidence) -> None:
+    """What stands in the way of every call is said once, by `module_contract`.
+
+    Raises:
+        NothingToJudge: densenet.py was imported with an exception.
+    """
+    if evidence.module is not None and evidence.module.failure is not None:
+        raise NothingToJudge("densenet.py cannot be imported, so nothing of it could be called")
 
 
 def answered(evidence: Evidence, *functions: str) -> list[Network]:

@@ -6,25 +6,36 @@ from collections.abc import Callable
 
 from grader import paper
 from grader.checks.check import Failure
-from grader.checks.contract import answered, failed_call, nothing_is_missing, silent_on_hidden
+from grader.checks.contract import (
+    answered,
+    failed_call,
+    imported,
+    nothing_is_missing,
+    silent_on_hidden,
+)
 from grader.domain import Finding
 from grader.graph.evidence import Evidence, Network, finding_for_student
 from grader.graph.rules import COMPRESSION, CONNECTIVITY, DETAILS, GROWTH, POOLING
 
+BLOCK_HELP = "Give back x and every layer's maps concatenated: channels + num_layers · growth_rate."
+TRANSITION_HELP = "A 1×1 convolution to int(compression * channels) maps, then AveragePooling2D(2)."
+NETWORK_HELP = "The last layer gives one number for each of num_classes."
+SIZES_HELP = "The stem keeps the map's size, each transition halves it, nothing else changes it."
+
 
 def block_shape(evidence: Evidence) -> None:
     """dense_block keeps the map's size and gives its input's channels plus n·k."""
-    _shapes(evidence, "dense_block", _block_output, CONNECTIVITY)
+    _shapes(evidence, "dense_block", _block_output, CONNECTIVITY, BLOCK_HELP)
 
 
 def transition_shape(evidence: Evidence) -> None:
     """transition halves the map's height and width and keeps ⌊θm⌋ channels."""
-    _shapes(evidence, "transition", _transition_output, COMPRESSION)
+    _shapes(evidence, "transition", _transition_output, COMPRESSION, TRANSITION_HELP)
 
 
 def network_shape(evidence: Evidence) -> None:
     """build_densenet maps images to one number a class; its maps halve from block to block."""
-    _shapes(evidence, "build_densenet", _network_output, DETAILS)
+    _shapes(evidence, "build_densenet", _network_output, DETAILS, NETWORK_HELP)
     findings = []
     for network in answered(evidence, "build_densenet"):
         probe = network.probe
@@ -36,10 +47,10 @@ def network_shape(evidence: Evidence) -> None:
         if received != wanted:
             findings.append(
                 _finding("build_densenet", "the sizes of its blocks' maps", wanted, received,
-                         POOLING, probe.hidden)
+                         POOLING, probe.hidden, SIZES_HELP)
             )  # fmt: skip
     if findings:
-        raise Failure("the maps do not have the paper's sizes", "", _few(findings), 0.5)
+        raise Failure("the maps do not have the paper's sizes", SIZES_HELP, _few(findings), 0.5)
 
 
 def growth(evidence: Evidence) -> None:
@@ -55,8 +66,11 @@ def growth(evidence: Evidence) -> None:
         wanted = probe.block.num_layers * probe.block.growth_rate
         if gained != wanted and not findings:
             findings.append(
-                _finding("dense_block", "the maps it adds", wanted, gained, GROWTH, probe.hidden)
-            )
+                _finding(
+                    "dense_block", "the maps it adds", wanted, gained, GROWTH, probe.hidden,
+                    BLOCK_HELP,
+                )
+            )  # fmt: skip
     if findings:
         raise Failure(findings[0].message, findings[0].help, findings)
     nothing_is_missing(networks)
@@ -67,8 +81,10 @@ def _shapes(
     function: str,
     expected: Callable[[Network], set[tuple[int, ...]]],
     source: str,
+    help: str,
 ) -> None:
     networks = evidence.of(function)
+    imported(evidence)
     findings: list[Finding] = []
     right = 0
     for network in networks:
@@ -90,6 +106,7 @@ def _shapes(
                 _shape(network.output_shape),
                 source,
                 probe.hidden,
+                help,
             )
         )
     if findings:
@@ -115,7 +132,13 @@ def _shape(shape: tuple[int, ...] | None) -> str:
 
 
 def _finding(
-    where: str, what: str, expected: object, received: object, source: str, hidden: bool
+    where: str,
+    what: str,
+    expected: object,
+    received: object,
+    source: str,
+    hidden: bool,
+    help: str,
 ) -> Finding:
     if hidden:
         return Finding(
@@ -132,6 +155,7 @@ def _finding(
         expected=str(expected),
         received=str(received),
         source=source,
+        help=help,
     )
 
 

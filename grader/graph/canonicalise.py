@@ -738,7 +738,7 @@ def _arithmetic(reader: _Reader, op: Op, arguments: list[Any]) -> Any:
         return _two_values(reader, op, a, b)
     if op.op == "BiasAdd":
         value = _value(a)
-        if op.attributes.get("data_format") == "NCHW":
+        if op.attributes.get("data_format") == "NCHW" or _is_mistaken_for_channels_last(value, b):
             tail = (1,) * (len(value.axes) - 2)
             b = expression("column", [b], lambda v: v.reshape(-1, *tail), (b.size, *tail), True)
         return affine_step(value, "add", b)
@@ -759,6 +759,18 @@ def _arithmetic(reader: _Reader, op: Op, arguments: list[Any]) -> Any:
         number = ("number", _one_number(symbol))
         return pointwise_step(reader.graph, base, substitute(("RealDiv", number, X), tree))
     raise Unreadable("divides by what depends on the image")
+
+
+def _is_mistaken_for_channels_last(value: Value, bias: Symbol) -> bool:
+    """Whether Keras took a channels-first map for a channels-last one when it added a bias.
+
+    It tells the layout by the sizes alone (keras/src/backend/tensorflow/numpy.py, `add`), so that
+    a channels-first map that is as wide as it has channels has its columns offset. The layer that
+    was written is a convolution with a bias, and is read as one.
+    """
+    if len(value.axes) < 3 or _channel_axis(value) != 1:
+        return False
+    return value.shape[-1] == value.channels == bias.size
 
 
 def _negative(symbol: Symbol) -> Symbol:

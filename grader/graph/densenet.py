@@ -150,7 +150,8 @@ def units_of(graph: Graph, bottleneck: bool) -> list[Unit]:
         graph: Any canonical graph.
         bottleneck: Whether bottlenecks are expected; then a pair counts whatever its kernels.
     """
-    convolutions = [n for n in wanted_nodes(graph) if n.kind == "conv"]
+    gates = _gates(graph)
+    convolutions = [n for n in wanted_nodes(graph) if n.kind == "conv" and n.index not in gates]
     used = consumers(graph)
     pairs: dict[int, Node] = {}
     taken: set[int] = set()
@@ -182,6 +183,28 @@ def units_of(graph: Graph, bottleneck: bool) -> list[Unit]:
     ]
 
 
+def _gates(graph: Graph) -> set[int]:
+    """Fully connected layers that only weight other maps, as squeeze-and-excitation has them.
+
+    They are no weight layers of the paper; the product they end in is an operation it lacks.
+    """
+    if not any(n.kind == "multiply" for n in graph.nodes):
+        return set()
+    direct: set[int] = set()
+    stack = [s.node for s in graph.output.segments] if graph.output is not None else []
+    while stack:
+        index = stack.pop()
+        if index not in direct:
+            direct.add(index)
+            if graph.nodes[index].kind != "multiply":
+                stack += sources(graph.nodes[index])
+    return {
+        n.index
+        for n in graph.nodes
+        if n.kind == "conv" and n.inputs[0].height == 1 and n.index not in direct
+    }
+
+
 def read_block(graph: Graph, bottleneck: bool) -> Reading:
     """A probe of `dense_block` alone: every convolution is one of its layers."""
     reading = Reading(graph)
@@ -197,7 +220,8 @@ def read_block(graph: Graph, bottleneck: bool) -> Reading:
 def read_transition(graph: Graph) -> Reading:
     """A probe of `transition` alone."""
     reading = Reading(graph)
-    units = [Unit((n,)) for n in wanted_nodes(graph) if n.kind == "conv"]
+    gates = _gates(graph)
+    units = [Unit((n,)) for n in wanted_nodes(graph) if n.kind == "conv" and n.index not in gates]
     reading.transitions = tuple(units) or (None,)
     for unit in units:
         reading.where[unit.last.index] = "transition"

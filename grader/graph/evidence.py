@@ -418,6 +418,10 @@ def _only_here(own: list[Deviation], known: list[Deviation]) -> list[Deviation]:
         if item.finding.severity == "remark":
             fresh += [item] if item.check == "training-behaviour" else []
             continue
+        if item.check == "own-weights":
+            # Weights are shared in every mode; batch norms that share show it in this one only.
+            fresh.append(item)
+            continue
         finding = item.finding.model_copy(
             update={"message": f"when called with training=True: {item.finding.message}"}
         )

@@ -11,6 +11,8 @@ from grader.graph.densenet import Block, Reading, Unit
 from grader.graph.evidence import Network, configuration_of
 from grader.graph.steps import words
 
+SECOND_SCALE = "a second trained scale and offset behind each batch norm"
+
 SHOWN = 3
 """Places named one by one; more are summed up."""
 
@@ -34,6 +36,8 @@ def explain(
             return f"{difference:+,} = {name}."
     places = _by_place(network, configuration)
     if places and sum(delta for _, delta in places) == difference:
+        if len(places) == 1:
+            return f"{difference:+,}, all of it in {places[0][0]}."
         return f"{difference:+,} = {_listed(places)}."
     idle = _idle(network)
     if idle and places is not None and sum(d for _, d in places) + idle == difference:
@@ -55,6 +59,25 @@ def _idle(network: Network) -> int:
         return 0
     names = set(network.counted.idle)
     return sum(v.size for v in network.record.variables if v.trainable and v.name in names)
+
+
+def _frozen(network: Network) -> int:
+    """Numbers of kernels, scales and offsets that are not trained though the paper's are."""
+    reading, record = network.readings.get("inference"), network.record
+    if reading is None or record is None:
+        return 0
+    used: set[int] = set()
+    for node in reading.graph.nodes:
+        if node.index not in reading.where:
+            continue
+        if node.kernel is not None and node.kernel.bare is not None:
+            used.add(node.kernel.bare[0])
+        for value in node.inputs:
+            for segment in value.segments:
+                parts = [word.part for word in words(segment) if word.part is not None]
+                found = (part.role(role) for part in parts for role in ("gamma", "beta"))
+                used.update(index for index in found if index is not None)
+    return sum(record.variables[i].size for i in used if not record.variables[i].trainable)
 
 
 # --- by place ------------------------------------------------------------------------------
@@ -149,6 +172,9 @@ def _network(reading: Reading, chosen: paper.Configuration) -> list[tuple[str, i
 def _known_mistakes(
     network: Network, configuration: paper.Configuration | None
 ) -> Iterator[tuple[str, int]]:
+    frozen = _frozen(network)
+    if frozen:
+        yield "weights that are frozen (trainable=False)", -frozen
     idle = _idle(network)
     if idle and network.counted is not None:
         yield f"{len(network.counted.idle)} weights that the output does not depend on", idle
@@ -158,7 +184,7 @@ def _known_mistakes(
         yield from _block_mistakes(b.channels, b.num_layers, b.growth_rate, b.bottleneck)
     elif probe is not None and probe.transition is not None:
         t = probe.transition
-        yield from _transition_mistakes(t.channels, t.compression)
+        yield from _transition_mistakes(t.channels, t.compression, _transition_widths(network))
     else:
         chosen = configuration or (configuration_of(probe) if probe is not None else None)
         if chosen is not None:
@@ -178,11 +204,13 @@ def _block_mistakes(m: int, n: int, k: int, bottleneck: bool) -> Iterator[tuple[
     yield "no batch norm before the first convolution of each layer", -2 * sum(inputs)
     if bottleneck:
         yield "no batch norm before the 3×3 convolutions", -2 * 4 * k * n
-        for width in (k, 2 * k, 3 * k, 48):
+        for width in (k, 2 * k, 3 * k, 48, 128):
             if width != 4 * k:
                 delta = sum((c + 2 + 9 * k) * (width - 4 * k) for c in inputs)
                 yield f"bottlenecks of {width} maps in place of 4k = {4 * k}", delta
     yield "batch norm behind the convolutions", sum(2 * (k - c) for c in inputs)
+    # As many as the statistics: a mean and a variance for each map that is normalised.
+    yield SECOND_SCALE, paper.dense_block_count(m, n, k, bottleneck).statistics
     yield (
         "layers that see only the layer before them",
         sum(
@@ -192,16 +220,24 @@ def _block_mistakes(m: int, n: int, k: int, bottleneck: bool) -> Iterator[tuple[
     )
 
 
-def _transition_mistakes(m: int, compression: float) -> Iterator[tuple[str, int]]:
+def _transition_widths(network: Network) -> set[int]:
+    """The maps that its transitions' convolutions give."""
+    reading = network.readings.get("inference")
+    units = reading.transitions if reading is not None else ()
+    return {u.last.channels for u in units if u is not None}
+
+
+def _transition_mistakes(m: int, compression: float, widths: set[int]) -> Iterator[tuple[str, int]]:
     kept = paper.compressed(m, compression)
     yield "no batch norm", -2 * m
+    yield SECOND_SCALE, 2 * m
     yield "a 3×3 convolution in place of 1×1", 8 * m * kept
     for other, name in (
         (kept + 1, "⌈θm⌉ in place of ⌊θm⌋"),
         (m, "no compression (θ = 1)"),
         (m // 2, "θ fixed at 0.5"),
     ):
-        if other != kept:
+        if other != kept and other in widths:
             yield name, m * (other - kept)
     yield "no convolution", -m * kept
     yield "batch norm behind the convolution", 2 * (kept - m)
@@ -243,3 +279,4 @@ def _network_mistakes(c: paper.Configuration) -> Iterator[tuple[str, int]]:
         + (paper.compressed(last, c.compression) - last) * (2 + c.num_classes),
     )
     yield "a batch norm behind the stem", 2 * c.stem
+    yield SECOND_SCALE, c.count().statistics

@@ -8,6 +8,7 @@ neither the rounded nor the ceiled number, other k, L and θ, bottleneck on and 
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any, Literal
 
 from grader import paper
@@ -181,22 +182,56 @@ def _telling(draw: random.Random, compression: float) -> int:
     """A width where the floor differs from rounding, and no binary fraction blurs it."""
     while True:
         channels = draw.randrange(15, 60)
-        floor = paper.compressed(channels, compression)
-        exact = compression * channels
-        if (
-            round(exact) != floor
-            and paper.compressed_in_floating_point(channels, compression) == floor
-        ):
+        if _rounds(channels, compression) and not _blurred(channels, compression):
             return channels
 
 
-def _network(draw: random.Random, bottleneck: bool) -> NetworkProbe:
-    return NetworkProbe(
-        depth=16 if bottleneck else 10,
-        growth_rate=draw.choice([3, 5, 7, 9]),
-        # Below 1 without bottlenecks too: DenseNet-C is compressed.
-        compression=draw.choice([0.3, 0.4, 0.6, 0.7]),
-        bottleneck=bottleneck,
-        num_classes=draw.choice([3, 5, 7, 12]),
-        size=draw.choice([16, 24]),
+def _rounds(channels: int, compression: float) -> bool:
+    return round(compression * channels) != paper.compressed(channels, compression)
+
+
+def _blurred(channels: int, compression: float) -> bool:
+    """Whether a binary fraction for θ, or for 1 - (1 - θ), has another floor than the decimal."""
+    floor = paper.compressed(channels, compression)
+    return any(
+        paper.compressed_in_floating_point(channels, theta) != floor
+        for theta in (compression, 1.0 - (1.0 - compression))
     )
+
+
+def _network(draw: random.Random, bottleneck: bool) -> NetworkProbe:
+    """A network whose transitions tell ⌊θm⌋ from rounding, and from fractions carried along."""
+    while True:
+        growth_rate = draw.choice([3, 5, 7, 9, 11, 13])
+        # Below 1 without bottlenecks too: DenseNet-C is compressed.
+        compression = draw.choice([0.3, 0.35, 0.4, 0.45, 0.55, 0.6, 0.65, 0.7])
+        network = NetworkProbe(
+            depth=16 if bottleneck else 10,
+            growth_rate=growth_rate,
+            compression=compression,
+            bottleneck=bottleneck,
+            num_classes=draw.choice([3, 5, 7, 12]),
+            size=draw.choice([16, 24]),
+        )
+        if _tells_the_floor(network):
+            return network
+
+
+def _tells_the_floor(network: NetworkProbe) -> bool:
+    """Whether rounding, and a width kept as a fraction to the second transition, both show."""
+    theta = network.compression
+    chosen = paper.Configuration(network.depth, network.growth_rate, theta, network.bottleneck)
+    arriving = _arriving(chosen)
+    gained = chosen.num_layers * chosen.growth_rate
+    carried = int((arriving[0] * theta + gained) * theta)
+    either_stem = [replace(chosen, stem_channels=m) for m in (16, 2 * chosen.growth_rate)]
+    return (
+        carried != paper.compressed(arriving[1], theta)
+        and any(_rounds(m, theta) for m in arriving)
+        and not any(_blurred(m, theta) for c in either_stem for m in _arriving(c))
+    )
+
+
+def _arriving(chosen: paper.Configuration) -> list[int]:
+    """The maps that the two transitions receive."""
+    return [chosen.channels_after(1), chosen.channels_after(2)]

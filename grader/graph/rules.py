@@ -36,6 +36,15 @@ DETAILS = "Huang et al. 2017, sec. 3, Implementation Details"
 SHOWN = 6
 """Places that a finding names before it only counts them."""
 
+AS_GIVEN = (
+    "In the paper BN and ReLU stand before each convolution; what a layer gives is concatenated "
+    "as it is."
+)
+STEM_AS_GIVEN = (
+    "The first block receives the stem's maps as they are: BN and ReLU are those of its layers, "
+    "and the first pooling is the first transition's."
+)
+
 SILENT = {"dropout"}
 """Steps that may stand anywhere; `Judge.dropouts` remarks on those in another place."""
 
@@ -185,6 +194,10 @@ class Judge:
             return normed
         if receivers == {-1} and self.reading.where.get(node.index) == "transition":
             return common
+        if len(receivers) == 1 and (habit := self._habit(node)):
+            kinds = tuple(w.kind for w in common[: len(habit)])
+            if kinds == habit:
+                return common[: len(habit)]
         if len(receivers) > 1 and not self._somebody_receives_it_right(uses, expected):
             return common
         own: list[Word] = []
@@ -200,6 +213,22 @@ class Judge:
             else:
                 break
         return tuple(own)
+
+    def _habit(self, node: Node) -> tuple[str, ...]:
+        """What the other layers of a dense block do to their maps, where they do it alike.
+
+        A block's last layer has one receiver: whether a step behind it is its own, or the
+        receiver's, is told by the layers that have several.
+        """
+        habits = set()
+        for block in self.reading.blocks:
+            ends = {u.last.index: u.last for u in block.layers}
+            for other in ends.values() if node.index in ends else ():
+                if len({receiver for receiver, _ in self._uses.get(other.index, [])}) > 1:
+                    own = self._own_steps(other, ())
+                    habits.add(tuple(w.kind for w in own))
+        (habit,) = habits if len(habits) == 1 else [()]
+        return habit if set(habit) - {"bias", *SILENT} else ()
 
     def _normed_alone(self, node: Node, common: tuple[Word, ...]) -> tuple[Word, ...]:
         """The leading steps of a dense layer's maps that were applied to these maps alone.
@@ -252,11 +281,10 @@ class Judge:
                 check,
                 where,
                 f"behind its {size_text(unit.last)}",
-                "nothing but the concatenation" if not expected else "2×2 average pooling",
+                "nothing but the concatenation" if check != "stem" else "nothing",
                 spell(named),
-                COMPOSITE,
-                "In the paper BN and ReLU stand before each convolution; what a layer gives is "
-                "concatenated as it is.",
+                COMPOSITE if check != "stem" else DETAILS,
+                AS_GIVEN if check != "stem" else STEM_AS_GIVEN,
                 cause=unit.last.index,
             )
 
@@ -326,6 +354,10 @@ class Judge:
             help = "Put a BatchNormalization before the ReLU."
         elif kinds == ["BN"]:
             help = "Put a ReLU between the batch normalisation and the convolution."
+        elif kinds[:1] == ["BN"] and set(kinds[1:-1]) & {"scale", "bias"} and kinds[-1] == "ReLU":
+            help = "The batch norm has a scale and an offset of its own: leave the second out."
+        elif kinds == ["ReLU", "BN", "ReLU"]:
+            help = "A ReLU too many: leave `activation=` out of the convolution before it."
         elif "activation" in kinds:
             help = "The paper uses the plain ReLU, max(0, x)."
         elif not kinds:
@@ -442,6 +474,9 @@ class Judge:
         if channels is not None and node.channels != channels:
             self.say(
                 width_check, where, f"the maps its {name} gives", channels, node.channels, source,
+                "Every dense layer gives growth_rate maps."
+                if width_check == "growth"
+                else "A bottleneck gives 4 * growth_rate maps.",
                 cause=node.index,
             )  # fmt: skip
 
@@ -1027,7 +1062,11 @@ def _judge_head_input(judge: Judge, node: Node) -> None:
     kinds = [tuple(w.kind for w in rest) for _, rest in rests]
     usual = most_common_kinds(kinds)
     pooled_later = node.inputs[0].height > 1 and node.kernel_shape[:2] == (1, 1)
+    pooled_later = pooled_later or _last_map(judge) == (1, 1)
     expected = ("BN", "ReLU") if pooled_later else ("BN", "ReLU", "pool")
+    surplus = convolution_behind_the_blocks(judge.reading)
+    if surplus is not None and not usual:
+        return  # told with the convolution that stands in the head's place
     flat = node.inputs[0].height > 1 and node.kernel_shape[:2] != (1, 1)
     if flat:
         expected = ("BN", "ReLU")
@@ -1043,13 +1082,25 @@ def _judge_head_input(judge: Judge, node: Node) -> None:
     judge._same_norm(node, rests, "head")
     if usual and usual[-1] == "pool":
         word = rests[0][1][-1]
-        layers = [u.last for b in judge.reading.blocks for u in b.layers]
-        height, width = (layers[-1].height, layers[-1].width) if layers else (1, 1)
-        if not _is_global(word, height, width):
+        if not _is_global(word, *_last_map(judge)):
             judge.say(
                 "head", "head", "its pooling", "global average pooling", word.text, DETAILS,
                 "Use GlobalAveragePooling2D.", cause=node.index,
             )  # fmt: skip
+
+
+def _last_map(judge: Judge) -> tuple[int, int]:
+    """Height and width of the maps that the head receives."""
+    surplus = convolution_behind_the_blocks(judge.reading)
+    if surplus is not None:
+        height, width = surplus.last.height, surplus.last.width
+        for word in judge._own_steps(surplus.last, ("pool",)):
+            if word.kind == "pool":
+                rows, columns = word.step.detail[2]
+                height, width = -(-height // rows), -(-width // columns)
+        return height, width
+    layers = [u.last for b in judge.reading.blocks for u in b.layers]
+    return (layers[-1].height, layers[-1].width) if layers else (1, 1)
 
 
 def _is_global(word: Word, height: int, width: int) -> bool:
@@ -1150,6 +1201,10 @@ def _only_augments(judge: Judge, node: Node) -> bool:
 def judge_blocks_match(judge: Judge) -> None:
     """Three blocks of equal depth, two transitions, none behind the last."""
     blocks = judge.reading.blocks
+    surplus = convolution_behind_the_blocks(judge.reading)
+    if surplus is not None:
+        blocks = blocks[:-1]
+        _judge_surplus(judge, surplus)
     if len(blocks) != 3:
         judge.say(
             "block-structure", "network", "its dense blocks", 3, len(blocks), DETAILS,
@@ -1176,16 +1231,50 @@ def judge_blocks_match(judge: Judge) -> None:
             break
 
 
+def convolution_behind_the_blocks(reading: Reading) -> Unit | None:
+    """A transition, or another convolution, between the last dense layer and the classifier."""
+    if len(reading.blocks) < 2 or reading.blocks[-1].layers:
+        return None
+    at = len(reading.blocks) - 2
+    return reading.transitions[at] if at < len(reading.transitions) else None
+
+
+def _judge_surplus(judge: Judge, unit: Unit) -> None:
+    """Behind the last block comes the head; one more transition or convolution is a mistake."""
+    number = len(judge.reading.blocks) - 1
+    own = tuple(w for w in judge._own_steps(unit.last, ("pool",)) if w.kind not in SILENT)
+    halves = any(_is_two_by_two(word) for word in own)
+    received = f"{size_text(unit.last)} → {spell(own)}" if own else size_text(unit.last)
+    judge.say(
+        "block-structure" if halves else "head",
+        f"transition {number}, behind block {number}" if halves else f"head, behind block {number}",
+        "between the last block and the classifier",
+        "BN → ReLU → global average pooling",
+        f"one more transition ({received})" if halves else f"one more convolution ({received})",
+        DETAILS,
+        "Leave it out: a transition stands between two blocks, none behind the last."
+        if halves
+        else "Leave it out: the head is BN, ReLU, global average pooling and one Dense layer.",
+        cause=unit.last.index,
+    )
+
+
 def judge_network(judge: Judge) -> None:
     """The whole network, stem to head."""
     judge_stem(judge)
     judge_blocks_match(judge)
+    surplus = convolution_behind_the_blocks(judge.reading)
     for i, block in enumerate(judge.reading.blocks):
+        if surplus is not None and i == len(judge.reading.blocks) - 1:
+            judge_head(judge, [block.entry])
+            break
         judge_block(judge, block, f"block {block.number}")
         known = [
             block.entry,
             *[Source(f"layer {n}", (u.last,)) for n, u in enumerate(block.layers, 1)],
         ]
+        if surplus is not None and judge.reading.transitions[i] is surplus:
+            continue
         if i < len(judge.reading.transitions) and i < len(judge.reading.blocks) - 1:
             judge_transition(
                 judge,

@@ -15,6 +15,7 @@ import gc
 import importlib
 import inspect
 import os
+import re
 import sys
 import traceback
 from collections.abc import Iterator
@@ -224,6 +225,22 @@ def _give_values(model: Any) -> None:
             variable.left_out = None
 
 
+@contextlib.contextmanager
+def _uncompiled() -> Iterator[None]:
+    """Run a `tf.function` of the student's as plain Python while a network is built.
+
+    Keras builds on symbolic tensors, before there are variables: a function traced then has their
+    initial values for good in place of them, and is used again for every later tensor.
+    """
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(False)
+
+
 # --- the student's module ------------------------------------------------------------------
 
 
@@ -274,10 +291,24 @@ def _failure(error: BaseException, tree: Path) -> dict[str, Any]:
                 where = f"{os.path.relpath(path, root)}, line {frame.lineno}, in {frame.name}"
         if isinstance(error, SyntaxError) and error.filename:
             where = f"{os.path.basename(error.filename)}, line {error.lineno}"
-        text = str(error).replace(root, "").replace(os.path.expanduser("~"), "~")
+        text = _own_words(str(error)).replace(root, "").replace(os.path.expanduser("~"), "~")
     except Exception:  # an exception's own __str__ is student code
         text = ""
     return {"type": type(error).__name__[:80], "message": text[:TEXT], "where": where[:200]}
+
+
+def _own_words(text: str) -> str:
+    """What an exception says, out of the wrapping that Keras adds for each layer it passes.
+
+    What went wrong stands last in that wrapping, behind hundreds of characters that name layers
+    and arguments; TEXT would keep the wrapping and cut off the cause.
+    """
+    text = re.sub(r"\x1b\[[0-9;]*m| at 0x[0-9a-f]+", "", text)
+    text = re.sub(r"/\S*/site-packages/", "", text)
+    text = text.rpartition("Error encountered:\n\n")[2]
+    text = text.partition("\n\nArguments received by ")[0]
+    text = re.sub(r"^(Exception encountered when calling [^\n]*\n\n)+", "", text)
+    return text.partition(" You are likely doing something like:\n")[0].strip()
 
 
 # --- probes --------------------------------------------------------------------------------
@@ -303,17 +334,20 @@ def _probe(module: Any, probe: dict[str, Any], channel: Any) -> dict[str, Any]:
     keywords = {name: _tuples(value) for name, value in probe.get("keywords", {}).items()}
     batch = probe.get("batch", 2)
     if probe.get("gives_model"):
-        model = function(**keywords)
+        with _uncompiled():
+            model = function(**keywords)
         if not callable(model) or hasattr(model, "shape"):
             raise TypeError(f"expected a model, received {type(model).__name__}")
         shape = list(probe.get("input_shape") or _own_shape(model))
     elif probe["function"] == "build_densenet":
-        model = _call(function, [], keywords)
+        with _uncompiled():
+            model = _one(_call(function, [], keywords), "network")
         shape = list(keywords["input_shape"])
     else:
         shape = list(probe["input_shape"])
         entry = keras.Input(shape=tuple(shape), name="probe_input")
-        model = _as_model(entry, _call(function, [entry], keywords))
+        with _uncompiled():
+            model = _as_model(entry, _one(_call(function, [entry], keywords), "tensor"))
     return _describe(model, [_batch(model, batch), *shape], probe["modes"], probe["id"], channel)
 
 
@@ -349,6 +383,22 @@ def _call(function: Any, first: list[Any], keywords: dict[str, Any]) -> Any:
 def _tuples(value: Any) -> Any:
     """Lists as tuples, at any depth: a shape travels as a list."""
     return tuple(_tuples(inner) for inner in value) if isinstance(value, list) else value
+
+
+def _one(given: Any, what: str) -> Any:
+    """What a function gave, where it is one thing: Keras takes several tensors for a network.
+
+    Raises:
+        TypeError: It gave several things, or nothing.
+    """
+    if given is None:
+        raise TypeError(f"it gives nothing: `return` the {what}")
+    if isinstance(given, list | tuple | dict | set):
+        kinds = ", ".join(type(part).__name__ for part in list(given)[:4])
+        raise TypeError(
+            f"it gives a {type(given).__name__} of {len(given)} ({kinds}): return one {what} alone"
+        )
+    return given
 
 
 def _own_shape(model: Any) -> list[int]:
@@ -390,7 +440,8 @@ def _describe(
 
     dtype = tf.float32 if entry is None else tf.uint8
     variables = Variables()
-    _build(model, shape, entry)
+    with _uncompiled():
+        _build(model, shape, entry)
     variables.own(model)
     constants = Constants()
     graphs: dict[str, Any] = {}
@@ -698,7 +749,8 @@ def _model(module: Any, wanted: dict[str, Any], tree: Path, channel: Any) -> dic
     import keras
 
     keras.utils.set_random_seed(0)
-    model = module.build_model()
+    with _uncompiled():
+        model = _one(module.build_model(), "network")
     shape = list(wanted["input_shape"])
     batch = _batch(model, wanted.get("batch", 2))
     preprocess = getattr(module, "preprocess", None)

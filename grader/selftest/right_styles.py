@@ -452,6 +452,39 @@ class Compiled(layers.Layer):
 ''',
     ),
     _style(
+        "tf-function-over-call",
+        "The whole call() of a layer and of the layers in it is a tf.function.",
+        (
+            "new = dense_layer(seen, growth_rate, bottleneck, dropout_rate)",
+            "new = Composed(growth_rate, bottleneck, dropout_rate)(seen)",
+        ),
+        define='''import tensorflow as tf
+
+
+class Composed(layers.Layer):
+    """The composite function H of one layer."""
+
+    def __init__(self, growth_rate, bottleneck, dropout_rate):
+        super().__init__()
+        widths = [(4 * growth_rate, 1)] * bottleneck + [(growth_rate, 3)]
+        self.parts = []
+        for filters, kernel_size in widths:
+            self.parts += [
+                layers.BatchNormalization(),
+                layers.Activation(tf.nn.relu),
+                layers.Conv2D(filters, kernel_size, padding="same"),
+                layers.Dropout(dropout_rate),
+            ]
+
+    @tf.function
+    def call(self, x, training=None):
+        for part in self.parts:
+            takes_mode = isinstance(part, (layers.BatchNormalization, layers.Dropout))
+            x = part(x, training=training) if takes_mode else part(x)
+        return x
+''',
+    ),
+    _style(
         "lambda-layers",
         "ReLU, concatenation and pooling as Lambda layers with raw TensorFlow.",
         (RELU, "    return layers.Lambda(lambda t: tf.nn.relu(t))(x)\n"),

@@ -469,6 +469,17 @@ STRUCTURES = (
         ("        if block < 3:\n", "        if block < 4:\n"),
     ),
     _network(
+        "convolution-behind-the-last-block",
+        {"head"},
+        "The head compresses the maps by a 1x1 convolution before it pools them.",
+        (
+            "    outputs = head(x, num_classes)\n",
+            "    x = conv(bn_relu(x), math.floor(compression * x.shape[-1]), 1)\n"
+            "    x = layers.GlobalMaxPooling2D()(x)\n"
+            '    outputs = layers.Dense(num_classes, activation="softmax")(x)\n',
+        ),
+    ),
+    _network(
         "transition-before-the-first-block",
         _STRUCTURE | {"transition-layer", "stem"},
         "A transition before each block.",
@@ -1545,6 +1556,21 @@ CONTRACTS = (
         "dense-block-returns-list",
         "dense_block returns the list of features, not their concatenation.",
         (OUT, OUT.replace("join(features)", "features")),
+        raises=True,
+    ),
+    _broken(
+        "dense-block-returns-its-width-too",
+        "dense_block returns the maps and their number, as older public code does.",
+        (OUT, OUT.replace("join(features)", "join(features), x.shape[-1]")),
+        raises=True,
+    ),
+    _broken(
+        "build-densenet-returns-its-name-too",
+        "build_densenet returns the network and a name for it.",
+        (
+            "    return keras.Model(inputs, outputs)\n",
+            '    return keras.Model(inputs, outputs), "k"\n',
+        ),
         raises=True,
     ),
     _broken(

@@ -1,6 +1,13 @@
 """Wrong transition layers."""
 
-from grader.selftest.edits import POOL, SQUEEZE, in_transition, odd_transition
+from grader.selftest.edits import (
+    POOL,
+    SQUEEZE,
+    STEM,
+    TRANSITION,
+    in_transition,
+    odd_transition,
+)
 from grader.selftest.mutant import Mutant
 
 _TRANSITION = {"transition-layer"}
@@ -246,6 +253,20 @@ WRONG_TRANSITIONS = (
         where="transition",
         why="The maps are cut to theta m before BN, ReLU and convolution.",
         replace=[("    x = bn_relu(x)\n" + _CONV, "    x = bn_relu(x[..., :filters])\n" + _CONV)],
+    ),
+    Mutant(
+        "transition-widths-carry-fractions",
+        kills=_TRANSITION,
+        where="transition 2",
+        why="The number of maps stays a fraction from one transition to the next.",
+        replace=[
+            (STEM, STEM + "    maps = stem\n"),
+            (
+                TRANSITION,
+                "maps = (maps + num_layers * growth_rate) * compression\n"
+                "            x = layers.AveragePooling2D(2)(conv(bn_relu(x), int(maps), 1))",
+            ),
+        ],
     ),
     _only(
         "transition-2-max-pooling",

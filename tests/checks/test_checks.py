@@ -158,6 +158,53 @@ def test_a_stub_is_said_to_be_a_stub():
     assert found["composite-function"].outcome is not Outcome.ERROR
 
 
+OLDER = [
+    ("A KerasTensor cannot be used as input to a TensorFlow function.", "keras.ops"),
+    ("module 'tensorflow' has no attribute 'layers'", "TensorFlow 1"),
+    ("`batch_normalization` is not available with Keras 3.", "TensorFlow 1"),
+    ("cannot import name 'merge' from 'keras.layers'", "Concatenate()"),
+    ("No module named 'keras.layers.core'", "keras.layers"),
+    ("Unrecognized keyword arguments passed to Conv2D: {'init': 'he_normal'}", "use_bias"),
+    ("module 'keras.backend' has no attribute 'image_dim_ordering'", "keras.ops"),
+    ("'TrackedList' object has no attribute 'layers'", ".layers"),
+    ("__init__() missing 1 required positional argument: 'pool_size'", "AveragePooling2D(2)"),
+    ("Only input tensors may be passed as positional arguments. The following: True", "by name"),
+    (
+        "Only input tensors may be passed as positional arguments. The following argument value "
+        "should be passed as a keyword argument: <Conv2D name=conv2d, built=False>",
+        "call it",
+    ),
+    ("missing a required argument: 'training'", "training=None"),
+    ("of layer 'conv2d' is incompatible with the layer: expected axis -1 of", "a new layer"),
+    ("Found invalid dimension '30.0' of type '<class 'float'>'.", "int("),
+    ("'_block' is not a valid root scope name.", "underscore"),
+    ("it gives a tuple of 2 (KerasTensor, int): return one tensor alone", "docstring"),
+    ("URL fetch failure on https://example.org/weights.h5", "no network"),
+]
+
+
+@pytest.mark.parametrize(("message", "advice"), OLDER, ids=[advice for _, advice in OLDER])
+def test_what_keras_says_of_older_code_is_told_with_what_to_do(message, advice):
+    failure = {"type": "ValueError", "message": message, "where": "densenet.py, line 3"}
+
+    found = results(block={"failure": failure})["block-shape"].findings[0]
+
+    assert message in found.message
+    assert advice in found.help
+
+
+def test_a_module_that_cannot_be_imported_fails_once():
+    failure = {"type": "ModuleNotFoundError", "message": "No module named 'keras.layers.core'"}
+    module = {"failure": {**failure, "where": "densenet.py, line 1"}, "functions": {}}
+
+    evidence = assemble({"module": json.dumps(module).encode()}, {}, [BLOCK, SQUEEZE, NETWORK])
+    found = run_checks(CHECKS, evidence)
+
+    assert [r.name for r in found if r.outcome is Outcome.FAILED] == ["module-contract"]
+    assert not [r.name for r in found if r.outcome is Outcome.PASSED]
+    assert "keras.layers" in found[0].help
+
+
 def test_checks_with_nothing_to_look_at_are_skipped_and_say_so():
     failure = {"failure": {"type": "ValueError", "message": "no", "where": ""}}
 

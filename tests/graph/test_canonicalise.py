@@ -55,6 +55,18 @@ def test_a_relu_is_one_however_it_is_written(relu):
     assert read(lambda net, x: net.relu(x), relu=relu) == [["ReLU"]]
 
 
+@pytest.mark.parametrize("channels", [4, 6])
+def test_a_bias_is_one_where_keras_takes_channels_first_for_channels_last(channels):
+    """Keras tells the layout of a map by its sizes: 4×4 with 4 channels it takes for the other."""
+    layout = "NHWC" if channels == 4 else "NCHW"
+
+    def biased(net, x):
+        bias = net.w.variable((channels,))[0]
+        return net.w.op("BiasAdd", [x, bias], x.shape, data_format=layout)
+
+    assert read(biased, channels=channels, channels_first=True) == [["bias"]]
+
+
 def with_norm(change):
     """A batch norm in which one thing is wrong."""
 

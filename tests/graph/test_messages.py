@@ -1,0 +1,104 @@
+"""One mistake is one finding, at its place, in the paper's words; a count says what explains it."""
+
+import pytest
+from writing import (
+    Style,
+    Transition,
+    block_probe,
+    block_record,
+    changed,
+    complaints,
+    dense,
+    dense_net,
+    network_probe,
+    network_record,
+)
+
+N, K, SIZE, CHANNELS = 3, 3, 4, 8
+BLOCK = block_probe(N, K, True, SIZE, CHANNELS)
+NETWORK = network_probe(10, K, 0.5, True, 7, 16)
+PLAN = dense_net(1, K, 0.5, True, 7)
+COUNTS = {"parameter-count-block", "parameter-count-network"}
+
+
+def said(probe, record):
+    """(check, where, message) of what is wrong beside the counts."""
+    found = complaints(probe, record)
+    return [(check, f.where, f.message) for check, f in found if check not in COUNTS]
+
+
+def network(**fields):
+    return network_record(Style(), changed(PLAN, **fields), 16)
+
+
+def test_a_third_transition_is_one_finding_behind_the_third_block():
+    ((check, where, message),) = said(
+        NETWORK, network(transitions=(*PLAN.transitions, Transition(4)))
+    )
+
+    assert check == "block-structure"
+    assert where == "transition 3, behind block 3"
+    assert "one more transition (1×1 convolution → 2×2 average pooling)" in message
+
+
+def test_a_convolution_in_the_head_s_place_is_one_finding_in_the_head():
+    squeeze = Transition(4, pool="MaxPool", window=4, stride=4)
+    head = changed(PLAN.head, before=())
+
+    ((check, where, message),) = said(
+        NETWORK, network(transitions=(*PLAN.transitions, squeeze), head=head)
+    )
+
+    assert check == "head"
+    assert where == "head, behind block 3"
+    assert "one more convolution (1×1 convolution → 4×4 max pooling)" in message
+
+
+def test_a_relu_behind_every_layer_is_no_wrong_link():
+    right = dense(N, K, True)
+    layers = tuple(changed(layer, behind=("ReLU",)) for layer in right.layers)
+
+    found = said(BLOCK, block_record(Style(), changed(right, layers=layers), SIZE, CHANNELS))
+
+    assert {check for check, _, _ in found} == {"composite-function"}
+    assert [where.count("layer") for _, where, _ in found] == [N]
+
+
+def test_a_relu_behind_the_last_layer_only_is_told_there():
+    right = dense(N, K, True)
+    layers = (*right.layers[:-1], changed(right.layers[-1], behind=("ReLU",)))
+
+    found = said(BLOCK, block_record(Style(), changed(right, layers=layers), SIZE, CHANNELS))
+
+    assert [f"layer {N}" in f"{where} {message}" for _, where, message in found] == [True]
+
+
+def test_what_stands_behind_the_stem_is_told_of_the_stem():
+    ((check, where, message),) = said(NETWORK, network(behind_stem=("BN", "ReLU")))
+
+    assert (check, where) == ("stem", "stem")
+    assert message == "behind its 3×3 convolution: expected nothing, received BN → ReLU"
+
+
+def help_of_the_count(record):
+    return next(f.help for c, f in complaints(BLOCK, record) if c == "parameter-count-block")
+
+
+def test_a_count_that_lacks_frozen_weights_is_explained_by_them():
+    record = block_record(Style(), dense(N, K, True), SIZE, CHANNELS)
+    for variable in record["variables"]:
+        if len(variable["shape"]) == 1:
+            variable["trainable"] = False
+
+    assert "frozen" in help_of_the_count(record)
+
+
+@pytest.mark.parametrize("layer", [1, 2, 3])
+def test_a_count_that_is_off_in_one_place_names_it_once(layer):
+    right = dense(N, K, True)
+    layers = list(right.layers)
+    layers[layer - 1] = changed(layers[layer - 1], kernel=1)
+
+    record = block_record(Style(), changed(right, layers=tuple(layers)), SIZE, CHANNELS)
+
+    assert help_of_the_count(record) == f"-288, all of it in dense_block, layer {layer}."
