@@ -227,7 +227,7 @@ def _give_values(model: Any) -> None:
 
 @contextlib.contextmanager
 def _uncompiled() -> Iterator[None]:
-    """Run a `tf.function` of the student's as plain Python while a network is built.
+    """Run a `tf.function` of the student's as plain Python while a network is built or traced.
 
     Keras builds on symbolic tensors, before there are variables: a function traced then has their
     initial values for good in place of them, and is used again for every later tensor.
@@ -453,14 +453,26 @@ def _describe(
         def call(images: Any, keywords: dict[str, Any] = keywords) -> Any:
             return model(images if entry is None else entry(images), **keywords)
 
-        traced = tf.function(call, autograph=False).get_concrete_function(
-            tf.TensorSpec(shape, dtype)
-        )
+        traced = _traced(call, tf.TensorSpec(shape, dtype))
         graphs[mode] = _graph(traced, variables, constants)
     table = variables.table()
     if constants.chunks:
         channel.send_binary("constants:" + name, b"".join(constants.chunks))
     return {"graphs": graphs, "variables": table, "input_shape": shape}
+
+
+def _traced(call: Any, images: Any) -> Any:
+    """The concrete function of `call`, with the student's own functions written into its graph.
+
+    A function kept as a call of its own loses the shapes of what is in it.
+    """
+    import tensorflow as tf
+
+    try:
+        with _uncompiled():
+            return tf.function(call, autograph=False).get_concrete_function(images)
+    except Exception:  # e.g. a loop over tensors, which only a tf.function of its own can write
+        return tf.function(call, autograph=False).get_concrete_function(images)
 
 
 def _takes_training(model: Any) -> bool:
