@@ -447,6 +447,9 @@ def compare(
             help="Size of the images, e.g. 32,32,3; for models that do not say it themselves.",
         ),
     ] = None,
+    json: Annotated[
+        Path | None, Parameter(name="--json", help="Write the differences to this file as JSON.")
+    ] = None,
     sandbox: SandboxOption = "auto",
 ) -> int:
     """Say whether two files compute the same network, and if not, where they part.
@@ -454,13 +457,15 @@ def compare(
     Names, order of concatenation and style are no difference. Exit status: 0 the same, 1 another
     network or none, 2 usage (or a reference that gives no network), 3 the machine failed.
     """
-    from grader.comparison import compare_files, named
+    from grader.comparison import compare_files, named, write_comparison
     from grader.report.diff import render_comparison
 
     given, wanted = named(mine), named(reference)
     with Console(stderr=True).status("Comparing"):
         findings = compare_files(given, wanted, _size(input_shape), sandbox)
     _out().print(render_comparison(findings, str(given), str(wanted)))
+    if json is not None:
+        write_comparison(findings, given, wanted, json)
     different = any(finding.severity == "deviation" for finding in findings)
     return EXIT_REJECTED if different else EXIT_GRADED
 

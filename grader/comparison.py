@@ -18,6 +18,7 @@ from typing import Any
 from grader.assignment import Assignment, NetworkCheck
 from grader.domain import Finding, Limits, RunStatus
 from grader.errors import AssignmentError, Cause, InfrastructureError, UsageError
+from grader.export.files import write_atomically
 from grader.graph.compare import Subject, same_network
 from grader.graph.evidence import MODEL_MODES, read_subject
 from grader.ledger import filling
@@ -116,6 +117,25 @@ def compare_files(
         return same_network(given, wanted)
     finally:
         opened.close()
+
+
+def write_comparison(
+    findings: Sequence[Finding], mine: Named, reference: Named, file: Path
+) -> None:
+    """The result as JSON: mine, reference, same, findings.
+
+    Raises:
+        UsageError: The place cannot be written to.
+        InfrastructureError: The disk failed or is full.
+    """
+    told = {
+        "mine": str(mine),
+        "reference": str(reference),
+        "same": all(finding.severity == "remark" for finding in findings),
+        "findings": [finding.model_dump(mode="json") for finding in findings],
+    }
+    text = json.dumps(told, ensure_ascii=False, indent=2)
+    write_atomically(file, text.encode("utf-8", "replace") + b"\n")
 
 
 def trace_file(

@@ -15,7 +15,7 @@ from grader import paper
 from grader.graph.canonical import Node
 from grader.graph.densenet import Block, Reading, Unit, sources
 from grader.graph.evidence import Evidence, Network, configuration_of
-from grader.graph.rules import Expected, Judge, size_text
+from grader.graph.rules import Expected, Judge, is_global, size_text
 from grader.graph.steps import spell
 
 MISSING = "missing"
@@ -110,7 +110,7 @@ class _Rows:
         for item in network.deviations:
             if item.finding.severity != "deviation":
                 continue
-            for place in _places(item.finding.where):
+            for place in item.places or (item.finding.where,):
                 self.notes.setdefault(place, []).append(item.finding.message)
 
     def all(self) -> Iterable[Row]:
@@ -182,22 +182,31 @@ class _Rows:
         return " → ".join([self._receives(unit, block, position), *parts])
 
     def _receives(self, unit: Unit, block: Block, position: int) -> str:
-        """Which of the block's input and the earlier layers reach a layer."""
-        known = {n.index: block.entry.label for n in block.entry.nodes}
+        """Which of the block's input and the earlier layers reach a layer, and how much of them."""
+        known = {n.index: (block.entry.label, n.channels) for n in block.entry.nodes}
         for number, layer in enumerate(block.layers[:position], 1):
-            known[layer.last.index] = f"layer {number}"
-        taken = Counter(s.node for v in unit.first.inputs for s in v.segments)
-        lacking = [label for index, label in known.items() if index not in taken]
-        strange = sorted(i for i in sources(unit.first) if i not in known)
-        names = [self.judge.label(i) for i in strange]
-        if not lacking and not names:
-            return "all maps before it"
-        words = []
-        if lacking:
-            words.append("not " + ", ".join(dict.fromkeys(lacking)))
-        if names:
-            words.append("also " + ", ".join(dict.fromkeys(names)))
-        return f"maps before it ({'; '.join(words)})"
+            known[layer.last.index] = f"layer {number}", layer.last.channels
+        taken: dict[int, list[int]] = {}
+        for segment in (s for v in unit.first.inputs for s in v.segments):
+            taken.setdefault(segment.node, []).extend(range(segment.start, segment.stop))
+        lacking, parts, doubled = [], [], []
+        for index, (label, width) in known.items():
+            maps = taken.get(index, [])
+            if not maps:
+                lacking.append(label)
+            elif len(set(maps)) < width:
+                parts.append(label)
+            elif len(maps) > width:
+                doubled.append(label)
+        strange = [self.judge.label(i) for i in sorted(sources(unit.first)) if i not in known]
+        said = (
+            ("not ", lacking),
+            ("only part of ", parts),
+            ("twice ", doubled),
+            ("also ", strange),
+        )
+        words = [start + ", ".join(dict.fromkeys(names)) for start, names in said if names]
+        return f"maps before it ({'; '.join(words)})" if words else "all maps before it"
 
     def _transition(self, i: int) -> Row:
         part = f"transition {i + 1}"
@@ -225,14 +234,17 @@ class _Rows:
         wanted = f"BN → ReLU → global average pooling → fully connected layer, {classes} classes"
         if unit is None:
             return self._row("head", wanted, MISSING)
-        given = f"{self._before(unit.last)}{size_text(unit.last)}, {classes} classes"
+        given = f"{self._pooled(unit.last)}{size_text(unit.last)}, {classes} classes"
         return self._row("head", wanted, given, same=not self.notes.get("head"))
 
-
-def _places(where: str) -> list[str]:
-    """The single places of "block 1, layer 2 (also block 1, layer 3; block 2, layer 1)"."""
-    first, _, rest = where.partition(" (also ")
-    return [first, *[place for place in rest.rstrip(")").split("; ") if place]]
+    def _pooled(self, node: Node) -> str:
+        """The steps in front of the classifier; pooling of the whole map by its name."""
+        before = self._before(node)
+        layers = [u.last for b in self.reading.blocks for u in b.layers]
+        for word in self.judge._rests(node)[0][1][-1:] if layers else ():
+            if is_global(word, layers[-1].height, layers[-1].width):
+                before = before.replace(word.text, "global average pooling")
+        return before
 
 
 def _together(texts: Iterable[str]) -> str:

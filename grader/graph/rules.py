@@ -57,11 +57,13 @@ class Deviation:
         check: The name of the check it fails.
         finding: Where, expected, received, help.
         cause: Lower numbers come first: what stands earlier in the network explains the rest.
+        places: Every place that shows it, where the finding names only some.
     """
 
     check: str
     finding: Finding
     cause: int = 0
+    places: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -1082,7 +1084,7 @@ def _judge_head_input(judge: Judge, node: Node) -> None:
     judge._same_norm(node, rests, "head")
     if usual and usual[-1] == "pool":
         word = rests[0][1][-1]
-        if not _is_global(word, *_last_map(judge)):
+        if not is_global(word, *_last_map(judge)):
             judge.say(
                 "head", "head", "its pooling", "global average pooling", word.text, DETAILS,
                 "Use GlobalAveragePooling2D.", cause=node.index,
@@ -1103,7 +1105,7 @@ def _last_map(judge: Judge) -> tuple[int, int]:
     return (layers[-1].height, layers[-1].width) if layers else (1, 1)
 
 
-def _is_global(word: Word, height: int, width: int) -> bool:
+def is_global(word: Word, height: int, width: int) -> bool:
     """Whether a step is the mean over the whole map: a 7×7 window leaves a part of 8×8 out."""
     if word.kind != "pool":
         return False
@@ -1128,7 +1130,7 @@ def _judge_output(judge: Judge, node: Node) -> None:
     biased = bool(rest) and rest[0].kind == "bias"
     if biased:
         rest = rest[1:]
-    if node.height > 1 and rest and _is_global(rest[0], node.height, node.width):
+    if node.height > 1 and rest and is_global(rest[0], node.height, node.width):
         rest = rest[1:]
         if rest and rest[0].kind == "bias":
             biased, rest = True, rest[1:]
@@ -1319,4 +1321,5 @@ def _grouped(items: list[Deviation]) -> Deviation:
         return first
     where = f"{places[0]} (also {'; '.join(places[1:SHOWN])}"
     where += f"; {len(places) - SHOWN} more)" if len(places) > SHOWN else ")"
-    return replace(first, finding=first.finding.model_copy(update={"where": where}))
+    finding = first.finding.model_copy(update={"where": where})
+    return replace(first, finding=finding, places=tuple(places))
