@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import glob
 import math
 import os
 import pathlib
@@ -220,25 +221,47 @@ def readable_paths() -> list[str]:
     return sorted(p for p in paths if p and os.path.exists(p))
 
 
-def carve(paths: Iterable[str], excluded: str) -> tuple[list[str], list[str]]:
-    """Cover folders without one that lies in them: Landlock's rules only ever add.
+def copies(package: str) -> list[str]:
+    """Find a package wherever it may be read.
+
+    An editable install leaves the code in its checkout and still lays the data that belong to it,
+    a reference solution among them, into site-packages.
+
+    Args:
+        package: The folder that runs.
+
+    Returns:
+        It, and every folder of its name that is a package of a Python whose files may be read.
+    """
+    name = os.path.basename(package)
+    found = {package}
+    for path in map(glob.escape, readable_paths()):
+        for place in (path, f"{path}/python*/*-packages"):
+            found |= set(glob.glob(f"{place}/{name}"))
+    return sorted(found)
+
+
+def carve(paths: Iterable[str], *excluded: str) -> tuple[list[str], list[str]]:
+    """Cover folders without some that lie in them: Landlock's rules only ever add.
 
     Args:
         paths: Files and folders.
-        excluded: A folder that may lie below some of them.
+        excluded: Folders that may lie below some of them.
 
     Returns:
-        What to allow whole, and the folders around the hole, whose names alone are needed.
+        What to allow whole, and the folders around the holes, whose names alone are needed.
     """
-    hole = os.path.realpath(excluded)
+    holes = {os.path.realpath(path) for path in excluded}
     whole: set[str] = set()
     names: set[str] = set()
     waiting = sorted({os.path.realpath(path) for path in paths}, reverse=True)
     while waiting:
         path = waiting.pop()
-        if _below(path, hole) or any(_below(path, other) for other in whole):
+        if any(_below(path, hole) for hole in holes):
             continue
-        if _below(hole, path):
+        if any(_below(path, other) for other in whole):
+            continue
+        if any(_below(hole, path) for hole in holes):
             names.add(path)
             waiting += [os.path.realpath(os.path.join(path, name)) for name in os.listdir(path)]
         else:

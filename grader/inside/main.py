@@ -162,7 +162,8 @@ class Job:
         self.private: str | None = None
         self.uid: int | None = None
         self.tasks = 0
-        self.libraries = confine.carve(confine.readable_paths(), str(HERE.parent))
+        ours = confine.copies(str(HERE.parent))
+        self.libraries = confine.carve(confine.readable_paths(), *ours)
 
 
 def work(job: Job, fds: tuple[int, ...]) -> NoReturn:

@@ -294,7 +294,9 @@ def _failure(error: BaseException, tree: Path) -> dict[str, Any]:
         text = _own_words(str(error)).replace(root, "").replace(os.path.expanduser("~"), "~")
     except Exception:  # an exception's own __str__ is student code
         text = ""
-    return {"type": type(error).__name__[:80], "message": text[:TEXT], "where": where[:200]}
+    told = {"type": type(error).__name__[:80], "message": text[:TEXT], "where": where[:200]}
+    # Half characters, as file names can hold them, are no JSON that the other side takes.
+    return {key: value.encode("utf-8", "replace").decode() for key, value in told.items()}
 
 
 def _own_words(text: str) -> str:

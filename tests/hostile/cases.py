@@ -8,8 +8,8 @@ that could overwrite anything, no signal, no fork without a bound.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from grader.domain import GradeStatus
@@ -58,12 +58,14 @@ class Graded:
         cause: How the run ended, None where it ended well.
         status: What becomes of the submission.
         says: Words that the student has to read in a message or a finding.
+        limits: Limits of its own, low where the case is made to reach them.
     """
 
     lost: frozenset[str]
     cause: Cause | None = None
     status: GradeStatus = GradeStatus.GRADED
     says: str = ""
+    limits: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

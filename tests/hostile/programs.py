@@ -51,8 +51,7 @@ def preprocess(images):
 
 
 SMALLER = {
-    r"^trace_s = .*$": "trace_s = 20",
-    r"^cpu_time_s = .*$": "cpu_time_s = 30",
+    r"^cpu_time_s = .*$": "cpu_time_s = 60",
     r"^memory_bytes = .*$": "memory_bytes = 2_147_483_648",
     r"^output_bytes = .*$": "output_bytes = 16_777_216",
     r"^file_bytes = .*$": "file_bytes = 8_388_608",

@@ -14,14 +14,35 @@ import pytest
 from grader.domain import Grade, GradeStatus, Outcome
 from tests.hostile.cases import Case, Graded
 from tests.hostile.conftest import Workshop
+from tests.hostile.escapes import finds_what_an_earlier_one_left
 from tests.hostile.gallery import GALLERY
-from tests.hostile.programs import RIGHT, handed_in
+from tests.hostile.harm import harm
+from tests.hostile.programs import FUNCTIONS, RIGHT, handed_in
 
 pytestmark = pytest.mark.tensorflow
 
 CASES = [case for case in GALLERY if isinstance(case.expect, Graded)]
-IN_DOCKER: frozenset[str] = frozenset()
-"""Cases that are graded in a container too; one that fails the run costs a new container."""
+IN_DOCKER = {
+    "a verdict on standard output",
+    "a verdict on every descriptor",
+    "frames of another submission",
+    "right for the public configurations, silent for others",
+    "a claim that the sandbox is missing",
+    "a file without end",
+    "a fork bomb",
+    "the labels of the test set",
+    "the reference solution, imported",
+    "the grader's environment",
+    "the grader's memory",
+    "a socket of any family",
+    "a program started",
+    "a line where Python starts",
+    "settings and caches of libraries",
+    "a signal to the grader",
+    "terminal codes in an error",
+}
+"""Cases that are graded in a container too. One that fails its run costs a new container, so most
+of these end well."""
 RUNS = [
     pytest.param(provider, case, id=f"{provider}-{case.category}: {case.name}")
     for provider in ("jail", "docker")
@@ -70,10 +91,24 @@ def test_it_gets_the_outcome_it_must_get_and_leaves_no_trace(
     workshop = workshops(provider)
     assert isinstance(case.expect, Graded)
 
-    grade = workshop.grade(case.make(tmp_path))
+    grade = workshop.grade(case.make(tmp_path), case.expect.limits)
 
     assert wrong(grade, case.expect) == [], said(grade)
     assert workshop.left_behind() == []
+    assert harm(grade, workshop.course.assignment, tmp_path / "out") == []
+
+
+@pytest.mark.parametrize("provider", ["jail", "docker"])
+def test_nothing_that_one_submission_leaves_is_found_by_the_next(
+    provider: str, workshops: Callable[[str], Workshop], tmp_path: Path
+) -> None:
+    workshop = workshops(provider)
+
+    for place in ("first", "second"):
+        (tmp_path / place).mkdir()
+        grade = workshop.grade(finds_what_an_earlier_one_left(tmp_path / place))
+
+        assert lost(grade) == FUNCTIONS
 
 
 @pytest.mark.parametrize("provider", ["jail", "docker"])

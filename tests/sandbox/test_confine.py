@@ -184,3 +184,13 @@ def test_a_link_into_the_hole_is_left_out(tmp_path: Path) -> None:
 
 def test_the_hole_itself_is_never_read(tmp_path: Path) -> None:
     assert confine.carve([str(tmp_path / "a")], str(tmp_path)) == ([], [])
+
+
+def test_every_copy_of_a_package_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkout = tmp_path / "checkout" / "grader"
+    installed = tmp_path / "lib" / "python3.11" / "site-packages" / "grader"
+    for folder in (checkout, installed):
+        folder.mkdir(parents=True)
+    monkeypatch.setattr(confine, "readable_paths", lambda: [str(tmp_path / "lib")])
+
+    assert confine.copies(str(checkout)) == [str(checkout), str(installed)]

@@ -14,6 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
+import sysconfig
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -646,6 +647,17 @@ def test_the_grader_and_its_reference_solution_cannot_be_read(
 
     assert path.exists()
     assert answer(closed_range.run(source, path=str(path))) is True
+
+
+def test_no_copy_of_the_reference_solution_can_be_read(closed_range: Range) -> None:
+    # An editable install leaves the code in its checkout, and the data in site-packages.
+    installed = Path(sysconfig.get_path("purelib")) / "grader"
+    files = [str(path) for path in installed.rglob("reference_solution/*") if path.is_file()]
+    source = f"{TRY}\ndef answer(paths): return [refused(lambda: open(p).close()) for p in paths]"
+
+    if not files:
+        pytest.skip(f"{installed}: no reference solution is installed there")
+    assert all(answer(closed_range.run(source, paths=files)))
 
 
 @pytest.mark.parametrize("path", ["/root", "/home", "/tmp", "/run", "/work"])
