@@ -1,4 +1,4 @@
-"""What a grade does to those who read it: on a terminal, in a browser, in a spreadsheet, on disk."""
+"""What a grade does to its readers: on a terminal, in a browser, in a spreadsheet, on disk."""
 
 from __future__ import annotations
 
