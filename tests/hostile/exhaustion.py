@@ -103,7 +103,7 @@ EXHAUSTION: tuple[Case, ...] = (
     case("a thread that goes on", first("""
         import threading, time
         threading.Thread(target=time.sleep, args=(60,)).start()
-        """), Graded(FUNCTIONS, says=STUB), "an interpreter waits for its threads, we do not"),
+        """), Graded(FUNCTIONS, says=STUB), "an interpreter waits for them; nobody else does"),
     # --- disk and pipes ---
     case("a file without end", first("""
         import os
