@@ -274,6 +274,7 @@ def _read(probe: Probe | None, record: NetworkRecord, traces: dict[str, Trace]) 
             found += _only_here(own, found)
     inference = readings["inference"]
     found += _updates(inference, readings.get("training"), traces["inference"].variables)
+    found = _without_consequences(found)
     classifier = inference.classifier.last.index if inference.classifier is not None else None
     counted = count(inference, traces["inference"].variables, classifier)
     node, output = traces["inference"].outputs[0] if traces["inference"].outputs else (0, 0)
@@ -427,6 +428,13 @@ def _only_here(own: list[Deviation], known: list[Deviation]) -> list[Deviation]:
         )
         fresh.append(replace(item, check="training-behaviour", finding=finding))
     return fresh
+
+
+def _without_consequences(found: list[Deviation]) -> list[Deviation]:
+    """Keras keeps a frozen batch norm in inference mode: that it is frozen says it all."""
+    frozen = {d.finding.where for d in found if d.finding.received == rules.FROZEN}
+    follows = {"moving averages", "never updated"}
+    return [d for d in found if d.finding.where not in frozen or d.finding.received not in follows]
 
 
 def _rewritten(training: Reading, variables: tuple[VariableRecord, ...]) -> list[Deviation]:
