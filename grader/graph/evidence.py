@@ -498,14 +498,25 @@ def _updates(
     return rules.first_causes(found)
 
 
+_SAID = ("message", "expected", "received")
+
+
+def _without_numbers(text: str) -> str:
+    """A text about a hidden probe: the kernels stay, its own numbers do not."""
+    return re.sub(r"(?<![×0-9])\b[0-9][0-9.]*\b(?!×)", "…", text)
+
+
 def finding_for_student(network: Network, item: Deviation) -> Finding:
     """A finding; one of a hidden probe says what kind of mistake, not with which numbers."""
     if network.probe is None or not network.probe.hidden:
         return item.finding
+    if item.finding.severity == "remark":
+        shown = {key: _without_numbers(getattr(item.finding, key)) for key in _SAID}
+        return item.finding.model_copy(update=shown)
     what = item.finding.message.split(": expected")[0]
     return item.finding.model_copy(
         update={
-            "message": re.sub(r"(?<![×0-9])\b[0-9][0-9.]*\b(?!×)", "…", what)
+            "message": _without_numbers(what)
             + ": right on the public configurations, wrong on a hidden one",
             "expected": "right for every configuration",
             "received": "wrong for a hidden one",
