@@ -37,7 +37,7 @@ OLDER_CODE = (
     (
         r"Unrecognized keyword arguments passed to",
         "Keras 3 has no such argument. Its names are kernel_initializer, kernel_regularizer, "
-        "padding, strides and use_bias.",
+        "padding, strides and use_bias; of a Model, inputs and outputs.",
     ),
     (
         r"module 'keras\.(api\.)?backend' has no attribute",
@@ -47,7 +47,22 @@ OLDER_CODE = (
         r"'Tracked(List|Dict|Set)' object has no attribute",
         "In Keras 3 a list of layers stays a list: go through it itself, not through its .layers.",
     ),
+    (
+        r"module 'keras[\w.]*' has no attribute",
+        "Keras 3 has no such name any more: look in keras.layers and keras.ops.",
+    ),
+    (
+        r"'tuple' object has no attribute '(as_list|rank|dims)'"
+        r"|'KerasTensor' object has no attribute '(get_shape|_keras_shape)'",
+        "The sizes of a Keras tensor are a plain tuple, x.shape: its maps are x.shape[-1].",
+    ),
     (r"positional argument: 'pool_size'", "Keras 3 wants the window: AveragePooling2D(2)."),
+    (r"positional argument: 'rate'", "Keras 3 has no p here: Dropout(0.2)."),
+    (
+        r"requires inputs with matching shapes except for the concatenation axis",
+        "Only maps of one size can be concatenated, along the channels: stride 1 and "
+        'padding="same". Conv2D(k, 3, 3) is a kernel of 3 with stride 3.',
+    ),
     (
         r"Only input tensors may be passed .* built=(True|False)>",
         "A layer is passed on in place of what it gives: call it, `Conv2D(...)(x)`.",
@@ -66,7 +81,10 @@ OLDER_CODE = (
         "One layer was called on maps of two widths: create a new layer for every place where the "
         "paper has one.",
     ),
-    (r"invalid dimension '[0-9.]+' of type '<class 'float'>'", "Filters are whole: use int(...)."),
+    (
+        r"invalid dimension '[0-9.]+' of type|number of filters must be .* filters=[0-9]*\.",
+        "Filters are whole: use int(...).",
+    ),
     (
         r"is not a valid root scope name",
         "Keras 3 names a layer by its class: let no class of layers begin with an underscore.",

@@ -274,6 +274,7 @@ def _read(probe: Probe | None, record: NetworkRecord, traces: dict[str, Trace]) 
             found += _only_here(own, found)
     inference = readings["inference"]
     found += _updates(inference, readings.get("training"), traces["inference"].variables)
+    found = _without_consequences(found)
     classifier = inference.classifier.last.index if inference.classifier is not None else None
     counted = count(inference, traces["inference"].variables, classifier)
     node, output = traces["inference"].outputs[0] if traces["inference"].outputs else (0, 0)
@@ -429,6 +430,13 @@ def _only_here(own: list[Deviation], known: list[Deviation]) -> list[Deviation]:
     return fresh
 
 
+def _without_consequences(found: list[Deviation]) -> list[Deviation]:
+    """Keras keeps a frozen batch norm in inference mode: that it is frozen says it all."""
+    frozen = {d.finding.where for d in found if d.finding.received == rules.FROZEN}
+    follows = {"moving averages", "never updated"}
+    return [d for d in found if d.finding.where not in frozen or d.finding.received not in follows]
+
+
 def _rewritten(training: Reading, variables: tuple[VariableRecord, ...]) -> list[Deviation]:
     """Trained weights that the network overwrites by itself: spectral or weight normalisation."""
     found = []
@@ -490,14 +498,25 @@ def _updates(
     return rules.first_causes(found)
 
 
+_SAID = ("message", "expected", "received")
+
+
+def _without_numbers(text: str) -> str:
+    """A text about a hidden probe: the kernels stay, its own numbers do not."""
+    return re.sub(r"(?<![×0-9])\b[0-9][0-9.]*\b(?!×)", "…", text)
+
+
 def finding_for_student(network: Network, item: Deviation) -> Finding:
     """A finding; one of a hidden probe says what kind of mistake, not with which numbers."""
     if network.probe is None or not network.probe.hidden:
         return item.finding
+    if item.finding.severity == "remark":
+        shown = {key: _without_numbers(getattr(item.finding, key)) for key in _SAID}
+        return item.finding.model_copy(update=shown)
     what = item.finding.message.split(": expected")[0]
     return item.finding.model_copy(
         update={
-            "message": re.sub(r"(?<![×0-9])\b[0-9][0-9.]*\b(?!×)", "…", what)
+            "message": _without_numbers(what)
             + ": right on the public configurations, wrong on a hidden one",
             "expected": "right for every configuration",
             "received": "wrong for a hidden one",

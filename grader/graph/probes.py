@@ -35,8 +35,8 @@ class Probe(Record):
     dropout_rate: float = 0.0
     """Asked for where it is above 0; must vanish at inference."""
     modes: tuple[str, ...] = ("inference",)
-    """Which calls are traced. One public probe of each kind is traced in training too; tracing is
-    most of what a submission costs."""
+    """Which calls are traced. One public probe of each kind is traced in training too, and one
+    hidden block and transition, with dropout; tracing is most of what a submission costs."""
 
     def request(self) -> dict[str, Any]:
         """The question as the program inside gets it; says nothing of what is expected."""
@@ -135,6 +135,7 @@ def hidden_probes(probes: Probes, seed: bytes) -> list[Probe]:
             hidden=True,
             block=_block(draw, i % 2 == 0),
             dropout_rate=0.2 if i == 0 else 0.0,
+            modes=MODES[: 2 if i == 0 else 1],
         )
         for i in range(probes.hidden.blocks)
     ]
@@ -144,6 +145,8 @@ def hidden_probes(probes: Probes, seed: bytes) -> list[Probe]:
             function="transition",
             hidden=True,
             transition=_transition(draw, i == 0),
+            dropout_rate=0.2 if i == 0 else 0.0,
+            modes=MODES[: 2 if i == 0 else 1],
         )
         for i in range(probes.hidden.transitions)
     ]

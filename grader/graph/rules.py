@@ -45,6 +45,8 @@ STEM_AS_GIVEN = (
     "and the first pooling is the first transition's."
 )
 
+FROZEN = "frozen ones"
+
 SILENT = {"dropout"}
 """Steps that may stand anywhere; `Judge.dropouts` remarks on those in another place."""
 
@@ -562,7 +564,7 @@ class Judge:
                     frozen.add(where)
                     self.say(
                         "training-behaviour", where, "its batch normalisation",
-                        "a trained scale and offset", "frozen ones", COMPOSITE,
+                        "a trained scale and offset", FROZEN, COMPOSITE,
                         "Leave `trainable=True`.", cause=node.index,
                     )  # fmt: skip
 

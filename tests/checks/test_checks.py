@@ -176,7 +176,17 @@ OLDER = [
     ),
     ("missing a required argument: 'training'", "training=None"),
     ("of layer 'conv2d' is incompatible with the layer: expected axis -1 of", "a new layer"),
-    ("Found invalid dimension '30.0' of type '<class 'float'>'.", "int("),
+    ("Found invalid dimension '30.0' of type '<class 'numpy.float64'>'.", "int("),
+    ("The number of filters must be evenly divisible. Received: groups=1, filters=7.5.", "whole"),
+    ("module 'keras._tf_keras.keras.layers' has no attribute 'experimental'", "any more"),
+    ("'tuple' object has no attribute 'as_list'", "x.shape[-1]"),
+    ("'KerasTensor' object has no attribute 'get_shape'", "a plain tuple"),
+    ("Dropout.__init__() missing 1 required positional argument: 'rate'", "Dropout(0.2)"),
+    (
+        "A `Concatenate` layer requires inputs with matching shapes except for the concatenation "
+        "axis. Received: input_shape=[(None, 8, 8, 6), (None, 3, 3, 4)]",
+        "stride 3",
+    ),
     ("'_block' is not a valid root scope name.", "underscore"),
     ("it gives a tuple of 2 (KerasTensor, int): return one tensor alone", "docstring"),
     ("URL fetch failure on https://example.org/weights.h5", "no network"),

@@ -80,15 +80,31 @@ def test_what_stands_behind_the_stem_is_told_of_the_stem():
     assert message == "behind its 3×3 convolution: expected nothing, received BN → ReLU"
 
 
+def frozen(record):
+    for variable in record["variables"]:
+        if len(variable["shape"]) == 1:
+            variable["trainable"] = False
+    return record
+
+
+def test_a_frozen_norm_is_told_once_and_not_by_what_keras_makes_of_it():
+    probe = BLOCK.model_copy(update={"modes": ("inference", "training")})
+    record = block_record(Style(), dense(N, K, True), SIZE, CHANNELS, ("inference", "training"))
+    record["graphs"]["training"] = record["graphs"]["inference"]
+
+    ((check, where, message),) = said(probe, frozen(record))
+
+    assert check == "training-behaviour"
+    assert where.startswith("dense_block, layer 1 (also")
+    assert message.endswith("expected a trained scale and offset, received frozen ones")
+
+
 def help_of_the_count(record):
     return next(f.help for c, f in complaints(BLOCK, record) if c == "parameter-count-block")
 
 
 def test_a_count_that_lacks_frozen_weights_is_explained_by_them():
-    record = block_record(Style(), dense(N, K, True), SIZE, CHANNELS)
-    for variable in record["variables"]:
-        if len(variable["shape"]) == 1:
-            variable["trainable"] = False
+    record = frozen(block_record(Style(), dense(N, K, True), SIZE, CHANNELS))
 
     assert "frozen" in help_of_the_count(record)
 
