@@ -202,7 +202,7 @@ def units_of(graph: Graph, bottleneck: bool) -> list[Unit]:
         for index in {last} if graph.nodes[last].kind == "conv" else behind[last]:
             used.setdefault(index, set()).add(-1)
     direct = {
-        index: {i for i in users if i < 0 or graph.nodes[i].kind == "conv"}
+        index: {i for i in users - gates if i < 0 or graph.nodes[i].kind == "conv"}
         for index, users in consumers(graph).items()
     }
     pairs: dict[int, Node] = {}

@@ -28,6 +28,7 @@ from grader.graph.densenet import (
     Unit,
     consumers,
     convolutions_behind,
+    gates_of,
     most_common,
     sources,
 )
@@ -153,6 +154,7 @@ class Judge:
         self.found: list[Deviation] = []
         self.behind = convolutions_behind(reading.graph)
         self._consumers = consumers(reading.graph)
+        self._gates = gates_of(reading.graph)
         self._uses = self._segment_uses()
         self._own: dict[tuple[int, tuple[str, ...]], tuple[Word, ...]] = {}
         self._reported: set[tuple[int, str]] = set()
@@ -179,7 +181,7 @@ class Judge:
 
     def _is_used_as_it_is(self, index: int) -> bool:
         """Whether anybody receives a convolution's maps with no odd operation between."""
-        users = self._consumers.get(index, set())
+        users = self._consumers.get(index, set()) - self._gates
         return any(i < 0 or self.graph.nodes[i].kind == "conv" for i in users)
 
     def place_of_odd(self, node: Node) -> str:
