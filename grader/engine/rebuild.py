@@ -257,8 +257,10 @@ class _Builder:
 
         if not 0 <= rate < 1:
             raise Unreadable("dropout with an unreadable rate")
-        layer = layers.SpatialDropout2D if kind == "spatial" else layers.Dropout
-        return layer(rate)(x)
+        kinds = {"spatial": layers.SpatialDropout2D, "elementwise": layers.Dropout}
+        if kind not in kinds:
+            raise Unreadable(f"dropout of another kind: {kind}")
+        return kinds[kind](rate)(x)
 
     # --- layers with weights ---
 

@@ -27,6 +27,8 @@ from grader.graph.symbols import ASSIGNMENTS, Symbol, Unreadable, Values, digest
 
 Array = NDArray[Any]
 TOLERANCE = 1e-6
+LARGEST_EPSILON = 10.0
+"""Any epsilon is a batch norm's; a larger one drowns every variance and is something else."""
 
 
 # --- axes ----------------------------------------------------------------------------------
@@ -288,7 +290,9 @@ def _epsilon(
             return None
         epsilon = (gamma / factor) ** 2 - variances[k]
         centre = float(epsilon[0])
-        if not -TOLERANCE <= centre <= 0.2 or not np.allclose(epsilon, centre, atol=1e-7):
+        if not -TOLERANCE <= centre <= LARGEST_EPSILON or not np.allclose(
+            epsilon, centre, atol=1e-7
+        ):
             return None
         if found is not None and not np.isclose(found, centre, atol=1e-7):
             return None
@@ -320,7 +324,7 @@ def _changes_nothing(part: Part) -> bool:
         part.kind == "constant"
         and part.factor is not None
         and part.offset is not None
-        and bool(np.allclose(part.factor, 1.0, atol=TOLERANCE))
+        and bool(np.allclose(part.factor, 1.0, rtol=0, atol=TOLERANCE))
         and bool(np.allclose(part.offset, 0.0, atol=TOLERANCE))
     )
 
@@ -484,7 +488,7 @@ def apply_steps(columns: Array, segment: Segment, assignment: int) -> Array:
             columns = columns * factor[part] + offset[part]
         elif step.kind == "pointwise":
             columns = evaluate(step.detail[1], columns)
-        elif step.kind in ("dropout", "noise", "stop_gradient", "pool"):
+        elif step.kind in ("dropout", "noise", "stop_gradient", "pool", "pad", "crop"):
             continue
         else:
             raise Unreadable(step.kind)

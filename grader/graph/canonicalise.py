@@ -50,10 +50,19 @@ MALFORMED = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError
 
 @dataclass(frozen=True)
 class Noise:
-    """A random tensor: its shape, and the threshold it was compared with, if it was."""
+    """A random tensor.
+
+    Attributes:
+        shape: Its static shape.
+        threshold: What it was compared with: it is zeros and ones.
+        factor: What it was multiplied by since then.
+        raised: What was added to it; rounded down, it is zeros and ones as well.
+    """
 
     shape: tuple[int, ...] | None
     threshold: float | None = None
+    factor: float = 1.0
+    raised: float | None = None
 
 
 Tensor = Symbol | Value | Noise
@@ -160,6 +169,9 @@ class _Reader:
         if index is None:
             return
         new = self.tensors.get(op.inputs[-1])
+        if isinstance(new, Symbol) and op.op in CHANGES:
+            old = variable(index, tuple(self.trace.variables[index].shape))
+            new = expression(op.op, [old, new], CHANGES[op.op], old.shape)
         self.graph.updates[index] = new if isinstance(new, Symbol) else None
 
     def _foreign(self, op: Op, arguments: list[Tensor], reason: str) -> list[Tensor]:
@@ -223,12 +235,22 @@ class _Reader:
         return result
 
     def _noise(self, op: Op, arguments: list[Tensor]) -> list[Tensor]:
-        threshold = next((a.threshold for a in arguments if isinstance(a, Noise)), None)
-        if op.op in ("GreaterEqual", "Greater", "Less", "LessEqual"):
-            for argument in arguments:
-                if isinstance(argument, Symbol) and argument.constant is not None:
-                    threshold = float(argument.constant.reshape(-1)[0])
-        return [Noise(shape, threshold) for _, shape in op.outputs]
+        """Arithmetic on random numbers: zeros and ones are told, and a factor behind them."""
+        drawn = next(a for a in arguments if isinstance(a, Noise))
+        numbers = [a.constant for a in arguments if isinstance(a, Symbol) and a.size == 1]
+        number = float(numbers[0].reshape(())) if numbers and numbers[0] is not None else None
+        if op.op in ("GreaterEqual", "Greater", "Less", "LessEqual") and number is not None:
+            drawn = Noise(None, number)
+        elif op.op in ("Add", "AddV2"):
+            drawn = Noise(None, raised=number)
+        elif op.op == "Floor" and drawn.raised is not None:
+            drawn = Noise(None, 1.0 - drawn.raised)
+        elif op.op in ("Mul", "RealDiv", "Div") and number is not None:
+            factor = drawn.factor * number if op.op == "Mul" else drawn.factor / number
+            drawn = replace(drawn, factor=factor)
+        elif op.op not in ("Cast", "Identity", "Reshape", "BroadcastTo"):
+            drawn = Noise(None, drawn.threshold)
+        return [replace(drawn, shape=shape) for _, shape in op.outputs]
 
     def _symbolic(self, op: Op, arguments: list[Symbol]) -> Tensor | list[Tensor]:
         """An op on variables and constants only."""
@@ -674,6 +696,11 @@ IDENTITIES = {
     "PlaceholderWithDefault", "IdentityN",
 }  # fmt: skip
 STOPS = {"StopGradient", "PreventGradient"}
+CHANGES: dict[str, Callable[..., Any]] = {
+    "AssignAddVariableOp": np.add,
+    "AssignSubVariableOp": np.subtract,
+}
+"""Assignments that say by how much, not to what."""
 
 
 def _without_gradient(symbol: Symbol) -> Symbol:
@@ -744,16 +771,16 @@ def _arithmetic(reader: _Reader, op: Op, arguments: list[Any]) -> Any:
         return affine_step(value, "add", b)
     value, symbol = (a, b) if isinstance(a, Value) else (b, a)
     if op.op in ("Add", "AddV2"):
-        return affine_step(value, "add", symbol)
+        return _settled(affine_step(value, "add", symbol))
     if op.op in ("Mul", "MulNoNan"):
-        return _scaled(reader.graph, value, symbol)
+        return _settled(_scaled(reader.graph, value, symbol))
     if op.op == "Sub":
         if value is a:
             return affine_step(value, "add", _negative(symbol))
         return affine_step(_scaled(reader.graph, value, constant(np.array(-1.0))), "add", symbol)
     if value is a:
         inverse = expression("inverse", [symbol], lambda v: 1.0 / v, symbol.shape)
-        return _scaled(reader.graph, value, inverse)
+        return _settled(_scaled(reader.graph, value, inverse))
     base, tree = strip_pointwise(value)
     if symbol.constant is not None:
         number = ("number", _one_number(symbol))
@@ -773,6 +800,16 @@ def _is_mistaken_for_channels_last(value: Value, bias: Symbol) -> bool:
     return value.shape[-1] == value.channels == bias.size
 
 
+def _settled(value: Value) -> Value:
+    """The value with a ReLU in place of steps that together are one: (x + |x|) / 2."""
+    if not any(s.kind == "pointwise" for g in value.segments[:1] for s in g.steps[-3:-1]):
+        return value
+    base, tree = strip_pointwise(value)
+    if tree == X or classify(tree)[0] != "relu":
+        return value
+    return with_step(base, lambda at, segment: Step("pointwise", ("relu", ("Relu", X), ())))
+
+
 def _negative(symbol: Symbol) -> Symbol:
     """-s; a bare variable stays one, since a trained offset may have either sign."""
     return expression("negative", [symbol], np.negative, symbol.shape, keeps_variable=True)
@@ -781,7 +818,7 @@ def _negative(symbol: Symbol) -> Symbol:
 def _scaled(graph: Graph, value: Value, symbol: Symbol) -> Value:
     if symbol.is_zero():
         return constant_value(graph, value, constant(np.array(0.0)))
-    return affine_step(value, "multiply", symbol)
+    return _scaled_dropout(value, symbol) or affine_step(value, "multiply", symbol)
 
 
 def _with_noise(op: Op, a: Any, b: Any) -> Any:
@@ -803,18 +840,38 @@ def _without_last_term(value: Value, affine: Affine) -> Value:
 
 
 def dropout(value: Value, noise: Noise) -> Value:
-    """Random zeros; the factor 1/(1 - rate) that stands before them belongs to the step."""
-    rate = noise.threshold if noise.threshold is not None else -1.0
+    """Random zeros; the factor 1/(1 - rate), before or behind them, belongs to the step."""
     spatial = noise.shape is not None and 1 in noise.shape[1:-1]
-    last = _common_affine(value)
+    kind = "spatial" if spatial else "elementwise"
+    rate = noise.threshold if noise.threshold is not None else -1.0
+    scaled = noise.factor > 1
+    rate = 1.0 - 1.0 / noise.factor if scaled else rate
+    last = None if scaled else _common_affine(value)
     term = last.terms[-1] if last is not None else None
     if last is not None and term is not None and term.operation == "multiply":
         number = term.symbol.constant
         if number is not None and number.shape == () and number > 1:
-            rate = 1.0 - 1.0 / float(number)
+            rate, scaled = 1.0 - 1.0 / float(number), True
             value = _without_last_term(value, last)
-    detail = (round(rate, 6), "spatial" if spatial else "elementwise")
+    detail = (round(rate, 6), kind if scaled else f"{kind}, not scaled")
     return with_step(value, lambda at, s: Step("dropout", detail))
+
+
+def _scaled_dropout(value: Value, symbol: Symbol) -> Value | None:
+    """The value where a factor behind random zeros makes up for them, else None."""
+    lasts = [s.steps[-1] if s.steps else None for s in value.segments]
+    first = lasts[0] if lasts else None
+    if first is None or first.kind != "dropout" or any(s != first for s in lasts):
+        return None
+    rate, kind = first.detail
+    if not kind.endswith(", not scaled") or symbol.constant is None or symbol.size != 1:
+        return None
+    kept = 1.0 / float(symbol.constant.reshape(()))
+    if not 0 < kept < 1 or min(abs(kept - rate), abs(kept - 1 + rate)) > 1e-5:
+        return None
+    step = Step("dropout", (round(1.0 - kept, 6), kind.removesuffix(", not scaled")))
+    segments = tuple(replace(s, steps=(*s.steps[:-1], step)) for s in value.segments)
+    return replace(value, segments=segments)
 
 
 def _two_values(reader: _Reader, op: Op, a: Value, b: Value) -> Value:
@@ -963,6 +1020,14 @@ def _add_n(reader: _Reader, op: Op, arguments: list[Any]) -> Any:
 
 
 # layout
+
+
+@rule("ResizeBilinear", "ResizeNearestNeighbor", "ResizeBicubic")
+def _resize(reader: _Reader, op: Op, arguments: list[Any]) -> Any:
+    value = _value(arguments[0])
+    if not _roles(value, "NHWC") or value.shape != op.outputs[0][1]:
+        raise Unreadable("resizes the map")
+    return value
 
 
 @rule("Reshape")
@@ -1215,22 +1280,26 @@ def _reduce(reader: _Reader, op: Op, arguments: list[Any]) -> Any:
     value = _value(arguments[0])
     rank = len(value.axes)
     over = {_normalised(a, rank) for a in _integers(arguments[1])}
-    keep = bool(op.attributes.get("keep_dims", False))
+    if any(a.role == "N" for i in over for a in value.axes[i]):
+        return _statistic(op, value, [a for i in sorted(over) for a in value.axes[i]])
+    return _reduced(op.op, value, over, bool(op.attributes.get("keep_dims", False)))
+
+
+def _reduced(operation: str, value: Value, over: set[int], keep: bool) -> Value:
+    """The mean, sum or maximum over some tensor axes, as pooling of neighbouring places."""
     atoms = [a for i in sorted(over) for a in value.axes[i]]
     kept: list[tuple[Atom, ...]] = [
         () if i in over else axis for i, axis in enumerate(value.axes) if keep or i not in over
     ]
     roles = {a.role for a in atoms}
-    if "N" in roles:
-        return _statistic(op, value, atoms)
     if not atoms:
         return replace(value, axes=tuple(kept))
-    if not roles <= {"H", "W"} or op.op in ("Min", "Prod"):
+    if not roles <= {"H", "W"} or operation in ("Min", "Prod"):
         raise Unreadable("a mean over channels" if "C" in roles else "a reduction")
     rows, columns = (_inner(atoms, role) for role in "HW")
     step = Step(
         "pool",
-        ("max" if op.op == "Max" else "mean", (rows, columns), (rows, columns), (0, 0, 0, 0)),
+        ("max" if operation == "Max" else "mean", (rows, columns), (rows, columns), (0, 0, 0, 0)),
     )
     height, width = value.height // rows, value.width // columns
     scale = {"H": rows, "W": columns}
@@ -1241,7 +1310,7 @@ def _reduce(reader: _Reader, op: Op, arguments: list[Any]) -> Any:
         for axis in kept
     )
     result = _pooled(value, step, axes, height, width)
-    if op.op == "Sum":
+    if operation == "Sum":
         return affine_step(result, "multiply", constant(np.array(float(rows * columns))))
     return result
 
@@ -1389,6 +1458,10 @@ def _convolution(reader: _Reader, op: Op, arguments: list[Any]) -> Any:
             raise Unreadable("a kernel of another width than its input")
     elif kernel.shape[2] != value.channels:
         raise Unreadable("a kernel of another width than its input")
+    if depthwise and pads == (0, 0, 0, 0) and dilations == (1, 1):
+        mean = _mean_by_weights(value, kernel, strides, layout, height, width)
+        if mean is not None:
+            return mean
     node = reader.graph.add(
         "depthwise" if depthwise else "conv",
         (value,),
@@ -1409,6 +1482,31 @@ def _convolution(reader: _Reader, op: Op, arguments: list[Any]) -> Any:
     axes = standard_axes(value.batch, height, width, channels)
     axes = tuple(axes["NHWC".index(letter)] for letter in layout)
     return Value(axes, value.batch, height, width, (Segment(node.index, 0, channels),))
+
+
+def _mean_by_weights(
+    value: Value,
+    kernel: Symbol,
+    strides: tuple[int, int],
+    layout: str,
+    height: int,
+    width: int,
+) -> Value | None:
+    """A depthwise convolution whose weights are one constant: average pooling, scaled."""
+    if (
+        kernel.constant is None
+        or kernel.shape[3] != 1
+        or np.any(kernel.constant != kernel.constant.flat[0])
+    ):
+        return None
+    window = (kernel.shape[0], kernel.shape[1])
+    axes = standard_axes(value.batch, height, width, value.channels)
+    axes = tuple(axes["NHWC".index(letter)] for letter in layout)
+    step = Step("pool", ("mean", window, strides, (0, 0, 0, 0)))
+    weight = float(kernel.constant.flat[0]) * window[0] * window[1]
+    return affine_step(
+        _pooled(value, step, axes, height, width), "multiply", constant(np.array(weight))
+    )
 
 
 def _padding_before(value: Value, layout: str) -> tuple[Value, tuple[int, int, int, int]]:
@@ -1439,7 +1537,10 @@ def _padding_before(value: Value, layout: str) -> tuple[Value, tuple[int, int, i
 
 @rule("MatMul", "BatchMatMulV2", "BatchMatMul", "Einsum")
 def _matmul(reader: _Reader, op: Op, arguments: list[Any]) -> Any:
-    value, kernel = _value(arguments[0]), arguments[1]
+    value = _value(arguments[0])
+    if op.op == "Einsum" and len(arguments) == 1:
+        return _einsum_of_one(op, value)
+    kernel = arguments[1]
     if not isinstance(kernel, Symbol) or len(kernel.shape) != 2:
         raise Unreadable("a product of two values")
     if op.op == "Einsum":
@@ -1513,6 +1614,23 @@ def _transposed(kernel: Symbol) -> Symbol:
     return expression(
         "transpose[1, 0]", [kernel], np.transpose, kernel.shape[::-1], keeps_variable=True
     )
+
+
+def _einsum_of_one(op: Op, value: Value) -> Value:
+    """A sum over axes, and another order of those that stay: "abcd->ad"."""
+    letters, _, output = str(op.attributes.get("equation", "")).replace(" ", "").partition("->")
+    given = [letter for letter in letters if letter in output]
+    if (
+        not letters.isalpha()
+        or len(set(letters)) != len(letters)
+        or len(letters) != len(value.axes)
+    ):
+        raise Unreadable("an einsum of one tensor")
+    if sorted(given) != sorted(output):
+        raise Unreadable("an einsum of one tensor")
+    summed = {i for i, letter in enumerate(letters) if letter not in output}
+    result = _reduced("Sum", value, summed, keep=False) if summed else value
+    return replace(result, axes=tuple(result.axes[given.index(letter)] for letter in output))
 
 
 def _einsum_kernel(op: Op, kernel: Symbol, rank: int) -> Symbol:

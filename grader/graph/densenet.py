@@ -11,6 +11,7 @@ the paper. A convolution is told by what feeds it and what it feeds, never by it
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -85,6 +86,8 @@ class Reading:
         classifier: The last convolution or fully connected layer.
         odd: Nodes that are neither convolutions nor the softmax: additions, foreign ops.
         second_stem: A convolution too many before the first block.
+        second_head: A convolution too many behind the last block.
+        second_transition: By the number of a transition, the convolutions beside its own.
         where: Node index → its place in the paper's words.
     """
 
@@ -95,6 +98,8 @@ class Reading:
     classifier: Unit | None = None
     odd: tuple[Node, ...] = ()
     second_stem: Node | None = None
+    second_head: Unit | None = None
+    second_transition: dict[int, tuple[Node, ...]] = field(default_factory=dict)
     where: dict[int, str] = field(default_factory=dict)
 
     def place(self, node: Node) -> str:
@@ -143,25 +148,74 @@ def sources(node: Node) -> set[int]:
     return {s.node for v in node.inputs for s in v.segments}
 
 
+def convolutions_behind(graph: Graph) -> list[frozenset[int]]:
+    """For each node, the convolutions (or the input) its value comes from, through anything else.
+
+    An operation that has no place in the paper does not hide which layer it stands in.
+    """
+    behind: list[frozenset[int]] = []
+    gates = gates_of(graph)
+    for node in graph.nodes:
+        found: set[int] = set()
+        for index in sources(node):
+            plain = graph.nodes[index].kind in ("conv", "input") and index not in gates
+            found |= {index} if plain else behind[index]
+        behind.append(frozenset(found))
+    return behind
+
+
+def gates_of(graph: Graph) -> set[int]:
+    """Convolutions of one number per map that weigh larger maps, as in squeeze-and-excitation.
+
+    They are no layers of the network; the product they feed is judged (`rules.judge_odd`).
+    """
+    used = consumers(graph)
+    widens: set[int] = set()
+    for node in reversed(graph.nodes):
+        users = [graph.nodes[i] for i in used.get(node.index, ()) if i >= 0]
+        if node.height == node.width == 1 and any(
+            max(u.height, u.width) > 1 or u.index in widens for u in users
+        ):
+            widens.add(node.index)
+    return {i for i in widens if graph.nodes[i].kind == "conv"}
+
+
 def units_of(graph: Graph, bottleneck: bool) -> list[Unit]:
     """The convolutions in order, bottlenecks paired with their 3×3 convolution.
+
+    What receives one convolution's maps, and is the only one to do so, belongs to the same layer,
+    unless everything passes it: then it stands between two blocks.
 
     Args:
         graph: Any canonical graph.
         bottleneck: Whether bottlenecks are expected; then a pair counts whatever its kernels.
     """
-    gates = _gates(graph)
+    gates = gates_of(graph)
     convolutions = [n for n in wanted_nodes(graph) if n.kind == "conv" and n.index not in gates]
-    used = consumers(graph)
+    behind = convolutions_behind(graph)
+    used: dict[int, set[int]] = {}
+    for node in convolutions:
+        for index in behind[node.index]:
+            used.setdefault(index, set()).add(node.index)
+    for segment in graph.output.segments if graph.output is not None else ():
+        last = segment.node
+        for index in {last} if graph.nodes[last].kind == "conv" else behind[last]:
+            used.setdefault(index, set()).add(-1)
+    direct = {
+        index: {i for i in users - gates if i < 0 or graph.nodes[i].kind == "conv"}
+        for index, users in consumers(graph).items()
+    }
     pairs: dict[int, Node] = {}
     taken: set[int] = set()
     for node in convolutions:
-        feeding = sources(node)
+        feeding = behind[node.index]
         if len(feeding) != 1:
             continue
         (index,) = feeding
         before = graph.nodes[index]
-        if before.kind != "conv" or used.get(index) != {node.index} or index in pairs:
+        if before.kind != "conv" or index in pairs:
+            continue
+        if {node.index} not in (used.get(index), direct.get(index)):
             continue
         if before.kernel_shape[:2] != (1, 1) and not bottleneck:
             continue
@@ -176,33 +230,27 @@ def units_of(graph: Graph, bottleneck: bool) -> list[Unit]:
         taken.add(before.index)
         taken.add(node.index)
     paired = {before.index for before in pairs.values()}
-    return [
-        Unit((pairs[n.index], n) if n.index in pairs else (n,))
-        for n in convolutions
-        if n.index not in paired
-    ]
-
-
-def _gates(graph: Graph) -> set[int]:
-    """Fully connected layers that only weight other maps, as squeeze-and-excitation has them.
-
-    They are no weight layers of the paper; the product they end in is an operation it lacks.
-    """
-    if not any(n.kind == "multiply" for n in graph.nodes):
-        return set()
-    direct: set[int] = set()
-    stack = [s.node for s in graph.output.segments] if graph.output is not None else []
-    while stack:
-        index = stack.pop()
-        if index not in direct:
-            direct.add(index)
-            if graph.nodes[index].kind != "multiply":
-                stack += sources(graph.nodes[index])
-    return {
-        n.index
-        for n in graph.nodes
-        if n.kind == "conv" and n.inputs[0].height == 1 and n.index not in direct
-    }
+    passages = _passages(graph)
+    units: dict[int, Unit] = {}
+    for node in convolutions:
+        if node.index in paired:
+            continue
+        (index,) = behind[node.index] if len(behind[node.index]) == 1 else (-1,)
+        unit = units.get(index)
+        if (
+            unit is not None
+            and node.index not in pairs
+            and node.index not in passages
+            and len(unit.convolutions) <= 2
+            and {node.index} == direct.get(index)
+            and unit.last.height == node.inputs[0].height
+            and (graph.nodes[0].channels not in (1, 3) or sources(unit.first) != {0})
+        ):
+            del units[index]
+            units[node.index] = Unit((*unit.convolutions, node))
+        else:
+            units[node.index] = Unit((pairs[node.index], node) if node.index in pairs else (node,))
+    return list(units.values())
 
 
 def read_block(graph: Graph, bottleneck: bool) -> Reading:
@@ -220,7 +268,7 @@ def read_block(graph: Graph, bottleneck: bool) -> Reading:
 def read_transition(graph: Graph) -> Reading:
     """A probe of `transition` alone."""
     reading = Reading(graph)
-    gates = _gates(graph)
+    gates = gates_of(graph)
     units = [Unit((n,)) for n in wanted_nodes(graph) if n.kind == "conv" and n.index not in gates]
     reading.transitions = tuple(units) or (None,)
     for unit in units:
@@ -249,6 +297,7 @@ def read_network(graph: Graph, num_layers: int | None, bottleneck: bool) -> Read
         reading.second_stem = inner[0].last
         reading.stem = (inner[0].last,)
         inner = inner[1:]
+    inner, beside = _surplus(graph, inner, reading, num_layers)
     runs, transitions = _runs(graph, inner, num_layers)
     reading.transitions = transitions
     entry_nodes = reading.stem
@@ -258,7 +307,10 @@ def read_network(graph: Graph, num_layers: int | None, bottleneck: bool) -> Read
         output = _block_output(graph, run, transition, reading, i == len(runs) - 1)
         blocks.append(Block(i + 1, Source("the block's input", entry_nodes), run, output))
         if transition is not None:
-            entry_nodes = (transition.last,)
+            others = beside.get(transition.last.index, ())
+            if others:
+                reading.second_transition[i + 1] = others
+            entry_nodes = (max((transition.last, *others), key=lambda n: n.index),)
         elif run:
             entry_nodes = (*entry_nodes, *[u.last for u in run])
     reading.blocks = tuple(blocks)
@@ -268,10 +320,11 @@ def read_network(graph: Graph, num_layers: int | None, bottleneck: bool) -> Read
         _place_block(reading, block, f"block {block.number}")
     for i, transition in enumerate(reading.transitions):
         if transition is not None:
-            for node in transition.convolutions:
+            others = reading.second_transition.get(i + 1, ())
+            for node in (*transition.convolutions, *others):
                 reading.where[node.index] = f"transition {i + 1}"
-    if reading.classifier is not None:
-        for node in reading.classifier.convolutions:
+    for unit in (reading.second_head, reading.classifier):
+        for node in unit.convolutions if unit is not None else ():
             reading.where[node.index] = "head"
     return reading
 
@@ -327,6 +380,75 @@ def _is_second_stem(graph: Graph, units: list[Unit], num_layers: int | None) -> 
         and not _is_transition(graph, first)
         and _passes_everything(graph, node)
     )
+
+
+def _surplus(
+    graph: Graph, units: list[Unit], reading: Reading, num_layers: int | None
+) -> tuple[list[Unit], dict[int, tuple[Node, ...]]]:
+    """Take out the convolutions that stand beside a transition's own, or before the head.
+
+    Everything passes them, and so it does a transition; not where layers are missing in front of
+    them, for a block that gives its last layer's maps alone has such convolutions as well.
+
+    Returns:
+        The other units, and by the index of a transition's convolution those beside it.
+    """
+    passages = _passages(graph)
+    parts: list[Unit] = []
+    for unit in units:
+        split = unit.last.kernel_shape[:2] == (1, 1) and len(unit.convolutions) == 2
+        split = split and {n.index for n in unit.convolutions} <= passages
+        parts += [Unit((n,)) for n in unit.convolutions] if split else [unit]
+    beside: dict[int, tuple[Node, ...]] = {}
+    dropped: set[int] = set()
+    layers = 0
+    for passed, members in itertools.groupby(parts, lambda u: u.last.index in passages):
+        group = [u.last for u in members]
+        if not passed:
+            layers = len(group)
+        elif layers >= (num_layers or SMALLEST) and len(group) <= SMALLEST:
+            own = next((n for n in group if _shrinks(graph, n)), group[-1])
+            if group[-1] is parts[-1].last and reading.classifier is not None:
+                alone = len(group) == 1 and group[0].kernel_shape[:2] == (1, 1)
+                if alone or _halves_before(reading.classifier, group):
+                    continue  # a transition too many, or half of one
+                reading.second_head, own = Unit((group[0],)), group[0]
+                dropped.add(own.index)
+            beside[own.index] = tuple(n for n in group if n is not own)
+            dropped |= {n.index for n in beside[own.index]}
+    return ([u for u in parts if u.last.index not in dropped], beside) if dropped else (units, {})
+
+
+SMALLEST = 3
+"""Layers of a block, where their number is not known, that a transition can stand behind; and
+convolutions in a row beyond which there are no blocks at all."""
+
+
+def _halves_before(classifier: Unit, tail: list[Node]) -> bool:
+    """Whether the map behind the last block is halved before it is pooled to one number."""
+    last = tail[-1]
+    pools = [s for g in classifier.entry.segments for s in g.steps if s.kind == "pool"]
+    if any(p.detail[1] != (last.height, last.width) for p in pools):
+        return True
+    return tail[0].inputs[0].height > last.height
+
+
+def _passages(graph: Graph) -> set[int]:
+    """The convolutions that everything passes: nothing later receives anything earlier."""
+    reach: dict[int, int] = {}
+    for node in wanted_nodes(graph):
+        for index in sources(node):
+            if graph.nodes[index].kind != "constant":
+                reach[index] = max(reach.get(index, 0), node.index)
+    for segment in graph.output.segments if graph.output is not None else ():
+        reach[segment.node] = len(graph.nodes)
+    passages: set[int] = set()
+    farthest = 0
+    for node in wanted_nodes(graph):
+        if node.kind == "conv" and farthest <= node.index:
+            passages.add(node.index)
+        farthest = max(farthest, reach.get(node.index, 0))
+    return passages
 
 
 def _classifier(graph: Graph, units: list[Unit]) -> tuple[Unit | None, list[Unit]]:
@@ -390,12 +512,16 @@ def _is_transition(graph: Graph, unit: Unit) -> bool:
     node = unit.last
     if len(unit.convolutions) != 1 or not _passes_everything(graph, node):
         return False
+    return node.kernel_shape[:2] == (1, 1) or _shrinks(graph, node)
+
+
+def _shrinks(graph: Graph, node: Node) -> bool:
+    """Whether the map is smaller behind a convolution than before it."""
     before = {graph.nodes[i].height for i in sources(node)} | {node.inputs[0].height}
     behind = {
         graph.nodes[i].inputs[0].height for i in consumers(graph).get(node.index, ()) if i > 0
     }
-    one = node.kernel_shape[:2] == (1, 1)
-    return one or (bool(behind) and max(behind) < max(before)) or node.height < max(before)
+    return (bool(behind) and max(behind) < max(before)) or node.height < max(before)
 
 
 def _passes_everything(graph: Graph, node: Node) -> bool:
@@ -419,6 +545,8 @@ def _block_output(
     """What leaves a block: what its transition, or the head, receives."""
     if transition is not None:
         return transition.entry.segments
+    if is_last and reading.second_head is not None:
+        return reading.second_head.entry.segments
     if is_last and reading.classifier is not None:
         return reading.classifier.entry.segments
     return ()

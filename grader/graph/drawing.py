@@ -111,7 +111,7 @@ class _Rows:
             if item.finding.severity != "deviation":
                 continue
             for place in item.places or (item.finding.where,):
-                self.notes.setdefault(place, []).append(item.finding.message)
+                self.notes.setdefault(_row_of(place), []).append(item.finding.message)
 
     def all(self) -> Iterable[Row]:
         """From the stem to the head, then what has no place."""
@@ -245,6 +245,12 @@ class _Rows:
             if is_global(word, layers[-1].height, layers[-1].width):
                 before = before.replace(word.text, "global average pooling")
         return before
+
+
+def _row_of(place: str) -> str:
+    """The row of a place: "block 1, its output to transition 1" is shown where it arrives."""
+    arrival = place.rpartition(", its output to ")[2].removeprefix("the ")
+    return arrival.removeprefix("stem and ")
 
 
 def _together(texts: Iterable[str]) -> str:

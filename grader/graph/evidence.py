@@ -7,7 +7,7 @@ paper in each mode. What two probes both show is said once, by the first that sh
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -15,7 +15,8 @@ from grader import paper
 from grader.domain import Finding
 from grader.errors import Cause, StageFailed
 from grader.graph import rules
-from grader.graph.canonical import Graph
+from grader.graph.averages import follows_batch
+from grader.graph.canonical import Affine, Graph, Part
 from grader.graph.canonicalise import canonicalise
 from grader.graph.compare import Subject
 from grader.graph.counts import Counted, count
@@ -463,36 +464,44 @@ def _rewritten(training: Reading, variables: tuple[VariableRecord, ...]) -> list
 def _updates(
     inference: Reading, training: Reading | None, variables: tuple[VariableRecord, ...]
 ) -> list[Deviation]:
-    """Every moving average is updated in training, and no trained weight is."""
+    """Every moving average follows the batch in training, rests at inference; no weight moves."""
     if training is None:
         return []
-    from grader.graph.steps import words
-
     found = _rewritten(training, variables)
-    for node in inference.graph.nodes:
-        if node.index not in inference.where:
-            continue
-        idle = False
-        for value in node.inputs:
-            for segment in value.segments:
-                for word in words(segment):
-                    if word.kind != "BN" or word.part is None:
-                        continue
-                    for role in ("mean", "variance"):
-                        index = word.part.role(role)
-                        if index is not None and index not in training.graph.updates:
-                            idle = idle or inference.where[node.index] != "stem"
-        if idle:
+    measured = {_gains(part): (part, affine) for _, part, affine in _batch_norms(training)}
+    for place, part, _ in _batch_norms(inference):
+        if place == "stem":
+            continue  # a normalisation of the image may be fixed
+        expected, received = "updated in training", ""
+        for role in ("mean", "variance"):
+            index = part.role(role)
+            if index is None:
+                continue
+            if index in inference.graph.updates:
+                expected, received = "left alone at inference", "changed by every image"
+            elif index not in training.graph.updates:
+                received = "never updated"
+            else:
+                update, norm = training.graph.updates[index], measured.get(_gains(part))
+                if update is None or norm is None or received:
+                    continue
+                if not follows_batch(update, index, role, *norm):
+                    expected = f"moved towards the {role} of the batch in training"
+                    received = "set to something else"
+        if received:
             found.append(
                 rules.deviation(
                     "training-behaviour",
-                    inference.where[node.index],
+                    place,
                     "the moving averages of its batch normalisation",
-                    "updated in training",
-                    "never updated",
+                    expected,
+                    received,
                     rules.COMPOSITE,
-                    "Pass `training` on to the layer, and do not freeze it.",
-                    cause=node.index,
+                    "Pass `training` on to the layer, and do not freeze it."
+                    if received == "never updated"
+                    else "Use BatchNormalization, or update as it does: "
+                    "average · momentum + batch · (1 - momentum), in training only.",
+                    cause=_cause(inference, place),
                 )
             )
     return rules.first_causes(found)
@@ -504,6 +513,32 @@ _SAID = ("message", "expected", "received")
 def _without_numbers(text: str) -> str:
     """A text about a hidden probe: the kernels stay, its own numbers do not."""
     return re.sub(r"(?<![×0-9])\b[0-9][0-9.]*\b(?!×)", "…", text)
+
+
+def _batch_norms(reading: Reading) -> Iterator[tuple[str, Part, Affine]]:
+    """Every batch norm that a convolution of the network receives, with its place."""
+    from grader.graph.steps import words
+
+    seen: set[tuple[str, Part]] = set()
+    for node in reading.graph.nodes:
+        place = reading.where.get(node.index)
+        segments = [s for v in node.inputs for s in v.segments] if place is not None else []
+        for word in (w for s in segments for w in words(s)):
+            part, affine = word.part, word.step.affine
+            if word.kind != "BN" or part is None or affine is None or place is None:
+                continue
+            if (place, part) not in seen:
+                seen.add((place, part))
+                yield place, part, affine
+
+
+def _gains(part: Part) -> tuple[int | None, int | None]:
+    """What tells a batch norm in both modes: its trained scale and offset."""
+    return part.role("gamma"), part.role("beta")
+
+
+def _cause(reading: Reading, place: str) -> int:
+    return min(index for index, where in reading.where.items() if where == place)
 
 
 def finding_for_student(network: Network, item: Deviation) -> Finding:

@@ -95,6 +95,8 @@ FUNCTIONS: dict[str, Callable[..., Array]] = {
 _GRID = np.concatenate(
     [np.linspace(-8, 8, 129), np.array([-30.0, -1e-3, 1e-3, 30.0, 0.7310585786, -2.718281828])]
 )
+_FAR = np.concatenate([sign * 10.0 ** np.arange(-5, 7) for sign in (-1, 1)])
+"""Where a slope of 1e-5, a threshold near zero or a limit of 100 shows."""
 
 
 def evaluate(tree: Tree, x: Array) -> Array:
@@ -167,26 +169,30 @@ def classify(tree: Tree) -> tuple[str, tuple[float, ...]]:
         ("identity", ()), ("affine", (a, b)) for a·x + b, ("relu", ()), ("leaky relu", (slope,)),
         ("clipped relu", (maximum,)), another name of the field, or ("unknown", ()).
     """
-    y = evaluate(tree, _GRID)
+    y, far = evaluate(tree, _GRID), evaluate(tree, _FAR)
     if not np.all(np.isfinite(y)):
         return "unknown", ()
-    if _same(y, np.maximum(_GRID, 0)):
+
+    def everywhere(function: Callable[[Array], Array]) -> bool:
+        return _same(y, function(_GRID)) and _same(far, function(_FAR))
+
+    if everywhere(FUNCTIONS["Relu"]):
         return "relu", ()
     slope = float((evaluate(tree, np.array([2.0])) - evaluate(tree, np.array([1.0])))[0])
     offset = float(evaluate(tree, np.array([1.0]))[0]) - slope
-    if _same(y, slope * _GRID + offset):
+    if everywhere(lambda x: slope * x + offset):
         if abs(slope - 1) < 1e-7 and abs(offset) < 1e-7:
             return "identity", ()
         return "affine", (slope, offset)
     for name, function in _NAMED.items():
         with np.errstate(all="ignore"):
-            if _same(y, function(_GRID)):
+            if everywhere(function):
                 return name, ()
     leak = -float(evaluate(tree, np.array([-1.0]))[0])
-    if _same(y, np.where(_GRID > 0, _GRID, leak * _GRID)):
+    if everywhere(lambda x: np.where(x > 0, x, leak * x)):
         return "leaky relu", (leak,)
-    top = float(y.max())
-    if _same(y, np.clip(_GRID, 0, top)):
+    top = float(far.max())
+    if everywhere(lambda x: np.clip(x, 0, top)):
         return "clipped relu", (top,)
     return "unknown", ()
 

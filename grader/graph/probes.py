@@ -36,7 +36,8 @@ class Probe(Record):
     """Asked for where it is above 0; must vanish at inference."""
     modes: tuple[str, ...] = ("inference",)
     """Which calls are traced. One public probe of each kind is traced in training too, and one
-    hidden block and transition, with dropout; tracing is most of what a submission costs."""
+    hidden block, transition and network, with dropout; tracing is most of what a submission
+    costs."""
 
     def request(self) -> dict[str, Any]:
         """The question as the program inside gets it; says nothing of what is expected."""
@@ -157,6 +158,8 @@ def hidden_probes(probes: Probes, seed: bytes) -> list[Probe]:
             hidden=True,
             network=_network(draw, i % 2 == 0),
             dropout_rate=0.2 if i == 0 else 0.0,
+            # What a network does with its dropout shows in training alone.
+            modes=MODES[: 2 if i == 0 else 1],
         )
         for i in range(probes.hidden.networks)
     ]
@@ -209,7 +212,8 @@ def _network(draw: random.Random, bottleneck: bool) -> NetworkProbe:
         # Below 1 without bottlenecks too: DenseNet-C is compressed.
         compression = draw.choice([0.3, 0.35, 0.4, 0.45, 0.55, 0.6, 0.65, 0.7])
         network = NetworkProbe(
-            depth=16 if bottleneck else 10,
+            # Two layers in a block, and four or five: a number that was fixed shows.
+            depth=16 if bottleneck else draw.choice([16, 19]),
             growth_rate=growth_rate,
             compression=compression,
             bottleneck=bottleneck,

@@ -21,7 +21,17 @@ from dataclasses import dataclass, replace
 from grader import paper
 from grader.domain import Finding
 from grader.graph.canonical import Graph, Node, Segment
-from grader.graph.densenet import Block, Reading, Source, Unit, consumers, most_common, sources
+from grader.graph.densenet import (
+    Block,
+    Reading,
+    Source,
+    Unit,
+    consumers,
+    convolutions_behind,
+    gates_of,
+    most_common,
+    sources,
+)
 from grader.graph.record import VariableRecord
 from grader.graph.steps import Word, spell, words
 
@@ -144,6 +154,9 @@ class Judge:
         self.expected = expected
         self.variables = variables
         self.found: list[Deviation] = []
+        self.behind = convolutions_behind(reading.graph)
+        self._consumers = consumers(reading.graph)
+        self._gates = gates_of(reading.graph)
         self._uses = self._segment_uses()
         self._own: dict[tuple[int, tuple[str, ...]], tuple[Word, ...]] = {}
         self._reported: set[tuple[int, str]] = set()
@@ -153,6 +166,44 @@ class Judge:
         self.found.append(deviation(*arguments, **keywords))  # type: ignore[arg-type]
 
     # --- segments by where they come from ---
+
+    def arrives_as(self, segment: Segment, widths: dict[int, int]) -> tuple[int, int, int]:
+        """A segment's node and channels; what an odd operation made of one source is that source.
+
+        The operation itself is judged where it stands (`judge_odd`), not at each receiver.
+        """
+        node = self.graph.nodes[segment.node]
+        if segment.node in widths or node.kind in ("conv", "input", "constant"):
+            return segment.node, segment.start, segment.stop
+        origin = self.behind[segment.node]
+        (only,) = origin if len(origin) == 1 else (-1,)
+        if only in widths and node.channels == widths[only] and not self._is_used_as_it_is(only):
+            return only, segment.start, segment.stop
+        return segment.node, segment.start, segment.stop
+
+    def _is_used_as_it_is(self, index: int) -> bool:
+        """Whether anybody receives a convolution's maps with no odd operation between."""
+        users = self._consumers.get(index, set()) - self._gates
+        return any(i < 0 or self.graph.nodes[i].kind == "conv" for i in users)
+
+    def place_of_odd(self, node: Node) -> str:
+        """Where an odd operation stands: at the layer whose maps it changes, or at the receiver.
+
+        Where others receive the same maps unchanged, it stands on one layer's link.
+        """
+        origin = [i for i in self.behind[node.index] if i in self.reading.where]
+        if not origin or not self._is_used_as_it_is(max(origin)):
+            return self.reading.place(node)
+        receivers: set[int] = set()
+        stack, seen = [node.index], {node.index}
+        while stack:
+            for index in self._consumers.get(stack.pop(), ()):
+                if index in self.reading.where:
+                    receivers.add(index)
+                elif index >= 0 and index not in seen:
+                    seen.add(index)
+                    stack.append(index)
+        return self.reading.where[min(receivers)] if receivers else self.reading.place(node)
 
     def _segment_uses(self) -> dict[int, list[tuple[int, tuple[Word, ...]]]]:
         """For each node: who uses it (−1: the output) and through which steps."""
@@ -516,10 +567,11 @@ class Judge:
                 )  # fmt: skip
             seen[index] = where
             if not self.variables[index].trainable:
+                received, help = _untrained(self.variables[index])
                 self.say(
                     "own-weights", where, f"the kernel of its {size_text(node)}",
-                    "a trained variable", "one that is frozen", DETAILS,
-                    "Leave `trainable=True`.", cause=node.index,
+                    "a trained variable", f"one that is {received}", DETAILS, help,
+                    cause=node.index,
                 )  # fmt: skip
 
     def norms(self) -> None:
@@ -562,36 +614,44 @@ class Judge:
             if trained and not self.variables[index].trainable and not input_scaling:
                 if where not in frozen:
                     frozen.add(where)
+                    received, help = _untrained(self.variables[index])
                     self.say(
                         "training-behaviour", where, "its batch normalisation",
-                        "a trained scale and offset", FROZEN, COMPOSITE,
-                        "Leave `trainable=True`.", cause=node.index,
+                        "a trained scale and offset", f"{received} ones", COMPOSITE, help,
+                        cause=node.index,
                     )  # fmt: skip
 
     def dropouts(self) -> None:
         """Dropout belongs behind each convolution but the first; another is a remark."""
+        for node, index, found in self._links():
+            for position, word in enumerate(found):
+                if word.kind != "dropout":
+                    continue
+                before = [w for w in found[:position] if w.kind not in ("bias", "dropout")]
+                source = self.reading.where.get(index, "")
+                usual = not before and source not in ("", "stem", "head")
+                if usual and word.text == "dropout" and word.step.detail[-1] == "elementwise":
+                    continue
+                self.say(
+                    "training-behaviour",
+                    self.reading.place(self.graph.nodes[index] if node is None else node),
+                    "the dropout it receives in training",
+                    "of single numbers, behind each convolution but the first",
+                    "of another kind or in another place",
+                    "Huang et al. 2017, sec. 4.2, Training",
+                    "No harm: dropout vanishes at inference.",
+                    cause=index if node is None else node.index,
+                    severity="remark",
+                )
+                return
+
+    def _links(self) -> Iterator[tuple[Node | None, int, tuple[Word, ...]]]:
+        """Who receives (None: the output), from which node, through which steps."""
         for node in self.graph.nodes:
             for index, found in self._received(node):
-                for position, word in enumerate(found):
-                    if word.kind != "dropout":
-                        continue
-                    before = [w for w in found[:position] if w.kind not in ("bias", "dropout")]
-                    source = self.reading.where.get(index, "")
-                    usual = not before and source not in ("", "stem") and word.text == "dropout"
-                    if usual and word.step.detail[-1] == "elementwise":
-                        continue
-                    self.say(
-                        "training-behaviour",
-                        self.reading.place(node),
-                        "the dropout it receives in training",
-                        "of single numbers, behind each convolution but the first",
-                        "of another kind or in another place",
-                        "Huang et al. 2017, sec. 4.2, Training",
-                        "No harm: dropout vanishes at inference.",
-                        cause=node.index,
-                        severity="remark",
-                    )
-                    return
+                yield node, index, found
+        for segment in self.graph.output.segments if self.graph.output is not None else ():
+            yield None, segment.node, words(segment)
 
     def _received(self, node: Node) -> Iterator[tuple[int, tuple[Word, ...]]]:
         for value in node.inputs if node.index in self.reading.where else ():
@@ -617,6 +677,17 @@ class Judge:
         if node.kind == "depthwise":
             return "a depthwise convolution"
         return f"the operation {node.written_as}" if node.written_as else node.kind
+
+
+def _untrained(variable: VariableRecord) -> tuple[str, str]:
+    """What a weight is that the optimizer never changes, and what to do."""
+    if variable.owned:
+        return "frozen", "Leave `trainable=True`."
+    return (
+        "untracked",
+        "It is neither trained nor saved: make layers and weights in `__init__` or `build` and "
+        "keep them as attributes, never inside a Lambda or a closure.",
+    )
 
 
 def _norms(found: tuple[Word, ...]) -> bool:
@@ -648,6 +719,21 @@ def judge_block(judge: Judge, block: Block, name: str) -> None:
             cause=block.layers[-1].last.index if block.layers else 0,
         )  # fmt: skip
     _judge_block_output(judge, block, name, known)
+    _judge_block_input(judge, block, name)
+
+
+def _judge_block_input(judge: Judge, block: Block, name: str) -> None:
+    """A block alone hands its input on as it is; in a network that is its giver's to answer for."""
+    if block.number != 0:
+        return
+    for node in block.entry.nodes:
+        changed = [w for w in judge._own_steps(node, ()) if w.kind not in SILENT]
+        if changed:
+            judge.say(
+                "dense-connectivity", name, "the block's input, for all that receive it",
+                "as it was given", spell(tuple(changed)), CONNECTIVITY,
+                "The block's input is concatenated as it is, like every layer's maps.",
+            )  # fmt: skip
 
 
 def _normalises_behind(judge: Judge, unit: Unit, where: str) -> bool:
@@ -673,6 +759,20 @@ def _normalises_behind(judge: Judge, unit: Unit, where: str) -> bool:
 def _judge_layer(judge: Judge, unit: Unit, where: str) -> None:
     k = judge.expected.growth_rate
     main = unit.last
+    paired = judge.expected.bottleneck
+    if len(unit.convolutions) > 2 or (
+        not paired and [n.kernel_shape[:2] for n in unit.convolutions] == [(3, 3), (3, 3)]
+    ):
+        judge.say(
+            "bottleneck" if paired else "composite-function", where, "its convolutions",
+            "1×1 convolution → 3×3 convolution" if paired else "one 3×3 convolution",
+            " → ".join(size_text(n) for n in unit.convolutions),
+            BOTTLENECK if paired else COMPOSITE,
+            "One convolution too many.", cause=unit.first.index,
+        )  # fmt: skip
+        judge.input_steps(unit.first, where, size_text(unit.first), "composite-function", COMPOSITE)
+        judge.output_steps(unit, where, (), "composite-function")
+        return
     turned = _normalises_behind(judge, unit, where)
     if len(unit.convolutions) == 2:
         inner = unit.first
@@ -726,16 +826,21 @@ def compare_sources(
     widths = {node.index: node.channels for source in known for node in source.nodes}
     ranges: dict[int, list[tuple[int, int]]] = {}
     strangers: list[int] = []
+    inside: set[int] = set()
     for segment in segments:
-        if segment.node in owner:
-            ranges.setdefault(segment.node, []).append((segment.start, segment.stop))
-        elif segment.node not in strangers:
-            strangers.append(segment.node)
+        node, start, stop = judge.arrives_as(segment, widths)
+        if node in owner:
+            ranges.setdefault(node, []).append((start, stop))
+        elif node not in strangers:
+            strangers.append(node)
+            inside |= judge.behind[node]
     verb = receiver or "it"
     for node, label in owner.items():
         arrived = ranges.get(node, [])
         text = f"{verb} receives {label}"
         help = "Concatenate the block's input and all earlier layers' maps (eq. 2)."
+        if not arrived and node in inside:
+            continue  # it arrives in what is said below to have no place here
         if not arrived:
             judge.say(
                 check, where, text, "once, whole", "not at all", CONNECTIVITY, help, cause=cause
@@ -758,7 +863,7 @@ def compare_sources(
     for index in strangers:
         judge.say(
             check,
-            where,
+            f"stem and {where}" if judge.graph.nodes[index].kind == "input" else where,
             f"what {verb} receives",
             "the block's input and the earlier layers' maps only",
             judge.label(index),
@@ -798,7 +903,12 @@ def _judge_block_output(judge: Judge, block: Block, name: str, known: list[Sourc
 
 
 def judge_transition(
-    judge: Judge, unit: Unit | None, where: str, known: list[Source], compression: float | None
+    judge: Judge,
+    unit: Unit | None,
+    where: str,
+    known: list[Source],
+    compression: float | None,
+    block: str = "",
 ) -> None:
     """BN, (ReLU,) 1×1 convolution to ⌊θm⌋ maps, 2×2 average pooling."""
     if unit is None:
@@ -808,14 +918,25 @@ def judge_transition(
         )  # fmt: skip
         return
     node = unit.last
+    number = int(where.rsplit(" ", 1)[1]) if where[-1].isdigit() else 0
+    others = judge.reading.second_transition.get(number, ())
+    entry = min((node, *others), key=lambda n: n.index).inputs[0]
+    if others:
+        every = sorted((node, *others), key=lambda n: n.index)
+        judge.say(
+            "transition-layer", where, "its convolutions", "one 1×1 convolution",
+            " → ".join(size_text(n) for n in every), POOLING,
+            "A transition is BN, 1×1 convolution, 2×2 average pooling.", cause=every[0].index,
+        )  # fmt: skip
     if known:
         compare_sources(
-            judge, unit.entry.segments, known, where, "it", node.index, "dense-connectivity"
-        )
+            judge, entry.segments, known, _between(block, where), "it", node.index,
+            "dense-connectivity",
+        )  # fmt: skip
     received = sum(s.width for s in unit.entry.segments)
     judge.geometry(node, where, (1, 1), None, ("transition-layer", "transition-layer"), POOLING)
     _judge_compression(judge, node, received, where, compression)
-    pooled_before = _judge_transition_input(judge, node, where)
+    pooled_before = _judge_transition_input(judge, node, where, block)
     _judge_pooling(judge, unit, where, pooled_before)
 
 
@@ -838,9 +959,9 @@ def _judge_compression(
         )  # fmt: skip
 
 
-def _judge_transition_input(judge: Judge, node: Node, where: str) -> bool:
+def _judge_transition_input(judge: Judge, node: Node, where: str, block: str) -> bool:
     """BN and, if wanted, ReLU before the convolution; pooling there is the same function."""
-    rests = _own_part(judge, node, where)
+    rests = _own_part(judge, node, _between(block, where))
     kinds = [tuple(w.kind for w in rest) for _, rest in rests]
     usual = most_common_kinds(kinds)
     pooled = bool(usual) and usual[-1] == "pool"
@@ -872,6 +993,12 @@ def _judge_transition_input(judge: Judge, node: Node, where: str) -> bool:
     return pooled
 
 
+def _between(block: str, where: str) -> str:
+    """The place of what a transition, or the head, is given by the block before it."""
+    receiver = f"the {where}" if where == "head" else where
+    return f"{block}, its output to {receiver}" if block else where
+
+
 def _own_part(judge: Judge, node: Node, where: str) -> list[tuple[Segment, tuple[Word, ...]]]:
     """What a transition or the head does to all it receives; what only some maps had is a link's.
 
@@ -892,9 +1019,12 @@ def _own_part(judge: Judge, node: Node, where: str) -> list[tuple[Segment, tuple
     if changed is None:
         return rests
     segment, rest = rests[changed]
+    giver = judge.reading.where.get(segment.node, "")
+    _, joint, receiver = where.partition(", its output to ")
     judge.say(
         "dense-connectivity",
-        where,
+        # Only one receives the last layer's maps, so the layer may have changed them itself.
+        giver + joint + receiver if joint and "layer" in giver else where,
         f"the maps of {judge.label(segment.node)} before its {size_text(node)}",
         spell(rest[len(rest) - shared :]),
         spell(rest),
@@ -1031,7 +1161,7 @@ def _scales_the_image(judge: Judge, word: Word) -> bool:
     return False
 
 
-def judge_head(judge: Judge, known: list[Source]) -> None:
+def judge_head(judge: Judge, known: list[Source], block: str) -> None:
     """BN, ReLU, global average pooling, one fully connected layer, softmax."""
     unit = judge.reading.classifier
     if unit is None:
@@ -1041,10 +1171,22 @@ def judge_head(judge: Judge, known: list[Source]) -> None:
         )  # fmt: skip
         return
     node = unit.last
+    second = judge.reading.second_head
+    first = unit if second is None else second
     compare_sources(
-        judge, unit.entry.segments, known, "head", "it", node.index, "dense-connectivity"
-    )
-    _judge_head_input(judge, node)
+        judge, first.entry.segments, known, _between(block, "head"), "it", first.first.index,
+        "dense-connectivity",
+    )  # fmt: skip
+    if second is None:
+        _judge_head_input(judge, node, block)
+    else:
+        judge.say(
+            "head", f"head, behind {block}", "between the last block and the classifier",
+            "BN → ReLU → global average pooling",
+            f"one more convolution ({size_text(second.last)})", DETAILS,
+            "Leave it out: the head is BN, ReLU, global average pooling and one Dense layer.",
+            cause=second.last.index,
+        )  # fmt: skip
     if node.kernel_shape[:2] != (1, 1):
         judge.say(
             "head", "head", "its classifier", "one weight for each map and class",
@@ -1061,8 +1203,8 @@ def judge_head(judge: Judge, known: list[Source]) -> None:
     _judge_output(judge, node)
 
 
-def _judge_head_input(judge: Judge, node: Node) -> None:
-    rests = _own_part(judge, node, "head")
+def _judge_head_input(judge: Judge, node: Node, block: str) -> None:
+    rests = _own_part(judge, node, _between(block, "head"))
     kinds = [tuple(w.kind for w in rest) for _, rest in rests]
     usual = most_common_kinds(kinds)
     pooled_later = node.inputs[0].height > 1 and node.kernel_shape[:2] == (1, 1)
@@ -1129,6 +1271,7 @@ def _judge_output(judge: Judge, node: Node) -> None:
         trailing = [*words(inner), *trailing]
         outer = judge.graph.nodes[inner.node]
     rest = [w for w in trailing if not (w.kind in SILENT and judge.expected.training)]
+    behind = [w for w in words(segment) if softmaxes and w in rest]
     biased = bool(rest) and rest[0].kind == "bias"
     if biased:
         rest = rest[1:]
@@ -1136,10 +1279,10 @@ def _judge_output(judge: Judge, node: Node) -> None:
         rest = rest[1:]
         if rest and rest[0].kind == "bias":
             biased, rest = True, rest[1:]
-    if softmaxes > 1 or rest or len(output.segments) != 1 or outer.index != node.index:
+    if behind or softmaxes > 1 or rest or len(output.segments) != 1 or outer.index != node.index:
         received = (
-            spell(tuple(rest))
-            if rest
+            spell((*rest, *[w for w in behind if w not in rest]))
+            if rest or behind
             else (f"{softmaxes} times softmax" if softmaxes > 1 else "something else")
         )
         judge.say(
@@ -1160,7 +1303,7 @@ def _judge_output(judge: Judge, node: Node) -> None:
 def judge_odd(judge: Judge) -> None:
     """Operations that have no place in a DenseNet."""
     for node in judge.reading.odd:
-        where = judge.reading.place(node)
+        where = judge.place_of_odd(node)
         if node.kind == "constant":
             check, what = "foreign-ops", "maps that do not depend on the image"
         elif node.kind == "add":
@@ -1183,23 +1326,33 @@ def judge_odd(judge: Judge) -> None:
 
 
 def _only_augments(judge: Judge, node: Node) -> bool:
-    """Whether a node stands between the image and the stem, in training."""
+    """Whether a node stands between the image and the stem, in training, and leads nowhere else."""
+    if _behind_a_convolution(judge.graph, node):
+        return False
+    stem = {n.index for n in judge.reading.stem}
+    used = consumers(judge.graph)
     stack, seen = [node.index], set()
-    convolutional = {n.index for n in judge.graph.nodes if n.kind == "conv"}
     while stack:
         index = stack.pop()
-        if index in convolutional:
+        if index in stem or index in seen:
+            continue
+        if index < 0 or judge.graph.nodes[index].kind == "conv":
             return False
+        seen.add(index)
+        stack += used.get(index, ())
+    return True
+
+
+def _behind_a_convolution(graph: Graph, node: Node) -> bool:
+    stack, seen = [node.index], set()
+    while stack:
+        index = stack.pop()
+        if graph.nodes[index].kind == "conv":
+            return True
         if index not in seen:
             seen.add(index)
-            stack += sources(judge.graph.nodes[index])
-    return all(
-        i < 0
-        or i in seen
-        or judge.graph.nodes[i].index in {s.index for s in judge.reading.stem}
-        or judge.graph.nodes[i].kind == "foreign"
-        for i in consumers(judge.graph).get(node.index, set())
-    )
+            stack += sources(graph.nodes[index])
+    return False
 
 
 def judge_blocks_match(judge: Judge) -> None:
@@ -1270,7 +1423,7 @@ def judge_network(judge: Judge) -> None:
     surplus = convolution_behind_the_blocks(judge.reading)
     for i, block in enumerate(judge.reading.blocks):
         if surplus is not None and i == len(judge.reading.blocks) - 1:
-            judge_head(judge, [block.entry])
+            judge_head(judge, [block.entry], "")
             break
         judge_block(judge, block, f"block {block.number}")
         known = [
@@ -1286,9 +1439,10 @@ def judge_network(judge: Judge) -> None:
                 f"transition {i + 1}",
                 known,
                 judge.expected.compression,
+                f"block {block.number}",
             )
         elif i == len(judge.reading.blocks) - 1:
-            judge_head(judge, known)
+            judge_head(judge, known, f"block {block.number}")
     judge_odd(judge)
     judge.kernels()
     judge.norms()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from grader.graph.canonical import Part, Segment, Step
+from grader.graph.canonical import TOLERANCE, Part, Segment, Step
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def _affine_word(part: Part, low: int, high: int) -> tuple[str, str]:
         return "scale", "a trained factor"
     if part.kind == "constant" and part.factor is not None and part.offset is not None:
         factor, offset = part.factor[low:high], part.offset[low:high]
-        if np.allclose(factor, 1) and np.allclose(offset, 0):
+        if np.allclose(factor, 1, rtol=0, atol=TOLERANCE) and np.allclose(offset, 0):
             return "", ""
         if np.allclose(offset, 0) and np.allclose(factor, factor[0]):
             return "constant", f"a factor {factor[0]:.4g}"

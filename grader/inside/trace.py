@@ -510,9 +510,15 @@ class Variables:
         self.owned: set[int] = set()
         self.trained: set[int] = set()
         self._by_handle: dict[int, int] = {}
+        self._lists_its_own = False
 
     def own(self, model: Any) -> None:
-        """Number the model's own weights first, in Keras's order."""
+        """Number the model's own weights first, in Keras's order.
+
+        Keras trains and saves what a model lists, nothing else: a weight that was made inside a
+        Lambda is used, and keeps its first value for ever.
+        """
+        self._lists_its_own = getattr(model, "trainable_variables", None) is not None
         for variable in list(getattr(model, "variables", None) or []):
             self.owned.add(self.add(getattr(variable, "value", variable), variable))
         for variable in list(getattr(model, "trainable_variables", None) or []):
@@ -524,7 +530,8 @@ class Variables:
         if handle not in self._by_handle:
             self._by_handle[handle] = len(self.items)
             self.items.append((variable, keras_variable))
-            if keras_variable is None and getattr(variable, "trainable", False):
+            listed = keras_variable is not None or self._lists_its_own
+            if not listed and getattr(variable, "trainable", False):
                 self.trained.add(self._by_handle[handle])
         return self._by_handle[handle]
 

@@ -149,6 +149,15 @@ REMARKS = (
         where="dense_block",
     ),
     _remark(
+        "spatial-dropout-when-asked-for",
+        "SpatialDropout2D for Dropout, where there is any.",
+        (
+            "return layers.Dropout(dropout_rate)(x) if",
+            "return layers.SpatialDropout2D(dropout_rate)(x) if",
+        ),
+        where="layer",
+    ),
+    _remark(
         "gaussian-dropout",
         "GaussianDropout for Dropout.",
         (

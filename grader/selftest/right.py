@@ -223,6 +223,14 @@ ONE_DIFFERENCE = (
         (HEAD, "    x = bn_relu(x)\n    x = ops.mean(x, axis=(1, 2))\n"),
     ),
     _right(
+        "head-mean-by-einsum",
+        "The mean over the map as an einsum and a division.",
+        (
+            HEAD,
+            '    x = bn_relu(x)\n    x = ops.einsum("bhwc->bc", x) / (x.shape[1] * x.shape[2])\n',
+        ),
+    ),
+    _right(
         "head-mean-in-two-steps",
         "The mean over columns, then over rows.",
         (HEAD, "    x = bn_relu(x)\n    x = ops.mean(ops.mean(x, axis=2), axis=1)\n"),
@@ -320,6 +328,17 @@ ONE_DIFFERENCE = (
             '    x = layers.RandomFlip("horizontal")(inputs)\n'
             '    x = layers.RandomTranslation(0.125, 0.125, fill_mode="constant")(x)\n'
             "    x = conv(x, stem, 3)\n",
+        ),
+    ),
+    _right(
+        "augmentation-of-colours-inside",
+        "Rotation and contrast as one Sequential, gone at inference.",
+        (
+            STEM,
+            "    augmented = keras.Sequential(\n"
+            "        [layers.RandomRotation(0.02), layers.RandomContrast(0.1)]\n"
+            "    )\n"
+            "    x = conv(augmented(inputs), stem, 3)\n",
         ),
     ),
     _right(

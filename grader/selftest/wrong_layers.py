@@ -301,6 +301,7 @@ ACTIVATIONS = (
     _activation("tanh", 'layers.Activation("tanh")(x)', "tanh."),
     _activation("absolute-value", "ops.abs(x)", "Absolute value."),
     _activation("prelu", "layers.PReLU(shared_axes=[1, 2])(x)", "A learned slope below zero."),
+    _activation("relu-100", "layers.ReLU(max_value=100.0)(x)", "ReLU cut off at 100."),
     Mutant(
         "layer-2-leaky-relu",
         kills=_ORDER | {"foreign-ops"},
@@ -499,6 +500,29 @@ NORMALISATIONS = (
             + "        else:\n"
             "            mean, variance = self.mean, self.variance\n",
             result="x",
+        ),
+    ),
+    _normalisation(
+        "bn-moving-variance-follows-the-mean",
+        "OwnBatchNorm()(x)",
+        "An own BN whose moving variance is moved towards the mean of the batch.",
+        _own_bn(
+            "        if training:\n"
+            "            mean, variance = ops.mean(x, (0, 1, 2)), ops.var(x, (0, 1, 2))\n"
+            + _UPDATE.replace("0.01 * variance", "0.01 * mean")
+            + "        else:\n"
+            "            mean, variance = self.mean, self.variance\n"
+        ),
+    ),
+    _normalisation(
+        "bn-moving-update-at-inference-too",
+        "OwnBatchNorm()(x)",
+        "An own BN whose moving statistics are changed by every image, at inference too.",
+        _own_bn(
+            "        mean, variance = ops.mean(x, (0, 1, 2)), ops.var(x, (0, 1, 2))\n"
+            + _UPDATE.replace("            self", "        self")
+            + "        if not training:\n"
+            "            mean, variance = self.mean, self.variance\n"
         ),
     ),
     Mutant(

@@ -1155,6 +1155,18 @@ MODES = (
         ),
         where="dense_block",
     ),
+    Mutant(
+        "layer-2-convolution-in-a-lambda",
+        kills={"own-weights", "parameter-count-block"},
+        where="layer 2",
+        why="The second layer's 3x3 convolution lives in a Lambda, where Keras does not find it.",
+        replace=[in_layer("layer == 2")],
+        define=odd_layer(
+            second="    hidden = layers.Conv2D(growth_rate, 3, padding='same', use_bias=False)\n"
+            "    hidden.build(x.shape)\n"
+            "    x = layers.Lambda(lambda maps: hidden(maps))(bn_relu(x))\n"
+        ),
+    ),
     _mode(
         "layer-2-convolution-frozen",
         "The second layer's 3x3 convolution is frozen.",
@@ -1776,6 +1788,17 @@ APART = (
 _WHEN = "    features = [x]\n"
 
 CONDITIONAL = (
+    _mode(
+        "bn-hard-wired-to-inference-with-dropout",
+        "With dropout the dense layers' BN keeps its moving statistics in training.",
+        (
+            "    x = bn_relu(x)\n    x = conv(x, filters, kernel_size)\n",
+            "    written = {'training': False} if dropout_rate else {}\n"
+            "    x = layers.ReLU()(layers.BatchNormalization()(x, **written))\n"
+            "    x = conv(x, filters, kernel_size)\n",
+        ),
+        where="layer 1",
+    ),
     _network(
         "bn-missing-with-dropout",
         {"composite-function", "training-behaviour", "parameter-count-block"},

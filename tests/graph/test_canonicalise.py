@@ -21,8 +21,11 @@ NUMBER = ("number", 0.5)
         (("SelectV2", ("Greater", X, ("number", 0.0)), X, ("number", 0.0)), "relu"),
         (("LeakyRelu", X, 0.0), "relu"),
         (("LeakyRelu", X, 0.01), "leaky relu"),
+        (("LeakyRelu", X, 1e-5), "leaky relu"),
         (("Relu6", X), "relu6"),
         (("Minimum", ("Relu", X), ("number", 4.0)), "clipped relu"),
+        (("Minimum", ("Relu", X), ("number", 100.0)), "clipped relu"),
+        (("Mul", X, ("Greater", X, ("number", 5e-4))), "unknown"),
         (("Add", ("Mul", X, NUMBER), NUMBER), "affine"),
         (("Mul", X, ("Sigmoid", X)), "swish"),
         (("Elu", X), "elu"),
@@ -221,3 +224,64 @@ def test_dropout_is_one_step_with_its_factor():
     (word,) = words(graph.output.segments[0])
     assert word.kind == "dropout"
     assert np.isclose(word.step.detail[0], 0.2)
+
+
+def random_zeros(w, x, kept):
+    """Zeros and ones, as `tf.floor(keep + uniform)` draws them."""
+    noise = w.op("RandomUniform", [w.integers(x.shape)], x.shape)
+    return w.unary("Floor", w.binary("AddV2", w.number(kept), noise))
+
+
+@pytest.mark.parametrize("scaled", ["before", "behind", "zeros", "never"])
+def test_the_factor_of_a_dropout_is_found_wherever_it_stands(scaled):
+    w = Writer()
+    x = w.image((BATCH, 4, 4, 3))
+    factor = w.number(1.25)
+    zeros = random_zeros(w, x, 0.8)
+    if scaled == "zeros":
+        zeros = w.binary("Mul", zeros, factor)
+    y = w.binary("Mul", w.binary("Mul", x, factor) if scaled == "before" else x, zeros)
+    graph = w.canonical(w.binary("Mul", y, factor) if scaled == "behind" else y)
+
+    (word,) = words(graph.output.segments[0])
+    assert word.kind == "dropout"
+    assert np.isclose(word.step.detail[0], 0.2)
+    assert word.step.detail[1] == (
+        "elementwise" if scaled != "never" else "elementwise, not scaled"
+    )
+
+
+def test_half_of_a_number_and_its_absolute_is_a_relu():
+    def build(net, x):
+        w = net.w
+        return w.binary("Mul", w.binary("AddV2", x, w.unary("Abs", x)), w.number(0.5))
+
+    assert read(build) == [["ReLU"]]
+
+
+def test_an_einsum_of_one_tensor_is_a_sum_over_places():
+    w = Writer()
+    x = w.image((BATCH, 4, 4, 3))
+    total = w.op("Einsum", [x], (BATCH, 3), equation="bhwc->bc", N=1)
+    graph = w.canonical(w.binary("RealDiv", total, w.number(16.0)))
+
+    (word,) = words(graph.output.segments[0])
+    assert (word.kind, word.step.detail[1]) == ("pool", (4, 4))
+
+
+@pytest.mark.parametrize(("weight", "kind"), [(0.25, "input"), (0.5, "input"), (None, "depthwise")])
+def test_a_depthwise_convolution_of_equal_constants_is_average_pooling(weight, kind):
+    w = Writer()
+    x = w.image((BATCH, 4, 4, 3))
+    values = [weight] * 12 if weight else [float(i) for i in range(12)]
+    kernel = w.constant(values, (2, 2, 3, 1))
+    pooled = w.op(
+        "DepthwiseConv2dNative", [x, kernel], (BATCH, 2, 2, 3),
+        strides=[1, 2, 2, 1], padding="VALID", data_format="NHWC", dilations=[1, 1, 1, 1],
+    )  # fmt: skip
+    graph = w.canonical(pooled)
+
+    (segment,) = graph.output.segments
+    assert graph.nodes[segment.node].kind == kind
+    expected = {0.25: ["pool"], 0.5: ["pool", "constant"], None: []}
+    assert [word.kind for word in words(segment)] == expected[weight]

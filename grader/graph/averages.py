@@ -1,0 +1,58 @@
+"""Moving averages of a batch norm: whether training moves them towards those of the batch.
+
+At inference a batch norm has nothing but these averages, so a mean that follows another number,
+or does not follow at all, is another function. An update is tested by its value, like everything
+on this side (symbols.py): new = a·old + d·batch must hold for all channels and assignments, with
+a + d near 1: the variance may be the sample's, n / (n - 1) times the batch's, and in bfloat16 a
+momentum of 0.99 is 0.9883.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from grader.graph.canonical import Affine, Array, Part
+from grader.graph.symbols import ASSIGNMENTS, Symbol, Unreadable, variable
+
+LARGEST_RATIO = 2.0
+"""Of d and 1 - a: n / (n - 1) of the smallest batch that has a variance, two numbers."""
+TOLERANCE = 1e-4
+
+
+def follows_batch(update: Symbol, index: int, role: str, norm: Part, affine: Affine) -> bool:
+    """Whether a moving average is moved towards what its batch norm measures in training.
+
+    Args:
+        update: What training sets the average to.
+        index: The variable that holds the average.
+        role: "mean" or "variance".
+        norm: That batch norm in training.
+        affine: The map it is a piece of.
+
+    Returns:
+        True also where the update cannot be computed here: no verdict is no accusation.
+    """
+    statistics = [s for t in affine.terms for s in t.symbol.statistics]
+    measured = next((s for s in statistics if s.of == norm.normalises), None)
+    if measured is None:
+        return True
+    rows: list[Array] = []
+    results: list[Array] = []
+    try:
+        for k in ASSIGNMENTS:
+            sample = measured.sample(k)
+            batch = sample.mean(axis=0) if role == "mean" else sample.var(axis=0)
+            old = variable(index, update.shape).value(k).reshape(batch.shape)
+            rows.append(np.stack([old, batch], axis=1))
+            results.append(update.value(k).reshape(batch.shape))
+    except (Unreadable, ValueError):
+        return True
+    terms, new = np.concatenate(rows), np.concatenate(results)
+    (kept, added), *_ = np.linalg.lstsq(terms, new, rcond=None)
+    if not np.allclose(terms @ np.array([kept, added]), new, atol=TOLERANCE):
+        return False
+    share = 1.0 - kept
+    return bool(
+        -TOLERANCE <= kept < 1.0 - 1e-7
+        and share / LARGEST_RATIO - TOLERANCE <= added <= share * LARGEST_RATIO + TOLERANCE
+    )

@@ -1,0 +1,81 @@
+"""Whether a moving average follows what its batch norm measures; op lists written by hand."""
+
+import pytest
+from writing import BATCH, Writer
+
+from grader.graph.averages import follows_batch
+
+EPSILON = 1e-3
+
+
+def averaged(update, role="mean"):
+    """A batch norm in training whose average is set to what `update` writes."""
+    w = Writer()
+    x = w.image((BATCH, 4, 4, 6))
+    axes = w.integers([0, 1, 2])
+    mean = w.op("Mean", [x, axes], (6,), keep_dims=False)
+    squares = w.binary("SquaredDifference", x, mean)
+    variance = w.op("Mean", [squares, axes], (6,), keep_dims=False)
+    average, handle = w.variable((6,), trainable=False)
+    name, new = update(w, average, mean, variance)
+    w.op(name, [handle, new], outputs=[])
+    w.updates.append(len(w.nodes) - 1)
+    root = w.unary("Rsqrt", w.binary("AddV2", variance, w.number(EPSILON)))
+    graph = w.canonical(w.binary("Mul", w.binary("Sub", x, mean), root))
+    affine = graph.output.segments[0].steps[0].affine
+    return follows_batch(graph.updates[0], 0, role, affine.parts[0], affine)
+
+
+def moved(w, average, batch, kept, added):
+    """average · kept + batch · added."""
+    left = w.binary("Mul", average, w.number(kept))
+    return w.binary("AddV2", left, w.binary("Mul", batch, w.number(added)))
+
+
+@pytest.mark.parametrize(
+    "update",
+    [
+        lambda w, a, m, v: ("AssignVariableOp", moved(w, a, m, 0.9, 0.1)),
+        lambda w, a, m, v: ("AssignVariableOp", m),
+        lambda w, a, m, v: (
+            "AssignSubVariableOp",
+            w.binary("Mul", w.binary("Sub", a, m), w.number(0.1)),
+        ),
+        lambda w, a, m, v: (
+            "AssignAddVariableOp",
+            w.binary("Mul", w.binary("Sub", m, a), w.number(0.1)),
+        ),
+    ],
+    ids=["momentum", "the batch's alone", "taken off", "added"],
+)
+def test_a_mean_that_is_moved_towards_the_batch_follows_it_however_it_is_written(update):
+    assert averaged(update)
+
+
+@pytest.mark.parametrize(
+    "update",
+    [
+        lambda w, a, m, v: ("AssignVariableOp", moved(w, a, v, 0.9, 0.1)),
+        lambda w, a, m, v: ("AssignVariableOp", moved(w, a, m, 0.9, 0.9)),
+        lambda w, a, m, v: ("AssignVariableOp", w.binary("Mul", a, w.number(0.9))),
+        lambda w, a, m, v: ("AssignVariableOp", a),
+        lambda w, a, m, v: ("AssignAddVariableOp", w.binary("Mul", m, w.number(0.1))),
+    ],
+    ids=["the variance", "a sum that grows", "less and less", "itself", "a sum without end"],
+)
+def test_a_mean_that_is_set_to_something_else_does_not_follow(update):
+    assert not averaged(update)
+
+
+def test_a_variance_may_be_the_samples():
+    def update(w, average, mean, variance):
+        return "AssignVariableOp", moved(w, average, variance, 0.9, 0.1 * 32 / 31)
+
+    assert averaged(update, "variance")
+
+
+def test_an_update_that_cannot_be_computed_is_no_accusation():
+    def update(w, average, mean, variance):
+        return "AssignVariableOp", w.op("Unheard", [mean], (6,))
+
+    assert averaged(update)
