@@ -186,10 +186,11 @@ def read_subject(data: bytes, constants: bytes) -> Subject | FailureRecord:
         record = parse_network(data)
         if record.failure is not None:
             return record.failure
-        graphs: dict[str, Graph] = {
-            mode: canonicalise(check_graph(graph, record.variables, constants))
-            for mode, graph in record.graphs.items()
-        }
+        with work.limited():
+            graphs: dict[str, Graph] = {
+                mode: canonicalise(check_graph(graph, record.variables, constants))
+                for mode, graph in record.graphs.items()
+            }
         # What was asked for and did not come is no pass: both modes are compared.
         for mode in MODEL_MODES:
             if mode not in graphs:

@@ -15,7 +15,8 @@ SIZES = (0, 1, 2, 3, 4, 7, 16, 17, 4096, 4097, 65_535, 65_537, 2**20, 2**26, 2**
 NUMBERS = (*SIZES, -1, -2, -(2**31), 2**53, 2**63, 2**64, 10**30, 0.5, 1e308, -0.0, 1e-320)
 WORDS = (
     "", "nan", "inf", "-inf", "float32", "int32", "resource", "NCHW", "EXPLICIT",
-    "\u202e\x00\x1b[31m", "\ud83d\ude00", "\udfff", "9" * 400, "1" * 5000, "__class__", "../../x", "x" * 2001,
+    "\u202e\x00\x1b[31m", "\ud83d\ude00", "\udfff", "9" * 400, "1" * 5000, "__class__",
+    "../../x", "x" * 2001,
 )  # fmt: skip
 OPS = (
     "Placeholder", "Const", "Variable", "VarHandleOp", "ReadVariableOp", "AssignVariableOp",

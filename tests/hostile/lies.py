@@ -10,8 +10,9 @@ from __future__ import annotations
 from textwrap import dedent
 from typing import Any
 
-from tests.hostile.cases import Recipe
-from tests.hostile.programs import STUBS, handed_in
+from grader.errors import Cause
+from tests.hostile.cases import Case, Graded, Recipe
+from tests.hostile.programs import FUNCTIONS, MODEL, NOTHING, RIGHT, STUBS, handed_in
 
 MAKING = """
 IMAGE = ["Placeholder", "x", [], {}, [["float32", [2, 4, 4, 8]]]]
@@ -31,15 +32,23 @@ def row(*shape, **changes):
     return {"name": "v", "shape": list(shape), "dtype": "float32", "trainable": True,
             "owned": True, **changes}
 
+def ask(name):
+    """The input is made by the program that traces: of another size, it answers nothing."""
+    IMAGE[4][0][1] = [2, 32, 32, 3] if name == "model" else [2, 4, 4, 8]
+
 def record(nodes, variables=(), **changes):
     graph = {"nodes": nodes, "inputs": [0], "outputs": [[len(nodes) - 1, 0]], "updates": []}
     return {"failure": None, "graphs": {"inference": graph, "training": graph},
-            "variables": list(variables), "input_shape": [2, 4, 4, 8], **changes}
+            "variables": list(variables), "input_shape": IMAGE[4][0][1], **changes}
 """
 """What a lie is written with."""
 
+CHANGING = "CHANGES_ALL = True"
+"""Every answer is meddled with, not only that of one block and of `build_model()`."""
+
 SENDING = """
 import sys
+CHANGES_ALL = globals().get("CHANGES_ALL", False)
 _frame = sys._getframe()
 while "channel" not in _frame.f_locals:
     _frame = _frame.f_back
@@ -47,9 +56,12 @@ _kind = type(_frame.f_locals["channel"])
 _send = _kind.send_json
 
 def _forged(self, name, found):
-    told = forge(name, found) if name.startswith(("probe:", "model")) else found
-    if told is not None:
-        _send(self, name, told)
+    if name in ("probe:block-0", "model"):
+        ask(name)
+        found = forge(name, found)
+    elif name.startswith("probe:") and CHANGES_ALL:
+        found = forge(name, found)
+    _send(self, name, found)
 
 _kind.send_json = _forged
 """
@@ -59,7 +71,7 @@ MADE_UP: dict[str, str] = {
     "a million operations": """
         def forge(name, found=None):
             nodes = [IMAGE, *[["Relu", "", [[0, 0]], {}, []]] * 10**6]
-            return record(nodes) if name == "model" else None
+            return record(nodes)
         """,
     "an operation that needs itself": """
         def forge(name, found=None):
@@ -81,12 +93,14 @@ MADE_UP: dict[str, str] = {
         def forge(name, found=None):
             return record([IMAGE, op("Relu", [0], [2**31, 2**31, 2**31])])
         """,
-    "a map of 2^31 channels": """
+    "a map of 2^24 channels": """
         def forge(name, found=None):
-            image = ["Placeholder", "x", [], {}, [["float32", [1, 1, 1, 2**31 - 1]]]]
-            ends = [const([n, n, n, m], [4], "int32") for n, m in ((0, 0), (1, 2**31 - 1), (1, 2))]
-            cut = op("StridedSlice", [0, 1, 2, 3])
-            return record([image, *ends, cut, const([3], [1], "int32"), op("ReverseV2", [4, 5])])
+            into = IMAGE[4][0][1][3]
+            kernel = [variable(0), op("ReadVariableOp", [1], [1, 1, into, 2**24])]
+            wide = op("Conv2D", [0, 2], **SAME)
+            turned = op("ReverseV2", [3, 4])
+            return record([IMAGE, *kernel, wide, const([3], [1], "int32"), turned],
+                          [row(1, 1, into, 2**24)])
         """,
     "a convolution of stride 0": """
         def forge(name, found=None):
@@ -237,16 +251,18 @@ MADE_UP: dict[str, str] = {
             nodes = [IMAGE, const([3], [], "int32")]
             for i in range(200):
                 nodes.append(op("ConcatV2", [0 if i == 0 else len(nodes) - 1] * 5000 + [1]))
-            return record(nodes) if name == "model" else found
+            return record(nodes)
         """,
     "channels picked one by one, over and over": """
         def forge(name, found=None):
-            image = ["Placeholder", "x", [], {}, [["float32", [2, 1, 1, 4096]]]]
+            into = IMAGE[4][0][1][3]
             back = const(list(range(4095, -1, -1)), [4096], "int32")
-            nodes = [image, back, const([3], [], "int32")]
-            for i in range(500):
-                nodes.append(op("GatherV2", [0 if i == 0 else len(nodes) - 1, 1, 2]))
-            return record(nodes)
+            nodes = [IMAGE, back, const([3], [], "int32"), variable(0)]
+            nodes.append(op("ReadVariableOp", [3], [1, 1, into, 4096]))
+            nodes.append(op("Conv2D", [0, 4], **SAME))
+            for _ in range(500):
+                nodes.append(op("GatherV2", [len(nodes) - 1, 1, 2]))
+            return record(nodes, [row(1, 1, into, 4096)])
         """,
     "statistics of statistics": """
         def forge(name, found=None):
@@ -302,16 +318,16 @@ def lying(text: str) -> Recipe:
     return handed_in(STUBS + MAKING + dedent(text) + SENDING)
 
 
-def forged(name: str) -> Any:
-    """The function of a lie, for the reader alone; nothing is sent."""
+def forged(name: str) -> dict[str, Any]:
+    """The functions of a lie, for the reader alone; nothing is sent."""
     room: dict[str, Any] = {}
     exec("import sys\n" + MAKING + dedent(MADE_UP[name]), room)
-    return room["forge"]
+    return room
 
 
 def meddling(text: str) -> Recipe:
     """A right network whose records are changed by `forge(name, found)` on their way out."""
-    return handed_in(RIGHT + MAKING + dedent(text) + SENDING)
+    return handed_in(RIGHT + MAKING + CHANGING + "\n" + dedent(text) + SENDING)
 
 
 def case(name: str, make: Recipe, expect: Graded, why: str) -> Case:
@@ -329,7 +345,7 @@ CLAIMS: tuple[tuple[str, str, str], ...] = (
     ("an operation that needs a later one", IMPOSSIBLE, "the reader looks up what is not there"),
     ("a map of negative size", MALFORMED, "sizes that are multiplied have any sign"),
     ("a map of 2^93 numbers", IMPOSSIBLE, "a map is made that no machine can hold"),
-    ("a map of 2^31 channels", READ, "channels are numbered one by one, sixteen gigabytes of them"),
+    ("a map of 2^24 channels", READ, "channels are numbered one by one, a gigabyte of them"),
     ("a convolution of stride 0", READ, "a size is divided by nothing"),
     ("an epsilon that is no number", READ, "a comparison with NaN is false both ways"),
     ("a constant of eight terabytes", READ, "the reader makes the constant that is described"),

@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 
+from grader.assignment import BlockProbe
 from grader.domain import Outcome
 from grader.errors import Cause
 from grader.graph import work
 from grader.graph.evidence import Evidence, assemble
+from grader.graph.probes import Probe
 from tests.fuzz import reading
 from tests.hostile.lies import MADE_UP, forged
 
@@ -42,15 +44,22 @@ def _little_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(work, "LIMIT", LIMIT)
 
 
-def told(name: str) -> tuple[dict[str, bytes], dict[str, bytes]]:
-    """The frames of a run that tells one lie about `build_model()` and one probe."""
-    records, binary = reading.frames("reference")
-    forge = forged(name)
-    for frame in ("probe:block", "model"):
-        lie = forge(frame, records[frame])
-        if lie is not None:
-            records[frame] = lie
-    return {key: json.dumps(value).encode() for key, value in records.items()}, binary
+PROBE = Probe(
+    id="block-0",
+    function="dense_block",
+    hidden=False,
+    block=BlockProbe(channels=8, num_layers=2, growth_rate=4, bottleneck=True, size=4),
+)
+
+
+def told(name: str) -> dict[str, bytes]:
+    """The frames of a run that tells one lie about a block and about `build_model()`."""
+    room = forged(name)
+    found = {"module": reading.frames("reference")[0]["module"]}
+    for frame in ("probe:block-0", "model"):
+        room["ask"](frame)
+        found[frame] = room["forge"](frame)
+    return {key: json.dumps(value).encode() for key, value in found.items()}
 
 
 @pytest.fixture
@@ -71,10 +80,10 @@ def watched() -> Iterator[None]:
 def test_a_lie_is_read_in_bounded_time_and_memory_and_earns_nothing(
     name: str, request: pytest.FixtureRequest
 ) -> None:
-    json_frames, binary_frames = told(name)
+    frames = told(name)
     request.getfixturevalue("watched")
 
-    outcome = reading.read(json_frames, binary_frames)
+    outcome = reading.read(frames, {}, [PROBE])
 
     assert isinstance(outcome, tuple)
     evidence, results = outcome
@@ -97,7 +106,7 @@ def refused_for_its_work(evidence: Evidence) -> bool:
 
 def test_one_lie_leaves_the_other_probes_their_verdict() -> None:
     records, binary = reading.frames("reference")
-    records["probe:block"] = forged("an operation that needs itself")("probe:block")
+    records["probe:block"] = forged("an operation that needs itself")["forge"]("probe:block")
     frames = {key: json.dumps(value).encode() for key, value in records.items()}
 
     outcome = reading.read(frames, binary)
@@ -134,9 +143,8 @@ def test_an_honest_network_takes_a_small_part_of_the_work_it_may(name: str) -> N
     assert count.limit - count.left < LIMIT / 2
 
 
-def test_a_unit_of_work_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
-    forge = forged("channels picked one by one, over and over")
-    frame = json.dumps(forge("model")).encode()
+def test_a_unit_of_work_is_short() -> None:
+    frame = told("channels picked one by one, over and over")["model"]
     started = time.process_time()
 
     evidence = assemble({"model": frame}, {}, [])
