@@ -33,7 +33,7 @@ def row(*shape, **changes):
             "owned": True, **changes}
 
 def ask(name):
-    """The input is made by the program that traces: of another size, it answers nothing."""
+    # The input is made by the program that traces: of another size, it answers nothing.
     IMAGE[4][0][1] = [2, 32, 32, 3] if name == "model" else [2, 4, 4, 8]
 
 def record(nodes, variables=(), **changes):
