@@ -62,7 +62,7 @@ def growth(evidence: Evidence) -> None:
         assert probe is not None
         if probe.block is None or network.output_shape is None:
             continue
-        gained = network.output_shape[-1] - probe.block.channels
+        gained = (network.output_shape or (0,))[-1] - probe.block.channels
         wanted = probe.block.num_layers * probe.block.growth_rate
         if gained != wanted and not findings:
             findings.append(

@@ -7,6 +7,7 @@ fails, nobody loses a point.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -50,6 +51,8 @@ RECIPE = "recipe.toml"
 """The submission's recipe, as the run directory keeps it."""
 GPU_WAIT_S = 3600.0
 """Seconds in the queue for a GPU; not charged to the student."""
+MAX_SAMPLE = 2**22
+"""Numbers of the images that a proof is made with; two of CIFAR-10 have 6,144."""
 RETRAIN_S = 900.0
 """Seconds of training where `--retrain` asks for it and the assignment does not say."""
 
@@ -274,14 +277,14 @@ def trained_values(record: NetworkRecord, frames: Mapping[str, bytes]) -> list[A
         StageFailed: No file was handed in, it could not be loaded, or its values did not arrive.
     """
     weights = record.weights
-    if weights.get("file") is None:
+    if weights.file is None:
         raise StageFailed(
             Cause.SUBMISSION_MISSING_FILE,
             "no trained weights were handed in: expected one *.weights.h5 or *.keras file",
         )
-    if weights.get("loaded") is not True:
-        failure = weights.get("failure") or {}
-        text = f"{failure.get('type', '')}: {failure.get('message', '')}".strip(": ")
+    if not weights.loaded:
+        failure = weights.failure
+        text = f"{failure.type}: {failure.message}".strip(": ") if failure is not None else ""
         raise StageFailed(
             Cause.STUDENT_EXCEPTION,
             f"the weights file does not fit build_model(): {text[:400] or 'it was not loaded'}",
@@ -309,20 +312,21 @@ def _agreement(
 ) -> Agreement:
     """Whether the reading gives what the student's network gave on random images."""
     assert model.graph is not None
-    shape, failure = record.sample.get("shape"), record.sample.get("failure")
-    if failure:
-        return Agreement(
-            None, f"its own network did not run: {failure.get('type')}: {failure.get('message')}"
-        )
-    sizes = shape if isinstance(shape, list) else []
-    whole = bool(sizes) and all(isinstance(n, int) and 0 < n < 2**20 for n in sizes)
-    flat = np.frombuffer(frames.get("sample", b""), "<f4") if whole else np.zeros(0)
-    if not whole or flat.size != np.prod(sizes, dtype=np.int64):
+    failure = record.sample.failure
+    if failure is not None:
+        return Agreement(None, f"its own network did not run: {failure.type}: {failure.message}")
+    sizes = record.sample.shape or []
+    batch, *image = record.input_shape or [0]
+    # The other side says how many images of which size it was shown: it is asked for small ones.
+    if len(image) != 3 or math.prod(record.input_shape) > MAX_SAMPLE or sizes[:1] != [batch]:
+        return Agreement(None, "its own answers are not for the images that it was shown")
+    flat = np.frombuffer(frames.get("sample", b""), np.uint8)
+    if flat.size != 4 * math.prod(sizes):
         return Agreement(None, "its own answers did not come out of the sandbox whole")
     return prove(
         model.graph,
         values,
-        probe_images(SAMPLE_SEED, sizes[0], record.input_shape[1:]),
-        flat.reshape(sizes),
+        probe_images(SAMPLE_SEED, batch, image),
+        flat.view("<f4").reshape(sizes),
         tolerance_of(model.traces["inference"]),
     )

@@ -23,8 +23,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grader.errors import Cause, StageFailed
+from grader.graph import work
 from grader.graph.canonical import Graph, Node, Segment, Step, Value
-from grader.graph.numeric import MAX_ELEMENTS, MAX_MULTIPLICATIONS, constant_map
+from grader.graph.numeric import (
+    IMPOSSIBLE,
+    MAX_ELEMENTS,
+    MAX_MULTIPLICATIONS,
+    MAX_WORK,
+    constant_map,
+)
 from grader.graph.pointwise import X, size
 from grader.graph.symbols import Unreadable, Values
 
@@ -35,6 +42,8 @@ Kind = Literal[
 ]  # fmt: skip
 MAX_INSTRUCTIONS = 20_000
 """BC L=250 needs some 1,300."""
+MAX_NUMBERS = 2**27
+"""Of all arrays of a plan; the weights that come out of the sandbox are 2^26 at most."""
 FORMAT = 1
 
 
@@ -149,9 +158,12 @@ def make_plan(graph: Graph, values: Sequence[Array]) -> Plan:
     if graph.output is None:
         raise Unrebuildable("an output that does not depend on the images")
     try:
-        return _Planner(graph, values).plan(graph.output)
+        with work.limited(MAX_WORK):
+            return _Planner(graph, values).plan(graph.output)
     except Unreadable as problem:
         raise Unrebuildable(str(problem) or "an operation") from problem
+    except IMPOSSIBLE as problem:
+        raise Unrebuildable("an operation that cannot be what it says") from problem
 
 
 @dataclass
@@ -162,6 +174,7 @@ class _Planner:
     known: dict[Any, int] = field(default_factory=dict)
     maps: dict[int, int] = field(default_factory=dict)
     folded: dict[int, Step] = field(default_factory=dict)
+    numbers: int = 0
 
     def __post_init__(self) -> None:
         self.values = Values(self.arrays)
@@ -224,6 +237,9 @@ class _Planner:
     def _append(self, instruction: Instruction) -> int:
         if len(self.found) >= MAX_INSTRUCTIONS:
             raise Unreadable("a network of so many operations")
+        self.numbers += sum(a.size for a in instruction.arrays)
+        if self.numbers > MAX_NUMBERS:
+            raise Unreadable("a network of so many weights")
         self.found.append(instruction)
         return len(self.found) - 1
 
@@ -343,6 +359,7 @@ class _Planner:
     def _convolution(self, node: Node, inputs: tuple[int, ...], shape: tuple[int, int, int]) -> int:
         if node.kernel is None or node.kernel.size != math.prod(node.kernel_shape):
             raise Unreadable("a convolution without a kernel")
+        work.spend(2 * node.kernel.size)
         kernel = node.kernel.value(self.values).reshape(node.kernel_shape).astype(np.float64)
         offset = np.zeros(node.channels)
         if node.index in self.folded:

@@ -15,20 +15,31 @@ or scaled on its way is read off the segments that reach a convolution.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from grader.errors import Cause, StageFailed
+from grader.graph import work
 from grader.graph.symbols import ASSIGNMENTS, Symbol, Unreadable, Values, digest
 
 Array = NDArray[Any]
+Known = TypeVar("Known")
 TOLERANCE = 1e-6
 LARGEST_EPSILON = 10.0
 """Any epsilon is a batch norm's; a larger one drowns every variance and is something else."""
+MAX_NODES = 4096
+"""Of a canonical graph; BC L=250 has 253."""
+POSITIONS = 64
+"""Random positions that batch statistics are tried on."""
+MAX_SAMPLE = 2**24
+"""Numbers of one such sample."""
+WALKED = 20
+"""What one step along a graph costs, counted in numbers."""
 
 
 # --- axes ----------------------------------------------------------------------------------
@@ -119,6 +130,7 @@ class Affine:
 
     def coefficients(self, start: int, stop: int, assignment: int | Values) -> tuple[Array, Array]:
         """A and B of terms[start:stop] as vectors of `channels` numbers."""
+        work.spend(self.channels * (2 + stop - start))
         factor = np.ones(self.channels)
         offset = np.zeros(self.channels)
         for term in self.terms[start:stop]:
@@ -466,9 +478,13 @@ class Statistic:
                 raise Unreadable("batch statistics")
             return assignment.sample(self)
         columns = []
+        drawn = POSITIONS * sum(s.stop * (1 + len(s.steps)) for s in self.value.segments)
+        if drawn > MAX_SAMPLE:
+            raise Unreadable("batch statistics of too many maps")
+        work.spend(4 * drawn)
         for segment in self.value.segments:
             seed = [11, segment.node, assignment]
-            base = np.random.default_rng(seed).normal(size=(64, segment.stop))
+            base = np.random.default_rng(seed).normal(size=(POSITIONS, segment.stop))
             columns.append(apply_steps(base[:, segment.start :], segment, assignment))
         return np.concatenate(columns, axis=1)
 
@@ -479,7 +495,7 @@ def apply_steps(columns: Array, segment: Segment, assignment: int) -> Array:
     Raises:
         Unreadable: A step is neither.
     """
-    from grader.graph.pointwise import evaluate
+    from grader.graph.pointwise import cost, evaluate
 
     for step in segment.steps:
         if step.kind == "affine" and step.affine is not None:
@@ -487,6 +503,7 @@ def apply_steps(columns: Array, segment: Segment, assignment: int) -> Array:
             part = slice(step.start, step.start + segment.width)
             columns = columns * factor[part] + offset[part]
         elif step.kind == "pointwise":
+            work.spend(cost(step.detail[1]) * columns.size)
             columns = evaluate(step.detail[1], columns)
         elif step.kind in ("dropout", "noise", "stop_gradient", "pool", "pad", "crop"):
             continue
@@ -511,6 +528,7 @@ class Graph:
     updates: dict[int, Symbol | None] = field(default_factory=dict)
     trouble: list[str] = field(default_factory=list)
     _known: dict[str, int] = field(default_factory=dict)
+    _found: dict[str, tuple[int, Any, Any]] = field(default_factory=dict)
 
     def add(self, kind: str, inputs: tuple[Value, ...], **fields: Any) -> Node:
         """A node; the one that is there already where an equal one is."""
@@ -525,13 +543,31 @@ class Graph:
         )
         if key in self._known:
             return self.nodes[self._known[key]]
+        if len(self.nodes) >= MAX_NODES:
+            raise StageFailed(
+                Cause.STUDENT_BAD_OUTPUT,
+                f"the network: expected at most {MAX_NODES} operations that are no part of "
+                "another, received more",
+            )
         node = Node(len(self.nodes), kind, inputs, **fields)
         self._known[key] = node.index
         self.nodes.append(node)
         return node
 
-    def ancestors(self) -> set[int]:
+    def remembered(self, name: str, make: Callable[[], Known]) -> Known:
+        """What was found of this graph before; found anew where it has changed since."""
+        count, output, found = self._found.get(name, (-1, None, None))
+        if count != len(self.nodes) or output is not self.output:
+            found = make()
+            self._found[name] = (len(self.nodes), self.output, found)
+        known: Known = found
+        return known
+
+    def ancestors(self) -> frozenset[int]:
         """The nodes the output depends on."""
+        return self.remembered("ancestors", lambda: frozenset(self._ancestors()))
+
+    def _ancestors(self) -> set[int]:
         if self.output is None:
             return set()
         wanted: set[int] = set()
@@ -541,5 +577,7 @@ class Graph:
             if index in wanted:
                 continue
             wanted.add(index)
-            stack += [s.node for v in self.nodes[index].inputs for s in v.segments]
+            inner = [s.node for v in self.nodes[index].inputs for s in v.segments]
+            work.spend(WALKED * len(inner))
+            stack += inner
         return wanted

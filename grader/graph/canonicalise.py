@@ -15,12 +15,15 @@ Source of the op semantics: TensorFlow's op definitions (tf.raw_ops).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 
+from grader.graph import work
 from grader.graph.canonical import (
     Affine,
     Atom,
@@ -32,9 +35,20 @@ from grader.graph.canonical import (
     Term,
     Value,
 )
-from grader.graph.pointwise import FUNCTIONS, Tree, X, classify, substitute
-from grader.graph.record import Op, Trace
-from grader.graph.symbols import Symbol, Unreadable, constant, digest, expression, opaque, variable
+from grader.graph.pointwise import FUNCTIONS, SLOW, Tree, X, classify, substitute
+from grader.graph.record import VARIABLES, Op, Trace
+from grader.graph.symbols import (
+    MAX_DEPTH,
+    Symbol,
+    Unreadable,
+    allowed,
+    constant,
+    digest,
+    expression,
+    followed,
+    opaque,
+    variable,
+)
 
 MAX_SEGMENTS = 4096
 """Segments of one value; a value in more pieces is not followed channel by channel."""
@@ -44,7 +58,12 @@ MAX_TERMS = 64
 MAX_PIECES = 2_000_000
 """Segments of all values of one graph together. BC L=250 k=24 has a tenth of it; beyond, nothing
 is followed any more, so that no trace takes the machine's memory."""
-MALFORMED = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, MemoryError)
+MAX_VALUE = 2**25
+"""Numbers of one map; two images of BC L=190 k=40 have 2^22, two of 224×224 some 2^23."""
+MAX_CHANNELS = 2**22
+MAX_PADDED = 2**25
+"""Numbers of one map with the padding of the convolution or pooling that reads it."""
+MALFORMED = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
 """What an op raises here that TensorFlow would not have made: it is hostile, and has no place."""
 
 
@@ -75,15 +94,19 @@ def canonicalise(trace: Trace) -> Graph:
         trace: Checked record of the op graph.
 
     Returns:
-        Its canonical graph. Never raises for anything a trace may hold: what cannot be read is
-        a foreign node or is named in `trouble`.
+        Its canonical graph: what cannot be read is a foreign node or is named in `trouble`.
+
+    Raises:
+        StageFailed: STUDENT_BAD_OUTPUT; to read it takes more work than any network is worth.
     """
-    return _Reader(trace).read()
+    with work.limited():
+        return _Reader(trace).read()
 
 
 class _Reader:
     def __init__(self, trace: Trace) -> None:
         self.trace = trace
+        self.entries = frozenset(trace.inputs)
         self.graph = Graph()
         self.tensors: dict[tuple[int, int], Tensor] = {}
         self.resources: dict[int, int | None] = {}
@@ -95,7 +118,8 @@ class _Reader:
         for position, op in enumerate(self.trace.ops):
             for output, tensor in enumerate(self._outputs(position, op)):
                 self.tensors[position, output] = tensor
-                self.pieces += len(tensor.segments) if isinstance(tensor, Value) else 0
+                if isinstance(tensor, Value):
+                    self.pieces += sum(1 + len(s.steps) // 8 for s in tensor.segments)
         self._finish()
         return self.graph
 
@@ -111,17 +135,19 @@ class _Reader:
             self.graph.trouble.append("the output does not depend on the input")
 
     def _outputs(self, position: int, op: Op) -> list[Tensor]:
-        if op.op == "Placeholder" or position in self.trace.inputs:
+        work.spend_pieces(1 + len(op.inputs) + len(op.outputs))
+        if op.op == "Placeholder" or position in self.entries:
             return [self._input(op)]
-        if op.op in ("Variable", "VarHandleOp"):
+        if op.op in VARIABLES:
             self.resources[position] = op.attributes.get("variable")
             return [opaque((), "resource", position)]
-        if op.op in ("ReadVariableOp", "ResourceGather") and op.inputs:
+        if op.op in ("ReadVariableOp", "ResourceGather") and op.inputs and op.outputs:
             return [self._read_variable(op)]
         if op.op.startswith("Assign") and op.inputs:
             self._update(op)
             return []
-        arguments = [self.tensors.get(i, opaque((), "nothing")) for i in op.inputs]
+        arguments = [self.tensors.get(i, NOTHING) for i in op.inputs]
+        work.spend_pieces(sum(len(a.segments) for a in arguments if isinstance(a, Value)))
         if self.pieces > MAX_PIECES:
             return self._foreign(op, arguments, "a network too large to follow")
         try:
@@ -133,14 +159,17 @@ class _Reader:
             return self._foreign(op, arguments, "")
         results = result if isinstance(result, list) else [result]
         for tensor, (_, shape) in zip(results, op.outputs, strict=False):
-            if isinstance(tensor, Value) and shape is not None and -1 not in shape:
-                if tensor.shape != shape:
-                    return self._foreign(op, arguments, "its shape is not what it computes")
+            if not isinstance(tensor, Value):
+                continue
+            if not _is_possible(tensor):
+                return self._foreign(op, arguments, "a map of an impossible size")
+            if shape is not None and -1 not in shape and tensor.shape != shape:
+                return self._foreign(op, arguments, "its shape is not what it computes")
         return results
 
     def _input(self, op: Op) -> Tensor:
         shape = op.outputs[0][1] if op.outputs else None
-        if shape is None or len(shape) not in (2, 4) or any(n < 1 for n in shape):
+        if shape is None or len(shape) not in (2, 4) or not _fits(shape):
             self.graph.trouble.append("an input whose shape cannot be read")
             return opaque(shape or (), "input", op.name)
         batch, height, width, channels = shape if len(shape) == 4 else (shape[0], 1, 1, shape[1])
@@ -180,10 +209,9 @@ class _Reader:
         if not values:
             if any(isinstance(a, Noise) for a in arguments) or op.op in RANDOM:
                 return [Noise(shape) for _, shape in op.outputs]
-            keys = [a.key for a in arguments if isinstance(a, Symbol)]
-            variables = frozenset().union(
-                *[a.variables for a in arguments if isinstance(a, Symbol)]
-            )
+            symbols = [a for a in arguments if isinstance(a, Symbol)]
+            keys = [a.key for a in symbols]
+            variables = followed(symbols) or frozenset()
             return [
                 replace(opaque(shape or (), op.op, op.name, i, *keys), variables=variables)
                 for i, (_, shape) in enumerate(op.outputs)
@@ -192,7 +220,7 @@ class _Reader:
         settings = _settings(op, arguments)
         results: list[Tensor] = []
         for i, (_, shape) in enumerate(op.outputs):
-            if shape is None or any(n < 1 for n in shape) or len(shape) < 1:
+            if shape is None or len(shape) < 1 or not _fits(shape):
                 results.append(opaque(shape or (), op.op, op.name, i))
                 continue
             batch, height, width, channels = _as_map(shape, values[0].batch)
@@ -257,7 +285,7 @@ class _Reader:
         if op.op == "Const":
             value = op.attributes.get("value")
             shape = op.outputs[0][1] or ()
-            return opaque(shape, "constant", op.name) if value is None else constant(value)
+            return opaque(shape, "constant", op.name) if value is None else constant(value, True)
         shapes = [shape for _, shape in op.outputs]
         if op.op in IDENTITIES and arguments:
             return [_without_gradient(arguments[0]) if op.op in STOPS else arguments[0]]
@@ -297,11 +325,26 @@ class _Reader:
         function = NUMPY.get(op.op)
         if function is None and op.op in FUNCTIONS:
             pointwise = FUNCTIONS[op.op]
-            function = lambda op, *a: pointwise(*a)  # noqa: E731  one line says it all
+            function = _elementwise(op.op, pointwise)
         if function is None:
             raise Unreadable("")
         checked = function
         return expression(name, arguments, lambda *a: checked(op, *a), shape)
+
+
+def _fits(shape: tuple[int, ...]) -> bool:
+    """Whether a map may have this shape."""
+    return all(n >= 1 for n in shape) and math.prod(shape) <= MAX_VALUE
+
+
+def _is_possible(value: Value) -> bool:
+    sizes = (value.batch, value.height, value.width, value.channels)
+    pieces = all(s.width >= 1 for s in value.segments)
+    return pieces and value.channels <= MAX_CHANNELS and _fits(sizes) and _fits(value.shape)
+
+
+NOTHING = opaque((), "nothing")
+"""What an op receives that reads the output of one without outputs."""
 
 
 def _settings(op: Op, arguments: list[Tensor]) -> tuple[str, str]:
@@ -449,6 +492,17 @@ def with_step(value: Value, step: Callable[[int, Segment], Step], **changes: Any
     return replace(value, segments=tuple(segments), **changes)
 
 
+def _elementwise(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of numbers, over arrays that may grow by broadcasting only so far."""
+
+    def apply(op: Op, *arrays: Any) -> Any:
+        shape = allowed(np.broadcast_shapes(*[np.shape(a) for a in arrays]))
+        work.spend(SLOW.get(name, 1) * math.prod(shape))
+        return function(*arrays)
+
+    return apply
+
+
 def _joined(segments: list[Segment]) -> tuple[Segment, ...]:
     """Neighbours that continue each other become one segment."""
     joined: list[Segment] = []
@@ -480,16 +534,20 @@ def channel_slice(value: Value, start: int, stop: int) -> tuple[Segment, ...]:
     """Segments of channels start..stop."""
     found = []
     at = 0
+    work.spend(work.PIECE // 8 * len(value.segments))
     for segment in value.segments:
         low, high = max(start - at, 0), min(stop - at, segment.width)
         if low < high:
-            steps = tuple(
-                replace(s, start=s.start + low) if s.affine is not None else s
-                for s in segment.steps
-            )
-            found.append(Segment(segment.node, segment.start + low, segment.start + high, steps))
+            found.append(_part(segment, low, high))
         at += segment.width
     return tuple(found)
+
+
+def _part(segment: Segment, low: int, high: int) -> Segment:
+    steps = tuple(
+        replace(s, start=s.start + low) if s.affine is not None else s for s in segment.steps
+    )
+    return Segment(segment.node, segment.start + low, segment.start + high, steps)
 
 
 def _with_channels(value: Value, segments: tuple[Segment, ...]) -> Value:
@@ -1133,7 +1191,7 @@ def _split(reader: _Reader, op: Op, arguments: list[Any]) -> Any:
     results = []
     at = 0
     for _, shape in op.outputs:
-        if shape is None:
+        if shape is None or len(shape) != len(value.axes):
             raise Unreadable("")
         width = shape[_channel_axis(value)]
         results.append(_with_channels(value, channel_slice(value, at, at + width)))
@@ -1197,8 +1255,10 @@ def _windowed(value: Value, windows: list[tuple[int, int, int]]) -> Value:
     if not cut:
         return value
     if len(cut) == 1 and value.channels > 1 and cut[0] == _channel_axis(value):
-        indices = list(range(*windows[cut[0]]))
-        return _with_channels(value, _gathered(value, indices))
+        start, stop, step = windows[cut[0]]
+        if step == 1:
+            return _with_channels(value, _joined(list(channel_slice(value, start, stop))))
+        return _with_channels(value, _gathered(value, range(start, stop, step)))
     layout = "NHWC" if _roles(value, "NHWC") else "NCHW" if _roles(value, "NCHW") else ""
     spatial = {layout.index("H"), layout.index("W")} if layout else set()
     if not layout or not set(cut) <= spatial or any(windows[i][2] != 1 for i in cut):
@@ -1215,12 +1275,19 @@ def _moved(value: Value, step: Step, axes: Axes, height: int, width: int) -> Val
     return with_step(value, lambda at, s: step, axes=axes, height=height, width=width)
 
 
-def _gathered(value: Value, indices: list[int]) -> tuple[Segment, ...]:
+def _gathered(value: Value, indices: Sequence[int]) -> tuple[Segment, ...]:
     if len(indices) > MAX_SEGMENTS:
         raise Unreadable("")
+    work.spend_pieces(len(indices))
+    ends = list(accumulate(s.width for s in value.segments))
     pieces: list[Segment] = []
     for index in indices:
-        pieces += channel_slice(value, index, index + 1)
+        if not 0 <= index < ends[-1]:
+            raise Unreadable("picks channels that are not there")
+        at = bisect_right(ends, index)
+        segment = value.segments[at]
+        low = index - (ends[at] - segment.width)
+        pieces.append(_part(segment, low, low + 1))
     return _joined(pieces)
 
 
@@ -1231,7 +1298,7 @@ def _gather(reader: _Reader, op: Op, arguments: list[Any]) -> Any:
     if axis != _channel_axis(value) or (op.op == "ReverseV2" and arguments[1].size != 1):
         raise Unreadable("picks places of the map")
     if op.op == "ReverseV2":
-        indices = list(range(value.channels))[::-1]
+        indices: Sequence[int] = range(value.channels)[::-1]
     else:
         indices = _integers(arguments[1])
         if arguments[1].shape != (len(indices),):
@@ -1253,6 +1320,8 @@ def _pad(reader: _Reader, op: Op, arguments: list[Any]) -> Any:
         raise Unreadable("padding")
     by = {letter: amounts[i] for i, letter in enumerate(layout)}
     if by["N"].any() or (by["C"].any() and (by["H"].any() or by["W"].any())):
+        raise Unreadable("padding")
+    if amounts.min() < 0:
         raise Unreadable("padding")
     if by["C"].any():
         zeros = constant(np.full((1, 1, 1, 1), fill))
@@ -1333,6 +1402,7 @@ def _statistic(op: Op, value: Value, atoms: list[Atom]) -> Symbol:
     shape = op.outputs[0][1]
     if shape is None or math.prod(shape) != value.channels:
         raise Unreadable("")
+    depth = _depth(value)
     count = value.batch * value.height * value.width if op.op == "Sum" else 1
     steps = max((len(s.steps) for s in value.segments), default=0)
     statistic = Statistic(value, value.key, steps, digest("statistic", value.key))
@@ -1348,7 +1418,22 @@ def _statistic(op: Op, value: Value, atoms: list[Atom]) -> Symbol:
         variables,
         (statistic,),
         compute,
+        depth=depth,
     )
+
+
+def _depth(value: Value) -> int:
+    """How long the chain of operations is that statistics of a value are computed through.
+
+    Raises:
+        Unreadable: Too long to be followed.
+    """
+    affine = [s.affine for segment in value.segments for s in segment.steps if s.affine]
+    work.spend(sum(len(a.terms) for a in affine))
+    depth = 1 + max((t.symbol.depth for a in affine for t in a.terms), default=0)
+    if depth > MAX_DEPTH:
+        raise Unreadable("too many operations in a row")
+    return depth
 
 
 def _pooled(value: Value, step: Step, axes: Axes, height: int, width: int) -> Value:
@@ -1426,7 +1511,16 @@ def _padding(
         sizes.append((size + before + after - reach) // strides[i] + 1)
     if min(sizes) < 1:
         raise Unreadable("a window larger than the map")
+    _refuse_padding(value, pads)
     return (pads[0], pads[1], pads[2], pads[3]), sizes[0], sizes[1]
+
+
+def _refuse_padding(value: Value, pads: Sequence[int]) -> None:
+    """A map that is nearly all padding would take any memory when it is computed."""
+    top, bottom, left, right = pads
+    padded = (value.height + top + bottom) * (value.width + left + right)
+    if min(pads) < 0 or value.batch * padded * value.channels > MAX_PADDED:
+        raise Unreadable("a padding of an impossible size")
 
 
 # convolutions
@@ -1437,6 +1531,8 @@ def _convolution(reader: _Reader, op: Op, arguments: list[Any]) -> Any:
     value, kernel = _value(arguments[0]), arguments[1]
     if not isinstance(kernel, Symbol):
         raise Unreadable("a kernel that depends on the image")
+    if len(kernel.shape) != 4:
+        raise Unreadable("a kernel of other axes")
     layout = str(op.attributes.get("data_format", "NHWC"))
     if layout not in ("NHWC", "NCHW") or not _roles(value, layout):
         raise Unreadable("a convolution over other axes than height and width")
@@ -1449,12 +1545,13 @@ def _convolution(reader: _Reader, op: Op, arguments: list[Any]) -> Any:
     value, before = _padding_before(value, layout)
     top, bottom, left, right = (a + b for a, b in zip(before, own, strict=True))
     pads = (top, bottom, left, right)
+    _refuse_padding(value, pads)
     depthwise = op.op != "Conv2D"
     channels = kernel.shape[2] * kernel.shape[3] if depthwise else kernel.shape[3]
     groups = 1
     if not depthwise:
         groups, rest = divmod(value.channels, kernel.shape[2])
-        if rest or groups < 1:
+        if rest or groups < 1 or channels % groups:
             raise Unreadable("a kernel of another width than its input")
     elif kernel.shape[2] != value.channels:
         raise Unreadable("a kernel of another width than its input")
@@ -1566,6 +1663,8 @@ def _matmul(reader: _Reader, op: Op, arguments: list[Any]) -> Any:
         height = width = 1
     else:
         raise Unreadable("a fully connected layer over other axes than the channels")
+    if kernel.shape[0] != math.prod(shape[:3]):
+        raise Unreadable("a kernel of another width than its input")
     node = reader.graph.add(
         "conv",
         (value,),
@@ -1667,7 +1766,7 @@ def _fused_batch_norm(reader: _Reader, op: Op, arguments: list[Any]) -> Any:
     if op.attributes.get("is_training", True):
         steps = max((len(s.steps) for s in value.segments), default=0)
         statistic = Statistic(value, value.key, steps, digest("statistic", value.key))
-        shape = (value.channels,)
+        shape, depth = (value.channels,), _depth(value)
 
         def moment(name: str) -> Symbol:
             return Symbol(
@@ -1676,6 +1775,7 @@ def _fused_batch_norm(reader: _Reader, op: Op, arguments: list[Any]) -> Any:
                 digest("fused", name, value.key),
                 statistics=(statistic,),
                 compute=lambda k: getattr(statistic.sample(k), name)(axis=0),
+                depth=depth,
             )
 
         mean, variance = moment("mean"), moment("var")
@@ -1760,12 +1860,60 @@ def _window(window: tuple[int, int, int]) -> tuple[int | None, int | None, int]:
     return start, None if step < 0 and stop < 0 else stop, step
 
 
+def _grown(a: Any, amounts: Any) -> tuple[int, ...]:
+    """The shape of an array behind a padding."""
+    return tuple(n + int(low) + int(high) for n, (low, high) in zip(a.shape, amounts, strict=True))
+
+
+def _concatenated(op: Op, *parts: Any) -> Any:
+    allowed((sum(np.size(a) for a in parts),))
+    return np.concatenate(parts[:-1], axis=int(parts[-1]))
+
+
+def _packed(op: Op, *parts: Any) -> Any:
+    allowed((sum(np.size(a) for a in parts),))
+    return np.stack(parts, axis=int(op.attributes.get("axis", 0) or 0))
+
+
+def _tiled(op: Op, a: Any, multiples: Any) -> Any:
+    times = [int(n) for n in multiples]
+    allowed([n * m for n, m in zip(a.shape, times, strict=True)])
+    return np.tile(a, times)
+
+
+def _range(op: Op, start: Any, stop: Any, step: Any) -> Any:
+    allowed((max(0, math.ceil((float(stop) - float(start)) / float(step))),))
+    return np.arange(start, stop, step)
+
+
+def _taken(op: Op, a: Any, indices: Any, axis: Any) -> Any:
+    where = int(axis) % a.ndim
+    allowed((np.size(indices) * a.size // max(a.shape[where], 1),))
+    return np.take(a, np.asarray(indices, int), axis=where)
+
+
+def _product(op: Op, a: Any, b: Any) -> Any:
+    a = a.T if op.attributes.get("transpose_a") else a
+    b = b.T if op.attributes.get("transpose_b") else b
+    if a.ndim != 2 or b.ndim != 2:
+        raise Unreadable("a product of other axes")
+    allowed((a.shape[0], b.shape[1]))
+    # BLAS does some ten of these in the time of one number elsewhere.
+    work.spend(a.shape[0] * a.shape[1] * b.shape[1] // 10)
+    return np.matmul(a, b)
+
+
+def _padded(op: Op, a: Any, amounts: Any, fill: Any = 0.0) -> Any:
+    allowed(_grown(a, amounts))
+    return np.pad(a, np.asarray(amounts, int), constant_values=float(fill))
+
+
 NUMPY: dict[str, Callable[..., Any]] = {
     "Shape": lambda op, a: np.array(np.shape(a), np.int64),
     "Size": lambda op, a: np.array(np.size(a)),
     "Rank": lambda op, a: np.array(np.ndim(a)),
-    "ConcatV2": lambda op, *a: np.concatenate(a[:-1], axis=int(a[-1])),
-    "Pack": lambda op, *a: np.stack(a, axis=int(op.attributes.get("axis", 0) or 0)),
+    "ConcatV2": _concatenated,
+    "Pack": _packed,
     "StridedSlice": _numpy_slice,
     "Slice": lambda op, a, b, s: a[
         tuple(slice(int(i), None if n == -1 else int(i + n)) for i, n in zip(b, s, strict=True))
@@ -1777,21 +1925,18 @@ NUMPY: dict[str, Callable[..., Any]] = {
     "Min": _reduction(np.min),
     "All": _reduction(np.all),
     "Any": _reduction(np.any),
-    "Fill": lambda op, dims, v: np.full([int(n) for n in dims], v),
+    "Fill": lambda op, dims, v: np.full(allowed(dims), v),
     "ZerosLike": lambda op, a: np.zeros_like(a),
     "OnesLike": lambda op, a: np.ones_like(a),
-    "Tile": lambda op, a, m: np.tile(a, [int(n) for n in m]),
-    "BroadcastTo": lambda op, a, s: np.broadcast_to(a, [int(n) for n in s]),
-    "Range": lambda op, a, b, s: np.arange(a, b, s),
-    "GatherV2": lambda op, a, i, axis: np.take(a, np.asarray(i, int), axis=int(axis)),
+    "Tile": _tiled,
+    "BroadcastTo": lambda op, a, s: np.broadcast_to(a, allowed(s)),
+    "Range": _range,
+    "GatherV2": _taken,
     "ReverseV2": lambda op, a, axis: np.flip(a, _axis_list(axis)),
-    "MatMul": lambda op, a, b: np.matmul(
-        a.T if op.attributes.get("transpose_a") else a,
-        b.T if op.attributes.get("transpose_b") else b,
-    ),
-    "PadV2": lambda op, a, p, v: np.pad(a, np.asarray(p, int), constant_values=float(v)),
-    "Pad": lambda op, a, p: np.pad(a, np.asarray(p, int)),
-    "BiasAdd": lambda op, a, b: a + b,
+    "MatMul": _product,
+    "PadV2": _padded,
+    "Pad": _padded,
+    "BiasAdd": _elementwise("BiasAdd", np.add),
     "L2Loss": lambda op, a: np.sum(np.square(a)) / 2,
     "Softmax": lambda op, a: np.exp(a) / np.sum(np.exp(a), axis=-1, keepdims=True),
 }

@@ -15,7 +15,8 @@ import itertools
 from collections import Counter
 from dataclasses import dataclass, field
 
-from grader.graph.canonical import Graph, Node, Segment, Value
+from grader.graph import work
+from grader.graph.canonical import WALKED, Graph, Node, Segment, Value
 
 
 @dataclass(frozen=True)
@@ -101,27 +102,25 @@ class Reading:
     second_head: Unit | None = None
     second_transition: dict[int, tuple[Node, ...]] = field(default_factory=dict)
     where: dict[int, str] = field(default_factory=dict)
+    _latest: list[int] = field(default_factory=list)
 
     def place(self, node: Node) -> str:
         """Where a node stands, in the paper's words."""
         if node.index in self.where:
             return self.where[node.index]
         # A node that is no convolution stands with the latest convolution it depends on.
-        seen: set[int] = set()
-        stack = [s.node for v in node.inputs for s in v.segments]
-        latest = -1
-        while stack:
-            index = stack.pop()
-            if index in seen:
-                continue
-            seen.add(index)
-            if index in self.where:
-                latest = max(latest, index)
-                continue
-            stack += [s.node for v in self.graph.nodes[index].inputs for s in v.segments]
-        if latest >= 0:
-            return self.where[latest]
-        return "input"
+        if len(self._latest) != len(self.graph.nodes):
+            self._latest = self._latest_of_all()
+        latest = self._latest[node.index]
+        return self.where[latest] if latest >= 0 else "input"
+
+    def _latest_of_all(self) -> list[int]:
+        """For each node the latest node with a place that it depends on, itself not; or -1."""
+        latest: list[int] = []
+        for node in self.graph.nodes:
+            feeding = sources(node)
+            latest.append(max((i if i in self.where else latest[i] for i in feeding), default=-1))
+        return latest
 
 
 def wanted_nodes(graph: Graph) -> list[Node]:
@@ -132,6 +131,10 @@ def wanted_nodes(graph: Graph) -> list[Node]:
 
 def consumers(graph: Graph) -> dict[int, set[int]]:
     """For each node, the nodes that use it directly; -1 stands for the output."""
+    return graph.remembered("consumers", lambda: _consumers(graph))
+
+
+def _consumers(graph: Graph) -> dict[int, set[int]]:
     used: dict[int, set[int]] = {}
     for node in wanted_nodes(graph):
         for value in node.inputs:
@@ -145,6 +148,7 @@ def consumers(graph: Graph) -> dict[int, set[int]]:
 
 def sources(node: Node) -> set[int]:
     """The nodes a node receives directly."""
+    work.spend(WALKED * (10 + sum(len(v.segments) for v in node.inputs)))
     return {s.node for v in node.inputs for s in v.segments}
 
 
@@ -256,7 +260,7 @@ def units_of(graph: Graph, bottleneck: bool) -> list[Unit]:
 def read_block(graph: Graph, bottleneck: bool) -> Reading:
     """A probe of `dense_block` alone: every convolution is one of its layers."""
     reading = Reading(graph)
-    entry = Source("the block's input", (graph.nodes[0],))
+    entry = Source("the block's input", tuple(graph.nodes[:1]))
     layers = tuple(units_of(graph, bottleneck))
     output = graph.output.segments if graph.output is not None else ()
     reading.blocks = (Block(0, entry, layers, output),)

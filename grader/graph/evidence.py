@@ -14,7 +14,7 @@ from functools import cached_property
 from grader import paper
 from grader.domain import Finding
 from grader.errors import Cause, StageFailed
-from grader.graph import rules
+from grader.graph import rules, work
 from grader.graph.averages import follows_batch
 from grader.graph.canonical import Affine, Graph, Part
 from grader.graph.canonicalise import canonicalise
@@ -166,8 +166,9 @@ def assemble(
         return _network(probe, data, binary_frames.get("constants:" + name, b""))
 
     try:
-        networks = tuple(read(probe, probe.id) for probe in probes)
-        model = read(None, "model") if "model" in json_frames else None
+        with work.limited():
+            networks = tuple(read(probe, probe.id) for probe in probes)
+            model = read(None, "model") if "model" in json_frames else None
     except _Forged as problem:
         failure = no_answer(problem.cause, problem.message)
         networks, model = tuple(Network(probe, failure) for probe in probes), None
@@ -186,10 +187,11 @@ def read_subject(data: bytes, constants: bytes) -> Subject | FailureRecord:
         record = parse_network(data)
         if record.failure is not None:
             return record.failure
-        graphs: dict[str, Graph] = {
-            mode: canonicalise(check_graph(graph, record.variables, constants))
-            for mode, graph in record.graphs.items()
-        }
+        with work.limited():
+            graphs: dict[str, Graph] = {
+                mode: canonicalise(check_graph(graph, record.variables, constants))
+                for mode, graph in record.graphs.items()
+            }
         # What was asked for and did not come is no pass: both modes are compared.
         for mode in MODEL_MODES:
             if mode not in graphs:
@@ -211,21 +213,27 @@ MODEL_MODES = ("inference", "training")
 
 def _network(probe: Probe | None, data: bytes, constants: bytes) -> Network:
     try:
-        record = parse_network(data)
-        if record.failure is not None:
-            return Network(probe, record.failure, record=record)
-        traces: dict[str, Trace] = {
-            mode: check_graph(graph, record.variables, constants)
-            for mode, graph in record.graphs.items()
-        }
-        # What was asked for and did not come is no pass: the modes are compared below.
-        asked = MODEL_MODES if probe is None else ("inference", *probe.modes)
-        for mode in asked:
-            if mode not in traces:
-                raise StageFailed(Cause.STUDENT_BAD_OUTPUT, f"the {mode} graph is missing")
+        return _described(probe, data, constants)
+    except _Forged:
+        raise
     except StageFailed as problem:
         failure = FailureRecord(type=str(problem.cause), message=problem.message[:600], where="")
         return Network(probe, failure)
+
+
+def _described(probe: Probe | None, data: bytes, constants: bytes) -> Network:
+    record = parse_network(data)
+    if record.failure is not None:
+        return Network(probe, record.failure, record=record)
+    traces: dict[str, Trace] = {
+        mode: check_graph(graph, record.variables, constants)
+        for mode, graph in record.graphs.items()
+    }
+    # What was asked for and did not come is no pass: the modes are compared below.
+    asked = MODEL_MODES if probe is None else ("inference", *probe.modes)
+    for mode in asked:
+        if mode not in traces:
+            raise StageFailed(Cause.STUDENT_BAD_OUTPUT, f"the {mode} graph is missing")
     _refuse_another_question(probe, traces)
     return _read(probe, record, traces)
 

@@ -8,15 +8,16 @@ the reading was wrong, and the case goes to a person. It knows no TensorFlow.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from grader.graph import work
 from grader.graph.canonical import Axes, Graph, Node, Segment, Statistic, Step, Value
-from grader.graph.pointwise import X, evaluate
+from grader.graph.pointwise import X, cost, evaluate
 from grader.graph.record import Trace, VariableRecord
 from grader.graph.symbols import Symbol, Unreadable, Values
 
@@ -28,10 +29,18 @@ TOLERANCE = 1e-4
 """Largest accepted difference, as a share of the largest number expected (at least of 1)."""
 HALF_PRECISION_TOLERANCE = {"float16": 2e-2, "bfloat16": 1e-1}
 """The same for a network that computes in such numbers: 11 and 8 bits, some hundred layers."""
-MAX_ELEMENTS = 2**28
+MAX_ELEMENTS = 2**27
 """Numbers that all maps of one run may hold together; BC L=190 k=40 holds 2^24 for two images."""
 MAX_MULTIPLICATIONS = 2 * 10**11
 """Multiplications of one run; BC L=190 k=40 needs 2·10^10 for two images."""
+MAX_WORK = 10**10
+"""Numbers that one run may read or make, multiplications aside; BC L=190 k=40 makes 2·10^8."""
+CALL = 2000
+"""What one call of NumPy costs, counted in numbers."""
+MULTIPLICATIONS = 20
+"""How many a processor does in the time of one number elsewhere."""
+IMPOSSIBLE = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
+"""What NumPy raises where a description is not of one network."""
 MAX_POSITIONS = 4096
 """Places of one kernel or pooling window; each costs one pass over the map."""
 
@@ -90,9 +99,12 @@ def prove(
         tolerance: See `tolerance_of`.
     """
     try:
-        received = run(graph, values, images)
+        with work.limited(MAX_WORK):
+            received = run(graph, values, images)
     except Unreadable as problem:
         return Agreement(None, f"the network cannot be computed from its description: {problem}")
+    except IMPOSSIBLE:
+        return Agreement(None, "the network cannot be computed from its description")
     return compare(expected, received, tolerance)
 
 
@@ -186,6 +198,7 @@ class _Run:
         """A value as (N, H, W, C)."""
         with np.errstate(all="ignore"):
             pieces = [self._segment(segment) for segment in value.segments]
+        work.spend(sum(piece.size for piece in pieces))
         whole = pieces[0] if len(pieces) == 1 else np.concatenate(pieces, axis=3)
         if whole.shape[1:] != (value.height, value.width, value.channels):
             raise Unreadable("a map of another shape than it says")
@@ -205,6 +218,7 @@ class _Run:
         return x
 
     def _step(self, x: Array, step: Step, width: int) -> Array:
+        work.spend(CALL + 2 * x.size)
         if step.affine is not None:
             factor, offset = self._affine(step)
             part = slice(step.start, step.start + width)
@@ -234,6 +248,7 @@ class _Run:
     def _pointwise(self, x: Array, tree: Any) -> Array:
         if tree == ("Relu", X):
             return np.maximum(x, 0)
+        work.spend(4 * cost(tree) * x.size)
         return evaluate(tree, x.astype(np.float64)).astype(self.dtype)
 
     # --- nodes ---
@@ -270,6 +285,7 @@ class _Run:
         if node.kind == "depthwise":
             return convolve(x, kernel, *arguments, depthwise=True)
         groups = int(node.get("groups"))
+        work.spend(CALL * groups * math.prod(kernel.shape[:2]))
         parts = np.split(x, groups, axis=3)
         kernels = np.split(kernel, groups, axis=3)
         maps = [convolve(a, b, *arguments) for a, b in zip(parts, kernels, strict=True)]
@@ -277,6 +293,7 @@ class _Run:
 
     def _combined(self, node: Node) -> Array:
         values = [self.value(value) for value in node.inputs]
+        work.spend(2 * sum(value.size for value in values))
         function = {"add": np.add, "multiply": np.multiply}.get(node.kind, np.maximum)
         try:
             result = values[0]
@@ -363,6 +380,11 @@ def convolve(
         raise Unreadable("a convolution with a giant kernel")
     total: Array | None = None
     for i, j, window in windows(x, (rows, columns), strides, padding, dilations, 0.0):
+        places = window.size // max(window.shape[3], 1)
+        made = places * out * (window.shape[3] if depthwise else 1)
+        work.spend(CALL + window.size + 2 * made)
+        if not depthwise:
+            work.spend(window.size * out // MULTIPLICATIONS)
         if depthwise:
             part = window[..., None] * kernel[i, j]
             part = part.reshape(*window.shape[:3], -1)
@@ -389,6 +411,7 @@ def windows(
         (row, column, part of the map), the part (N, H', W', C).
     """
     top, bottom, left, right = padding
+    work.spend(2 * x.size)
     x = np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=fill)
     height = (x.shape[1] - (size[0] - 1) * dilations[0] - 1) // strides[0] + 1
     width = (x.shape[2] - (size[1] - 1) * dilations[1] - 1) // strides[1] + 1
@@ -422,12 +445,21 @@ def pool(
     if size[0] * size[1] > MAX_POSITIONS:
         raise Unreadable("pooling with a giant window")
     if mode == "max":
-        parts = windows(x, size, strides, padding, (1, 1), -math.inf)
-        return np.asarray(np.max(np.stack([part for _, _, part in parts]), axis=0))
+        return _gathered(np.maximum, windows(x, size, strides, padding, (1, 1), -math.inf))
     ones = np.ones((1, *x.shape[1:3], 1), x.dtype)
-    total: Any = sum(part for _, _, part in windows(x, size, strides, padding, (1, 1), 0.0))
-    count: Any = sum(part for _, _, part in windows(ones, size, strides, padding, (1, 1), 0.0))
+    total = _gathered(np.add, windows(x, size, strides, padding, (1, 1), 0.0))
+    count = _gathered(np.add, windows(ones, size, strides, padding, (1, 1), 0.0))
     return np.asarray(total / count)
+
+
+def _gathered(function: Any, parts: Iterable[tuple[int, int, Array]]) -> Array:
+    """One function over what lies under all places of a window, one place at a time."""
+    result: Array | None = None
+    for _, _, part in parts:
+        work.spend(CALL + 2 * part.size)
+        result = part if result is None else function(result, part)
+    assert result is not None
+    return result
 
 
 def _softmax(x: Array, logarithm: bool) -> Array:

@@ -115,6 +115,15 @@ def evaluate(tree: Tree, x: Array) -> Array:
         return np.asarray(function(*[evaluate(t, x) for t in tree[1:]]), dtype=np.float64)
 
 
+SLOW = {"Erf": 100, "Erfc": 100, "Pow": 10}
+"""Functions that take longer for each number than the others, and how much."""
+
+
+def cost(tree: Tree) -> int:
+    """What evaluating a tree costs for each number, in operations."""
+    return SLOW.get(tree[0], 1) + sum(cost(t) for t in tree[1:] if isinstance(t, tuple))
+
+
 def size(tree: Tree) -> int:
     """Nodes of a tree."""
     return 1 + sum(size(t) for t in tree[1:] if isinstance(t, tuple))

@@ -15,17 +15,27 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from grader.errors import Cause, StageFailed
+from grader.graph import work
 
 MAX_NODES = 400_000
 MAX_RANK = 12
 MAX_ELEMENTS = 2**31
 """Elements of one tensor; a shape beyond it is a lie about this task."""
 MAX_VARIABLE_ELEMENTS = 2**28
+MAX_RECORD_BYTES = 2**25
+"""Of one network's record; BC L=250 k=24 has 2^21."""
+MAX_MODULE_BYTES = 2**20
+MAX_INPUTS = 64
+"""Entries of a graph's lists of inputs and outputs; a network here has one of each."""
+MAX_CONSTANT_ELEMENTS = 2**24
+"""Of all constants of a graph together: what the honest program sends at most (64 MiB)."""
 
 Text = Annotated[str, Field(max_length=2000)]
 Dim = Annotated[int, Field(ge=-1, le=2**31)]
 Shape = Annotated[list[Dim], Field(max_length=MAX_RANK)]
-Scalar = bool | int | float | str
+Whole = Annotated[int, Field(ge=-(2**63), lt=2**64)]
+"""An integer as TensorFlow has them: one of a million digits would be worked on for hours."""
+Scalar = bool | Whole | float | Text
 Index = Annotated[int, Field(ge=0, lt=MAX_NODES)]
 
 
@@ -39,14 +49,14 @@ class ConstantRecord(_Strict):
     dtype: Text
     shape: Shape
     values: Annotated[list[Scalar], Field(max_length=4096)] | None = None
-    offset: Annotated[int, Field(ge=0)] | None = None
+    offset: Annotated[int, Field(ge=0, le=2**40)] | None = None
 
 
 class VariableRecord(_Strict):
     """One variable of a traced network."""
 
     name: Text
-    shape: list[Annotated[int, Field(ge=0, le=2**31)]]
+    shape: Annotated[list[Annotated[int, Field(ge=0, le=2**31)]], Field(max_length=MAX_RANK)]
     dtype: Text
     trainable: bool
     owned: bool
@@ -79,9 +89,26 @@ class GraphRecord(_Strict):
     """One traced function."""
 
     nodes: Annotated[list[NodeRecord], Field(max_length=MAX_NODES)]
-    inputs: list[Index]
-    outputs: list[tuple[Index, int]]
-    updates: list[Index]
+    inputs: Annotated[list[Index], Field(max_length=MAX_INPUTS)]
+    outputs: Annotated[
+        list[tuple[Index, Annotated[int, Field(ge=0, le=100_000)]]], Field(max_length=MAX_INPUTS)
+    ]
+    updates: Annotated[list[Index], Field(max_length=MAX_NODES)]
+
+
+class WeightsRecord(_Strict):
+    """Which weights file was asked for, and whether the network took it."""
+
+    file: Text | None = None
+    loaded: bool = False
+    failure: FailureRecord | None = None
+
+
+class SampleRecord(_Strict):
+    """The shape of what the network gave on random images, or why it gave nothing."""
+
+    shape: Annotated[list[Annotated[int, Field(ge=0, le=2**20)]], Field(max_length=4)] | None = None
+    failure: FailureRecord | None = None
 
 
 class NetworkRecord(_Strict):
@@ -90,10 +117,12 @@ class NetworkRecord(_Strict):
     failure: FailureRecord | None
     graphs: dict[Literal["inference", "training"], GraphRecord] = {}
     variables: Annotated[list[VariableRecord], Field(max_length=100_000)] = []
-    input_shape: list[Annotated[int, Field(ge=0, le=2**20)]] = []
+    input_shape: Annotated[
+        list[Annotated[int, Field(ge=0, le=2**20)]], Field(max_length=MAX_RANK)
+    ] = []
     preprocess: dict[Text, Scalar | None] = {}
-    weights: dict[Text, Any] = {}
-    sample: dict[Text, Any] = {}
+    weights: WeightsRecord = WeightsRecord()
+    sample: SampleRecord = SampleRecord()
 
 
 class ModuleRecord(_Strict):
@@ -133,6 +162,9 @@ class Trace:
     variables: tuple[VariableRecord, ...]
 
 
+VARIABLES = ("Variable", "VarHandleOp")
+"""Ops that stand for a row of the variable table."""
+
 _NETWORK = TypeAdapter(NetworkRecord)
 _MODULE = TypeAdapter(ModuleRecord)
 
@@ -143,7 +175,7 @@ def parse_network(data: bytes) -> NetworkRecord:
     Raises:
         StageFailed: STUDENT_BAD_OUTPUT, where the bytes are not such a record.
     """
-    return _parse(_NETWORK, data)
+    return _parse(_NETWORK, data, MAX_RECORD_BYTES)
 
 
 def parse_module(data: bytes) -> ModuleRecord:
@@ -152,16 +184,22 @@ def parse_module(data: bytes) -> ModuleRecord:
     Raises:
         StageFailed: STUDENT_BAD_OUTPUT, where the bytes are not such a record.
     """
-    return _parse(_MODULE, data)
+    return _parse(_MODULE, data, MAX_MODULE_BYTES)
 
 
 _Parsed = TypeVar("_Parsed")
 
 
-def _parse(adapter: TypeAdapter[_Parsed], data: bytes) -> _Parsed:
+def _parse(adapter: TypeAdapter[_Parsed], data: bytes, limit: int) -> _Parsed:
+    if len(data) > limit:
+        raise StageFailed(
+            Cause.STUDENT_BAD_OUTPUT,
+            f"the description of the network: expected at most {limit} bytes, received {len(data)}",
+        )
+    work.spend(work.CHARACTER * len(data))
     try:
         return adapter.validate_json(data)
-    except (ValidationError, RecursionError) as error:
+    except (ValidationError, RecursionError, UnicodeError) as error:
         raise StageFailed(
             Cause.STUDENT_BAD_OUTPUT, "the description of the network was not well formed"
         ) from error
@@ -184,6 +222,7 @@ def check_graph(
         StageFailed: STUDENT_BAD_OUTPUT, naming what is impossible.
     """
     ops: list[Op] = []
+    given = _Constants(constants)
     for position, (op, name, inputs, attributes, outputs) in enumerate(graph.nodes):
         for node, output in inputs:
             _require(node < position, f"node {position} depends on a later one")
@@ -194,12 +233,12 @@ def check_graph(
                 f"node {position} claims an impossible shape",
             )
         resolved: dict[str, Any] = {
-            key: _array(value, constants) if isinstance(value, ConstantRecord) else value
+            key: given.array(value) if isinstance(value, ConstantRecord) else value
             for key, value in attributes.items()
         }
-        if op == "Variable":
+        if op in VARIABLES:
             index = resolved.get("variable")
-            known = isinstance(index, int) and 0 <= index < len(variables)
+            known = type(index) is int and 0 <= index < len(variables)
             _require(known or index is None, "a variable is not in the table")
         ops.append(
             Op(
@@ -227,34 +266,56 @@ def check_graph(
 
 def _require(holds: bool, message: str) -> None:
     if not holds:
-        raise StageFailed(
-            Cause.STUDENT_BAD_OUTPUT, f"the description of the network is not possible: {message}"
-        )
+        raise _impossible(message)
 
 
-def _array(record: ConstantRecord, constants: bytes) -> NDArray[Any] | None:
-    """The constant's values; None where it has none that a network could use."""
-    size = math.prod(record.shape)
-    _require(all(n >= 0 for n in record.shape) and size <= MAX_ELEMENTS, "a constant's shape")
-    if record.values is not None:
-        _require(len(record.values) == size, "a constant's values do not fill its shape")
-        if record.dtype.startswith(("int", "uint")):
-            integers = [v for v in record.values if isinstance(v, int)]
-            _require(
-                len(integers) == size and all(abs(v) < 2**64 for v in integers),
-                "an integer constant that is none",
-            )
-            wide = np.uint64 if any(v >= 2**63 for v in integers) else np.int64
-            return np.array(integers, wide).reshape(record.shape)
-        if record.dtype == "bool":
-            return np.array([bool(v) for v in record.values]).reshape(record.shape)
-        try:
-            return np.array([float(v) for v in record.values]).reshape(record.shape)
-        except (ValueError, OverflowError):
-            _require(False, "a constant that is no number")
-    if record.offset is not None:
+def _impossible(message: str) -> StageFailed:
+    return StageFailed(
+        Cause.STUDENT_BAD_OUTPUT, f"the description of the network is not possible: {message}"
+    )
+
+
+class _Constants:
+    """Resolves a graph's constants; together they are no larger than an honest program sends.
+
+    Args:
+        frame: The binary frame that large constants point into (float32).
+    """
+
+    def __init__(self, frame: bytes) -> None:
+        self._frame = frame
+        self._elements = 0
+
+    def array(self, record: ConstantRecord) -> NDArray[Any] | None:
+        """The constant's values; None where it has none that a network could use."""
+        size = math.prod(record.shape)
+        _require(all(n >= 0 for n in record.shape) and size <= MAX_ELEMENTS, "a constant's shape")
+        if record.values is None and record.offset is None:
+            return None
+        self._elements += size
+        _require(self._elements <= MAX_CONSTANT_ELEMENTS, "constants of more than 64 MiB")
+        work.spend(size)
+        work.keep(size)
+        if record.values is not None:
+            return _inline(record, record.values, size)
+        assert record.offset is not None
         stop = record.offset + 4 * size
-        _require(stop <= len(constants), "a constant lies outside its frame")
-        flat = np.frombuffer(constants[record.offset : stop], "<f4")
+        _require(stop <= len(self._frame), "a constant lies outside its frame")
+        flat = np.frombuffer(self._frame, "<f4", size, record.offset) if size else np.zeros(0)
         return flat.astype(np.float64).reshape(record.shape)
-    return None
+
+
+def _inline(record: ConstantRecord, values: list[Scalar], size: int) -> NDArray[Any]:
+    _require(len(values) == size, "a constant's values do not fill its shape")
+    if record.dtype.startswith(("int", "uint")):
+        integers = [v for v in values if isinstance(v, int)]
+        _require(len(integers) == size, "an integer constant that is none")
+        wide = np.uint64 if any(v >= 2**63 for v in integers) else np.int64
+        _require(wide is np.int64 or min(integers) >= 0, "an integer constant that is none")
+        return np.array(integers, wide).reshape(record.shape)
+    if record.dtype == "bool":
+        return np.array([bool(v) for v in values], bool).reshape(record.shape)
+    try:
+        return np.array([float(v) for v in values], np.float64).reshape(record.shape)
+    except (ValueError, OverflowError) as error:
+        raise _impossible("a constant that is no number") from error

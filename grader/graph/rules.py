@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 
 from grader import paper
 from grader.domain import Finding
+from grader.graph import work
 from grader.graph.canonical import Graph, Node, Segment
 from grader.graph.densenet import (
     Block,
@@ -163,6 +164,7 @@ class Judge:
 
     def say(self, *arguments: object, **keywords: object) -> None:
         """Add one deviation."""
+        work.spend_pieces(50)
         self.found.append(deviation(*arguments, **keywords))  # type: ignore[arg-type]
 
     # --- segments by where they come from ---
@@ -1332,6 +1334,7 @@ def _only_augments(judge: Judge, node: Node) -> bool:
     stem = {n.index for n in judge.reading.stem}
     used = consumers(judge.graph)
     stack, seen = [node.index], set()
+    work.spend(10 * len(judge.graph.nodes))
     while stack:
         index = stack.pop()
         if index in stem or index in seen:
@@ -1377,7 +1380,7 @@ def judge_blocks_match(judge: Judge) -> None:
                 cause=block.layers[-1].last.index if block.layers else 0,
             )  # fmt: skip
     heights = [b.layers[0].entry.height for b in blocks if b.layers]
-    first = judge.graph.nodes[0].height
+    first = judge.graph.nodes[0].height if heights else 0
     wanted = [first // 2**i for i in range(len(heights))]
     for i, (height, size) in enumerate(zip(heights, wanted, strict=True)):
         if height != size:

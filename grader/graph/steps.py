@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from grader.graph import work
 from grader.graph.canonical import TOLERANCE, Part, Segment, Step
 
 
@@ -35,6 +36,7 @@ class Word:
 def words(segment: Segment) -> tuple[Word, ...]:
     """The steps of a segment, in order."""
     found: list[Word] = []
+    work.spend_pieces(1 + len(segment.steps))
     for step in segment.steps:
         if step.affine is not None:
             low, high = step.start, step.start + segment.width

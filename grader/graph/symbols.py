@@ -17,12 +17,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from grader.graph import work
+
 ASSIGNMENTS = (0, 1)
 """How many random assignments an identity is tested under."""
 MAX_DEPTH = 120
 """Longest chain of operations followed on this side; longer ones are opaque."""
-MAX_ELEMENTS = 2**26
+MAX_ELEMENTS = 2**24
 """Largest array evaluated; anything beyond is opaque, never allocated."""
+MAX_VARIABLES = 256
+"""Variables that one symbol is followed to; what is computed of more is opaque."""
 
 Array = NDArray[Any]
 
@@ -100,6 +104,9 @@ class Symbol:
     def _computed(self, assignment: int | Values) -> Array:
         if self.compute is None or math.prod(self.shape) > MAX_ELEMENTS:
             raise Unreadable("a value that cannot be computed")
+        work.spend(math.prod(self.shape))
+        given = self.kind == "variable" and isinstance(assignment, Values)
+        work.keep(0 if given else math.prod(self.shape))
         try:
             with np.errstate(all="ignore"):
                 return self.compute(assignment)
@@ -116,11 +123,32 @@ class Symbol:
         return self.constant is not None and not np.any(self.constant)
 
 
-def constant(array: Array) -> Symbol:
-    """A symbol for a constant array."""
+def constant(array: Array, held: bool = False) -> Symbol:
+    """A symbol for a constant array.
+
+    Args:
+        array: Its values.
+        held: Whether somebody else holds it anyway, and has counted it.
+    """
     array = np.asarray(array)
-    key = digest("constant", array.shape, str(array.dtype), array.tobytes())
+    work.spend(array.size)
+    work.keep(0 if held else array.size)
+    content = hashlib.blake2b(np.ascontiguousarray(array).data, digest_size=12).hexdigest()
+    key = digest("constant", array.shape, str(array.dtype), content)
     return Symbol("constant", array.shape, key, constant=array)
+
+
+def allowed(shape: Sequence[int]) -> tuple[int, ...]:
+    """A shape that an array may be made of, counted as work.
+
+    Raises:
+        Unreadable: It is impossible, or larger than anything that is evaluated.
+    """
+    sizes = tuple(int(n) for n in shape)
+    if any(n < 0 for n in sizes) or math.prod(sizes) > MAX_ELEMENTS:
+        raise Unreadable("an array of an impossible size")
+    work.spend(math.prod(sizes))
+    return sizes
 
 
 def variable(index: int, shape: tuple[int, ...]) -> Symbol:
@@ -146,6 +174,13 @@ def opaque(shape: tuple[int, ...], *parts: object) -> Symbol:
     return Symbol("opaque", shape, digest("opaque", *parts))
 
 
+def followed(arguments: Sequence[Symbol]) -> frozenset[int] | None:
+    """The variables that any of some symbols depends on; None where they are too many to follow."""
+    work.spend(8 * sum(len(a.variables) for a in arguments))
+    every: frozenset[int] = frozenset().union(*[a.variables for a in arguments])
+    return every if len(every) <= MAX_VARIABLES else None
+
+
 def expression(
     name: str,
     arguments: list[Symbol],
@@ -163,10 +198,19 @@ def expression(
         keeps_variable: Whether a bare variable stays one (cast, reshape, transpose).
     """
     depth = 1 + max((a.depth for a in arguments), default=0)
+
+    def compute(*arrays: Any) -> Array:
+        result = np.asarray(function(*arrays))
+        if result.shape != shape:
+            raise Unreadable("its shape is not what it computes")
+        return result
+
     if all(a.constant is not None for a in arguments) and math.prod(shape) <= MAX_ELEMENTS:
         with np.errstate(all="ignore"):
-            return constant(np.asarray(function(*[a.constant for a in arguments])))
-    if depth > MAX_DEPTH or any(a.kind == "opaque" for a in arguments):
+            return constant(compute(*[a.constant for a in arguments]))
+    work.spend_pieces(len(arguments))
+    variables = followed(arguments)
+    if depth > MAX_DEPTH or variables is None or any(a.kind == "opaque" for a in arguments):
         return opaque(shape, name, *[a.key for a in arguments])
     bare = None
     if keeps_variable and arguments and arguments[0].bare is not None:
@@ -180,9 +224,9 @@ def expression(
         "expression",
         shape,
         digest(name, shape, *[a.key for a in arguments]),
-        frozenset().union(*[a.variables for a in arguments]),
+        variables,
         tuple(statistics.values()),
-        lambda k: np.asarray(function(*[a.value(k) for a in arguments])),
+        lambda k: compute(*[a.value(k) for a in arguments]),
         bare,
         depth=depth,
     )

@@ -64,7 +64,7 @@ def trace_model(build_model, preprocess=None, modes=("inference", "training")) -
         mode: check_graph(graph, record.variables, constants)
         for mode, graph in record.graphs.items()
     }
-    shape = record.sample["shape"]
+    shape = record.sample.shape
     return Traced(
         traces,
         {mode: canonicalise(trace) for mode, trace in traces.items()},

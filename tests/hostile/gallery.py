@@ -7,6 +7,7 @@ from tests.hostile.exhaustion import EXHAUSTION
 from tests.hostile.forgery import FORGERY
 from tests.hostile.honest import HONEST
 from tests.hostile.layouts import LAYOUTS
+from tests.hostile.lies import LIES
 from tests.hostile.reports import REPORTS
 
 GALLERY: tuple[Case, ...] = (
@@ -17,4 +18,5 @@ GALLERY: tuple[Case, ...] = (
     *EXHAUSTION,
     *ESCAPES,
     *REPORTS,
+    *LIES,
 )
