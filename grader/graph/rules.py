@@ -452,11 +452,20 @@ class Judge:
     def kernels(self) -> None:
         """Every kernel is a trained variable of its own."""
         seen: dict[int, str] = {}
+        summed: set[str] = set()
         for node in self.graph.nodes:
             if node.kind != "conv" or node.index not in self.reading.where or not node.kernel:
                 continue
             where = self.reading.place(node)
-            if node.kernel.bare is None:
+            if len(node.trained) > 1 and where not in summed:
+                summed.add(where)
+                self.say(
+                    "foreign-ops", where, f"its {size_text(node)}",
+                    "one over all that it receives",
+                    f"a sum of {len(node.trained)} over parts of it", DETAILS,
+                    "No harm: together they are one.", cause=node.index, severity="remark",
+                )  # fmt: skip
+            if not node.trained:
                 what = (
                     "numbers that are never trained"
                     if not node.kernel.variables
@@ -469,16 +478,16 @@ class Judge:
                     cause=node.index,
                 )  # fmt: skip
                 continue
-            index = node.kernel.bare[0]
-            if index in seen:
+            shared = next((seen[i] for i in node.trained if i in seen), None)
+            if shared is not None:
                 self.say(
                     "own-weights", where, f"the kernel of its {size_text(node)}",
-                    "weights of its own", f"the weights of {seen[index]}", DETAILS,
+                    "weights of its own", f"the weights of {shared}", DETAILS,
                     "Create a new layer object for every place where the paper has a layer.",
                     cause=node.index,
                 )  # fmt: skip
-            seen[index] = where
-            if not self.variables[index].trainable:
+            seen.update(dict.fromkeys(node.trained, where))
+            if not all(self.variables[index].trainable for index in node.trained):
                 self.say(
                     "own-weights", where, f"the kernel of its {size_text(node)}",
                     "a trained variable", "one that is frozen", DETAILS,
