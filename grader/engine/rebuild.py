@@ -342,7 +342,7 @@ class _Builder:
         import keras
 
         kernel, shape = node.kernel, node.kernel_shape
-        if kernel is None or kernel.bare is None:
+        if kernel is None or not node.trained:
             raise Unreadable("a kernel that is computed from other weights")
         settings = {name: node.get(name) for name in ("strides", "padding", "dilations", "groups")}
         way = "valid"
@@ -362,7 +362,7 @@ class _Builder:
                 "padding": way,
                 "dilation_rate": settings["dilations"],
                 "use_bias": False,
-                "trainable": self._trainable(kernel.bare[0]),
+                "trainable": all(self._trainable(index) for index in node.trained),
             }
             layer = (
                 keras.layers.DepthwiseConv2D(
@@ -376,7 +376,8 @@ class _Builder:
                 )
             )  # fmt: skip
             layer.build((None, *x.shape[1:]))
-            self._own(kernel.bare[0], layer)
+            for index in node.trained:
+                self._own(index, layer)
             self._keep(layer.kernel, kernel)
             self.layers[key] = layer
         return self.layers[key](x)

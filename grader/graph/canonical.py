@@ -431,7 +431,8 @@ class Node:
         width: Output columns.
         kernel: For a convolution: shape (rows, columns, in, out); for a fully connected layer
             on a vector (1, 1, in, out).
-        detail: Plain parameters: conv (strides, padding, dilations, groups).
+        detail: Plain parameters: conv (strides, padding, dilations, groups; summed: the variables
+            side by side in its kernel, where it was written as a sum over parts of its input).
         written_as: The TensorFlow op it was read from.
         name: The student's name for the op; hostile, for display only.
     """
@@ -451,6 +452,16 @@ class Node:
     def get(self, name: str) -> Any:
         """One plain parameter."""
         return dict(self.detail).get(name)
+
+    @property
+    def trained(self) -> tuple[int, ...]:
+        """The variables that its kernel is: one, or several side by side over parts of its input.
+
+        Empty where it has no kernel, or one that is computed.
+        """
+        if self.kernel is not None and self.kernel.bare is not None:
+            return (self.kernel.bare[0],)
+        return tuple(self.get("summed") or ())
 
 
 @dataclass(frozen=True)

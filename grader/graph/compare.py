@@ -148,6 +148,9 @@ class Network:
         self._pieces: dict[int, list[tuple[int, int, int]]] = {}
         self._uses = _uses(graph)
         wanted = graph.ancestors()
+        self._kernels = Counter(
+            v for n in graph.nodes if n.index in wanted and n.kernel for v in n.kernel.variables
+        )
         for node in graph.nodes:
             if node.index in wanted or node.kind == "input":
                 self._add(node)
@@ -219,7 +222,7 @@ class Network:
             if groups > 1:
                 segments = channel_slice(value, group * taken, (group + 1) * taken)
                 part = replace(value, segments=segments)
-            kernel, weights = self._kernel(node.kernel, group)
+            kernel, weights = self._kernel(node.kernel, group, node.trained)
             label = (("kind", "conv"), *_geometry(node), ("maps", given), ("weights", kernel))
             unit = self._put("conv", label, tuple(self._links(part)), node, given, weights)
             pieces.append((group * given, (group + 1) * given, unit.index))
@@ -294,13 +297,18 @@ class Network:
         self._pieces[node.index] = [(0, node.channels, unit.index)]
 
     def _kernel(
-        self, kernel: Symbol | None, group: int
+        self, kernel: Symbol | None, group: int, trained: tuple[int, ...] = ()
     ) -> tuple[Hashable, tuple[tuple[str, WeightKey], ...]]:
         """How a kernel comes about, and the variables behind it."""
         if kernel is None:
             return "none", ()
         if kernel.constant is not None:
             return ("fixed", digest(kernel.constant.tolist())), ()
+        if len(trained) > 1:
+            # Which part stands for which map is not followed: they must be nobody else's.
+            modes = {self.variables[i].trainable for i in trained if i < len(self.variables)}
+            alone = all(self._kernels[index] == 1 for index in trained) and len(modes) < 2
+            return ("trained" if alone else self.side), (("kernel 0", (trained[0], group)),)
         order = sorted(kernel.variables)
         weights = tuple((f"kernel {i}", (index, group)) for i, index in enumerate(order))
         if kernel.bare is not None:

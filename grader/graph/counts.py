@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from grader.graph.canonical import Graph
 from grader.graph.densenet import Reading, wanted_nodes
 from grader.graph.record import VariableRecord
-from grader.graph.steps import words
+from grader.graph.steps import Word, words
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,7 @@ def count(
     """
     graph = reading.graph
     biases: dict[int, int] = {}
+    biased: set[int] = set()
     missing: dict[str, int] = {}
     classifier_bias = False
     inner: set[int] = set()
@@ -75,7 +76,9 @@ def count(
                 if node.index == classifier:
                     classifier_bias = True
                 else:
-                    biases[part.roles[0][1]] = node.channels
+                    # A sum of convolutions may have one in each: together they are one.
+                    biases |= dict.fromkeys(_bias_variables(word), node.channels)
+                    biased.add(node.index)
             if part.kind == "batch_norm" and part.role("gamma") is None and not in_stem:
                 assert word.step.affine is not None
                 missing[word.step.affine.key] = word.step.affine.channels
@@ -90,11 +93,20 @@ def count(
         trainable,
         statistics,
         sum(biases.values()),
-        len(biases),
+        len(biased),
         sum(missing.values()),
         classes if classifier is not None and not classifier_bias else 0,
         tuple(v.name for i, v in table.items() if v.trainable and i not in used),
     )
+
+
+def _bias_variables(word: Word) -> set[int]:
+    """The variables behind a bias: one, or one for each part of a sum of convolutions."""
+    assert word.part is not None
+    assert word.step.affine is not None
+    index = word.part.roles[0][1]
+    terms = [t for t in word.step.affine.terms if t.origin.bare and t.origin.bare[0] == index]
+    return set().union(*[t.symbol.variables for t in terms])
 
 
 def _is_statistic(variable: VariableRecord) -> bool:

@@ -450,10 +450,9 @@ def _rewritten(training: Reading, variables: tuple[VariableRecord, ...]) -> list
     """Trained weights that the network overwrites by itself: spectral or weight normalisation."""
     found = []
     for node in training.graph.nodes:
-        bare = node.kernel.bare if node.kernel is not None else None
-        if node.index not in training.where or bare is None:
+        if node.index not in training.where:
             continue
-        if bare[0] in training.graph.updates and variables[bare[0]].trainable:
+        if any(i in training.graph.updates and variables[i].trainable for i in node.trained):
             found.append(
                 rules.deviation(
                     "own-weights",

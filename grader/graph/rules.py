@@ -542,11 +542,20 @@ class Judge:
     def kernels(self) -> None:
         """Every kernel is a trained variable of its own."""
         seen: dict[int, str] = {}
+        summed: set[str] = set()
         for node in self.graph.nodes:
             if node.kind != "conv" or node.index not in self.reading.where or not node.kernel:
                 continue
             where = self.reading.place(node)
-            if node.kernel.bare is None:
+            if len(node.trained) > 1 and where not in summed:
+                summed.add(where)
+                self.say(
+                    "foreign-ops", where, f"its {size_text(node)}",
+                    "one over all that it receives",
+                    f"a sum of {len(node.trained)} over parts of it", DETAILS,
+                    "No harm: together they are one.", cause=node.index, severity="remark",
+                )  # fmt: skip
+            if not node.trained:
                 what = (
                     "numbers that are never trained"
                     if not node.kernel.variables
@@ -559,17 +568,18 @@ class Judge:
                     cause=node.index,
                 )  # fmt: skip
                 continue
-            index = node.kernel.bare[0]
-            if index in seen:
+            shared = next((seen[i] for i in node.trained if i in seen), None)
+            if shared is not None:
                 self.say(
                     "own-weights", where, f"the kernel of its {size_text(node)}",
-                    "weights of its own", f"the weights of {seen[index]}", DETAILS,
+                    "weights of its own", f"the weights of {shared}", DETAILS,
                     "Create a new layer object for every place where the paper has a layer.",
                     cause=node.index,
                 )  # fmt: skip
-            seen[index] = where
-            if not self.variables[index].trainable:
-                received, help = _untrained(self.variables[index])
+            seen.update(dict.fromkeys(node.trained, where))
+            idle = [v for v in map(self.variables.__getitem__, node.trained) if not v.trainable]
+            if idle:
+                received, help = _untrained(idle[0])
                 self.say(
                     "own-weights", where, f"the kernel of its {size_text(node)}",
                     "a trained variable", f"one that is {received}", DETAILS, help,

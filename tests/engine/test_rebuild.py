@@ -49,6 +49,7 @@ def build_odd():
         pytest.param(lambda: tracing.dense_net(written="ops", head="logits"), id="ops"),
         pytest.param(lambda: tracing.dense_net(bottleneck=False, head="flat"), id="basic, flat"),
         pytest.param(lambda: tracing.dense_net(dropout=0.2), id="dropout"),
+        pytest.param(lambda: tracing.dense_net(written="sums"), id="sums"),
         pytest.param(build_odd, id="odd"),
     ],
 )

@@ -59,6 +59,7 @@ def test_a_dense_net_is_computed_as_its_own_framework_computes_it(small_dense_ne
     "options",
     [
         {"written": "ops"},
+        {"written": "sums"},
         {"bottleneck": False, "head": "logits"},
         {"head": "flat"},
         {"dropout": 0.2},

@@ -44,6 +44,7 @@ styles = st.builds(
     relu_of_transition=st.booleans(),
     twice_relu=st.booleans(),
     pool=st.sampled_from(["AvgPool", "mean"]),
+    sums=st.booleans(),
 )
 depths = st.integers(2, 4)
 rates = st.integers(2, 9)

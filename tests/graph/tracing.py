@@ -100,6 +100,9 @@ def dense_net(k=4, layers=2, bottleneck=True, head="softmax", dropout=0.0, writt
         if written == "ops" and size == 3:
             x = kl.ZeroPadding2D(1)(x)
             x = kl.Conv2D(channels, 3, use_bias=True)(x)
+        elif written == "sums" and x.shape[-1] > 8:
+            first = kl.Conv2D(channels, size, padding="same")(x[..., :5])
+            x = first + kl.Conv2D(channels, size, padding="same")(x[..., 5:])
         else:
             x = kl.Conv2D(channels, size, padding="same", use_bias=False)(x)
         return kl.Dropout(dropout)(x) if dropout else x

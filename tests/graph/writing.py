@@ -160,6 +160,8 @@ class Style:
     relu_of_transition: bool = True
     twice_relu: bool = False
     pool: str = "AvgPool"
+    sums: bool = False
+    """Convolutions as the sum of two over parts of what they receive."""
 
 
 class Net:
@@ -318,6 +320,15 @@ class Net:
         return x.shape[2] if self.style.channels_first else x.shape[1]
 
     def conv(self, x, channels, kernel, stride=1, dilation=1, name=None, groups=1):
+        received = self.channels(x)
+        if self.style.sums and name is None and groups == 1 and received > 1:
+            cut = max(1, received // 3)
+            parts = [_cut(self, x, 0, cut), _cut(self, x, cut, received)]
+            maps = [self._conv(part, channels, kernel, stride, dilation) for part in parts]
+            return self.w.binary("AddV2", *maps)
+        return self._conv(x, channels, kernel, stride, dilation, name, groups)
+
+    def _conv(self, x, channels, kernel, stride=1, dilation=1, name=None, groups=1):
         w, size = self.w, self.size(x)
         shape = (kernel, kernel, self.channels(x) // groups, channels)
         if name is None or name not in self.kernels:
