@@ -241,7 +241,7 @@ class Evaluation(Table):
     """Retrain mode: which accuracy of several trainings counts."""
     deterministic: bool = False
     """Retrain mode: only kernels that give the same result each time; its price is in
-    benchmarks/results/determinism.md."""
+    benchmarks/results/seeds.md."""
     retrain_memory_bytes: int = Field(default=8 * 2**30, ge=2**30)
     """Retrain mode on a CPU: memory that a training may take; past it, it fails as too large."""
     linear_from: float | None = Field(default=None, ge=0, lt=1)

@@ -165,7 +165,9 @@ class _Asked:
         data = find_cifar10(self.folder)
         if isinstance(data, NoData):
             return _answer(note=data.reason)
-        agreement = _agreement(model, record, self.frames, _values(record, self.frames))
+        values = _values(record, self.frames)
+        _plan(model, values)  # names the operation that stands in the way, as with weights
+        agreement = _agreement(model, record, self.frames, values)
         if not agreement.holds:
             return _not_proved(agreement)
         with ExitStack() as stack:

@@ -7,6 +7,7 @@ into a run directory which the next grader has taken up.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ ONE_AT_A_TIME = threading.Lock()
 PARENT = "GRADER_PARENT"
 """The process id without which a child has nobody to compute for."""
 TAIL_BYTES = 600
+_CHATTER = re.compile(r"[IW]\d{4} |[IW]0000 |WARNING: All log messages before absl")
 
 
 class Ended(NamedTuple):
@@ -61,9 +63,13 @@ def run_child(module: str, folder: Path, environment: dict[str, str], timeout_s:
             )
         except subprocess.TimeoutExpired:
             return Ended(None, "", queue_s)
-    return Ended(
-        ended.returncode, ended.stderr.decode("utf-8", "replace").strip()[-TAIL_BYTES:], queue_s
-    )
+    return Ended(ended.returncode, _tail(ended.stderr), queue_s)
+
+
+def _tail(stderr: bytes) -> str:
+    """The last that was said, without what TensorFlow says of itself at each start."""
+    lines = stderr.decode("utf-8", "replace").splitlines()
+    return "\n".join(line for line in lines if not _CHATTER.match(line)).strip()[-TAIL_BYTES:]
 
 
 def child_environment(

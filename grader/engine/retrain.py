@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,8 @@ REFERENCE = "BC L=40 k=12, batch 64"
 OUTSIDE_S = 1800.0
 """Allowed for imports, compilation and evaluations, which are not charged."""
 BATCH = 250
+WATCH_S = 0.1
+"""Between two looks at the memory that is held."""
 
 
 class RetrainJob(Record):
@@ -220,15 +223,10 @@ def _to_the_end(
             raise StageFailed(Cause.STUDENT_FORBIDDEN_OP, tail.splitlines()[-1])
         if status == measure.UNWELL_STATUS:
             raise GpuUnwell(tail)
-        if job.memory_bytes and "bad_alloc" in tail:
-            # A library that met the limit where it cannot tell of it.
-            raise _too_large(job, gpu)
-        ended_by = (
-            f"the training process hung and was ended after {hung_s:.0f} s"
-            if status is None
-            else f"the training process ended with status {status}"
-        )
+        ended_by = _how(ended, hung_s)
         if not (folder / CHECKPOINT / "checkpoint.npz").is_file():
+            if status == measure.MEMORY_STATUS:
+                raise _too_large(job, gpu)
             break
     killed = status == -signal.SIGKILL
     raise InfrastructureError(
@@ -236,6 +234,15 @@ def _to_the_end(
         f"{ended_by}. {tail}",
         "Run grade doctor, then grade again.",
     )
+
+
+def _how(ended: Ended, hung_s: float) -> str:
+    """How a child ended that left no result."""
+    if ended.status is None:
+        return f"the training process hung and was ended after {hung_s:.0f} s"
+    if ended.status == measure.MEMORY_STATUS:
+        return "the training needed more memory than it may take"
+    return f"the training process ended with status {ended.status}"
 
 
 def _run_child(folder: Path, job: RetrainJob, backend: str, gpu: Gpu | None) -> tuple[Ended, float]:
@@ -355,7 +362,7 @@ def _main(folder: Path) -> int:
         if device != "CPU":
             measure.try_device()
         if job.memory_bytes is not None:
-            limit_memory(job.memory_bytes)
+            watch_memory(job.memory_bytes)
         load = Load()
         history = fit(
             built.model,
@@ -414,22 +421,28 @@ def predict(model: Any, images: NDArray[Any]) -> NDArray[np.float32]:
     return np.concatenate(parts)
 
 
-def limit_memory(more_bytes: int) -> None:
-    """Let this process take so much more memory; past that an allocation fails.
+def watch_memory(more_bytes: int) -> None:
+    """End this process, with a status that says so, when it holds so much more memory than now.
 
-    So the one training that is too large fails with its own error, instead of the kernel ending
-    whatever is largest on the machine. Only Linux can.
+    A limit of the kernel's would do, but libraries answer a failed allocation with a crash, and
+    without any limit the kernel ends whatever is largest on the machine. Only Linux can tell.
     """
     if sys.platform != "linux":
         return
-    import resource
+    most = held_bytes() + more_bytes
 
-    held = 0
-    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-        if line.startswith("VmData:"):
-            held = 1024 * int(line.split()[1])
-    most = held + more_bytes
-    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+    def watch() -> None:
+        while held_bytes() <= most:
+            time.sleep(WATCH_S)
+        os._exit(measure.MEMORY_STATUS)
+
+    threading.Thread(target=watch, name="memory", daemon=True).start()
+
+
+def held_bytes() -> int:
+    """Memory of its own that this process holds."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith("RssAnon:"))
 
 
 class Load:

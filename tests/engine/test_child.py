@@ -83,6 +83,23 @@ def test_a_child_that_hangs_has_no_status(tmp_path, monkeypatch):
     assert ended == Ended(None, "", ended.queue_s)
 
 
+def test_the_last_words_of_a_child_are_its_own_and_not_tensorflows(tmp_path, monkeypatch):
+    said = (
+        b"WARNING: All log messages before absl::InitializeLog() is called are written\n"
+        b"I0000 00:00:1795643811.543995    3837 port.cc:153] oneDNN custom operations are on.\n"
+        b"ValueError: a shape of 3\n"
+    )
+
+    def fails(command, **options):
+        return subprocess.CompletedProcess(command, 1, b"", said)
+
+    monkeypatch.setattr(child.subprocess, "run", fails)
+
+    ended = run_child("module", tmp_path, child_environment("tensorflow", None), 1.0)
+
+    assert (ended.status, ended.tail) == (1, "ValueError: a shape of 3")
+
+
 @pytest.mark.parametrize(
     ("runtime", "backend"), [("jax", "jax"), ("openvino", "tensorflow"), ("xla", "tensorflow")]
 )

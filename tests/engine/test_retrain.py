@@ -242,6 +242,31 @@ def test_a_training_past_its_memory_is_told_apart_from_a_crash(tiny_net, easy, t
     assert caught.value.cause is Cause.STUDENT_OUT_OF_MEMORY
 
 
+def test_memory_that_grew_too_large_after_an_epoch_leaves_that_epochs_score(
+    easy, tmp_path, monkeypatch
+):
+    budgets = []
+
+    def grows(command, **options):
+        budgets.append(json.loads((tmp_path / "job.json").read_text())["budget_s"])
+        (tmp_path / "checkpoint").mkdir(exist_ok=True)
+        (tmp_path / "checkpoint" / "checkpoint.npz").touch()
+        if len(budgets) < 3:
+            return subprocess.CompletedProcess(command, 65, b"", b"")
+        np.save(tmp_path / "labels.npy", easy.test_labels)
+        (tmp_path / "result.json").write_text(found(StopReason.OUT_OF_TIME).model_dump_json())
+        return subprocess.CompletedProcess(command, 0, b"", b"")
+
+    monkeypatch.setattr(child.subprocess, "run", grows)
+
+    result = retrain_in_child(
+        b"{}", b"", RECIPE, easy, threshold=0.5, budget_s=9.0, folder=tmp_path
+    )
+
+    assert budgets == [9.0, 9.0, 0.0]
+    assert "more memory than it may take; last whole epoch 2" in result.details["summary"]
+
+
 def test_a_gpu_that_computes_wrongly_is_told_from_a_crash(easy, tmp_path, monkeypatch):
     def ends(command, **options):
         return subprocess.CompletedProcess(command, 67, b"", b"7 numbers are wrong")
