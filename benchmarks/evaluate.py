@@ -2,6 +2,8 @@
 
     python benchmarks/evaluate.py [--depth 40] [--images 400] [--rounds 3] [--json FILE]
 
+ONNX Runtime takes part where onnx and onnxruntime are installed, which the grader does not need.
+
 Every way takes its turn in every round, and its best round counts: on a shared machine the best is
 the least disturbed. Beside the clock stands processor time, summed over all threads, which other
 programs disturb less. The answers of all ways are compared with Keras's. Ceilings of the machine
@@ -15,6 +17,7 @@ import json
 import os
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -37,7 +40,7 @@ def ceilings() -> dict[str, float]:
     return {"gflops": product, "copy_gb_s": 2 * 2**26 / (time.perf_counter() - start) / 1e9}
 
 
-def ways(depth: int, growth_rate: int, quick: bool) -> tuple[dict, object]:
+def ways(depth: int, growth_rate: int, quick: bool, xla: bool) -> tuple[dict, object]:
     """Name → function of images that gives answers; and the plan."""
     import densenet
     import keras
@@ -65,11 +68,16 @@ def ways(depth: int, growth_rate: int, quick: bool) -> tuple[dict, object]:
     batches = (16,) if quick else (8, 32)
     for b in batches:
         found[f"tf.function, batch {b}"] = KerasRunner(plan, b).predict
-    if not quick:
+    if not quick or xla:
         found["XLA, batch 32"] = KerasRunner(plan, 32, True).predict
     if available():
         for b in (8,) if quick else (1, 4, 8, 16):
             found[f"OpenVINO, batch {b}"] = OpenVinoRunner(plan, b).predict
+    if find_spec("onnxruntime") and find_spec("onnx"):
+        from onnx_plan import OnnxRunner
+
+        for b in (8,) if quick else (1, 8, 32):
+            found[f"ONNX Runtime, batch {b}"] = OnnxRunner(plan, b).predict
     return found, plan
 
 
@@ -80,10 +88,11 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=400)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="one batch size for each way")
+    parser.add_argument("--xla", action="store_true", help="with --quick: XLA too, a minute")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     images = np.random.default_rng(0).integers(0, 256, (given.images, 32, 32, 3), dtype=np.uint8)
-    found, plan = ways(given.depth, given.growth_rate, given.quick)
+    found, plan = ways(given.depth, given.growth_rate, given.quick, given.xla)
     best: dict[str, float] = {}
     thrifty: dict[str, float] = {}
     answers: dict[str, np.ndarray] = {}
@@ -142,7 +151,7 @@ def _machine() -> dict[str, object]:
     from grader.engine.evaluate import processor
 
     found: dict[str, object] = {"processor": processor(), "load": os.getloadavg()[0]}
-    for name in ("tensorflow", "tensorflow-cpu", "keras", "openvino", "numpy"):
+    for name in ("tensorflow", "tensorflow-cpu", "keras", "openvino", "onnxruntime", "numpy"):
         try:
             found[name] = version(name)
         except PackageNotFoundError:

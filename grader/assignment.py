@@ -239,6 +239,11 @@ class Evaluation(Table):
     """Retrain mode: at most so many trainings, where the first one is borderline."""
     decide: Literal["mean", "best"] = "mean"
     """Retrain mode: which accuracy of several trainings counts."""
+    deterministic: bool = False
+    """Retrain mode: only kernels that give the same result each time; its price is in
+    benchmarks/results/seeds.md."""
+    retrain_memory_bytes: int = Field(default=8 * 2**30, ge=2**30)
+    """Retrain mode on a CPU: memory that a training may take; past it, it fails as too large."""
     linear_from: float | None = Field(default=None, ge=0, lt=1)
     """Points below the threshold: none at this accuracy, rising in a straight line towards all at
     the threshold. Left out: none."""

@@ -184,11 +184,19 @@ class Evaluation(Record):
     met: bool
     """accuracy strictly above the threshold, and within the time budget."""
     wall_time_s: float
+    """Of the computation alone, by our clock."""
+    charged_s: float | None = None
+    """What of it is held against the budget, where other programs took a part; None for all."""
     time_budget_s: float
     device: str
     dataset: Dataset
     details: dict[str, Any] = {}
     """Further measurements: split of the time, epochs, curve, seeds."""
+
+    @property
+    def against_budget_s(self) -> float:
+        """Seconds that the time budget is compared with."""
+        return self.wall_time_s if self.charged_s is None else self.charged_s
 
 
 # --- deadline and grade -------------------------------------------------------------------

@@ -8,8 +8,9 @@ fails, nobody loses a point.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,7 +24,7 @@ from grader.assignment import Evaluation as Rule
 from grader.domain import Evaluation
 from grader.engine.data import Cifar10, NoData, find_cifar10
 from grader.engine.evaluate import evaluate_in_child
-from grader.engine.gpu import lease, list_gpus
+from grader.engine.gpu import Gpu, lease, list_gpus
 from grader.engine.plan import Plan, make_plan
 from grader.engine.recipe import Recipe, RecipeError, load_recipe
 from grader.engine.retrain import retrain_in_child
@@ -53,6 +54,8 @@ GPU_WAIT_S = 3600.0
 """Seconds in the queue for a GPU; not charged to the student."""
 MAX_SAMPLE = 2**22
 """Numbers of the images that a proof is made with; two of CIFAR-10 have 6,144."""
+OTHERS_SHARE = 0.2
+"""Of the processor, taken by other programs, from which on a missed threshold is looked at."""
 RETRAIN_S = 900.0
 """Seconds of training where `--retrain` asks for it and the assignment does not say."""
 
@@ -66,7 +69,6 @@ def measure(
     scratch: Path | None = None,
     retrain: bool = False,
     backend: str = "auto",
-    gpu: str | None = None,
 ) -> dict[str, Any]:
     """Measure the accuracy of a finished run.
 
@@ -79,32 +81,31 @@ def measure(
             temporary folder.
         retrain: Train here by the recipe instead of taking the student's weights.
         backend: See `grader.engine.evaluate.runtimes`.
-        gpu: UUID of a GPU that the caller leased; None leases one where there is one.
 
     Returns:
         evaluation (None where none was made), note (why not), cause (whose fault that is; None
         for nobody's, as on a machine without data), review (why a person should look).
     """
     try:
-        with nullcontext(gpu) if gpu else _borrowed(backend) as uuid:
-            assert assignment.evaluation is not None
-            budget = assignment.time_budgets.evaluation_s
-            asked = _Asked(
-                evidence, frames, assignment.evaluation, budget, folder, scratch, backend, uuid
-            )
-            return asked.retrained() if retrain else asked.measured()
+        assert assignment.evaluation is not None
+        budget = assignment.time_budgets.evaluation_s
+        asked = _Asked(evidence, frames, assignment.evaluation, budget, folder, scratch, backend)
+        return asked.retrained() if retrain else asked.measured()
     except (InfrastructureError, StageFailed) as problem:
         return _answer(note=problem.message, cause=problem.cause)
 
 
 @contextmanager
-def _borrowed(backend: str) -> Iterator[str | None]:
-    """A leased GPU for the length of the block; None where there is none, or none is wanted."""
+def _borrowed(backend: str) -> Iterator[Gpu | None]:
+    """A leased GPU for the length of the block; None where there is none, or none is wanted.
+
+    Whatever needs no GPU is done before: reading, proving, looking for data.
+    """
     if backend == "openvino" or not list_gpus():
         yield None
         return
     with lease(wait_s=GPU_WAIT_S) as gpu:
-        yield gpu.uuid
+        yield gpu
 
 
 def _answer(
@@ -127,7 +128,6 @@ class _Asked:
     folder: Path | None
     scratch: Path | None
     backend: str
-    gpu: str | None
 
     def measured(self) -> dict[str, Any]:
         """With the student's weights."""
@@ -140,15 +140,16 @@ class _Asked:
         agreement = _agreement(model, record, self.frames, values)
         if not agreement.holds:
             return _not_proved(agreement)
-        evaluation = evaluate_in_child(
-            plan,
-            data,
-            threshold=self.rule.threshold,
-            time_budget_s=self.budget_s,
-            backend=self.backend,
-            folder=None if self.scratch is None else self.scratch / EXCHANGE,
-            gpu=self.gpu,
-        )
+        with _borrowed(self.backend) as gpu:
+            evaluation = evaluate_in_child(
+                plan,
+                data,
+                threshold=self.rule.threshold,
+                time_budget_s=self.budget_s,
+                backend=self.backend,
+                folder=None if self.scratch is None else self.scratch / EXCHANGE,
+                gpu=None if gpu is None else gpu.uuid,
+            )
         details = {**evaluation.details, "difference_to_students_network": agreement.difference}
         suspicions = (evaluation.details["looks"] or {}).get("suspicions", ())
         return _answer(
@@ -167,13 +168,16 @@ class _Asked:
         data = find_cifar10(self.folder)
         if isinstance(data, NoData):
             return _answer(note=data.reason)
-        agreement = _agreement(model, record, self.frames, _values(record, self.frames))
+        values = _values(record, self.frames)
+        _plan(model, values)  # names the operation that stands in the way, as with weights
+        agreement = _agreement(model, record, self.frames, values)
         if not agreement.holds:
             return _not_proved(agreement)
         with ExitStack() as stack:
             place = self.scratch or Path(stack.enter_context(TemporaryDirectory("-retrain")))
             runs = self._runs(record, recipe, data, place / RETRAINING)
-        return _answer(decided(runs, self.rule.decide))
+        evaluation = decided(runs, self.rule.decide)
+        return _answer(evaluation, review=starved(evaluation))
 
     def _runs(
         self, record: NetworkRecord, recipe: Recipe, data: Cifar10, place: Path
@@ -186,8 +190,10 @@ class _Asked:
         ):
             own = recipe.model_copy(update={"seed": (recipe.seed + len(runs)) % 2**31})
             seconds = rule.retrain_s or RETRAIN_S
-            runs.append(
-                retrain_in_child(
+            start = time.perf_counter()
+            with _borrowed(self.backend) as gpu:
+                waited_s = time.perf_counter() - start
+                run = retrain_in_child(
                     record.model_dump_json().encode(),
                     self.frames.get("constants:model", b""),
                     own,
@@ -197,9 +203,11 @@ class _Asked:
                     reference_epochs=rule.retrain_reference_epochs,
                     folder=place / f"seed-{own.seed}",
                     backend="jax" if self.backend == "jax" else "tensorflow",
-                    gpu=self.gpu,
+                    gpu=gpu,
+                    deterministic=rule.deterministic,
+                    memory_bytes=rule.retrain_memory_bytes,
                 )
-            )
+            runs.append(_having_waited(run, waited_s if gpu is not None else 0.0))
         return runs
 
     def _recipe(self) -> Recipe:
@@ -211,6 +219,26 @@ class _Asked:
             return load_recipe(file)
         except RecipeError as problem:
             raise StageFailed(Cause.SUBMISSION_BAD_RECIPE, str(problem)) from problem
+
+
+def _having_waited(run: Evaluation, seconds: float) -> Evaluation:
+    """With the time in the queue for a GPU, which is charged to nobody."""
+    times = dict(run.details.get("times", {}))
+    times["queue_s"] = times.get("queue_s", 0.0) + seconds
+    return run.model_copy(update={"details": {**run.details, "times": times}})
+
+
+def starved(run: Evaluation) -> str | None:
+    """Why a person should look where other programs may have cost the student the threshold."""
+    share = run.details.get("others_share")
+    if run.met or run.details.get("stopped") != "out of time" or share is None:
+        return None
+    if share <= OTHERS_SHARE:
+        return None
+    return (
+        f"the training ran out of time while other programs held {share:.0%} of the processor:"
+        " grade it again on a quiet machine"
+    )
 
 
 def decided(runs: list[Evaluation], rule: str) -> Evaluation:

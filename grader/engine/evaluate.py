@@ -8,14 +8,9 @@ InfrastructureError and never a low score.
 from __future__ import annotations
 
 import math
-import os
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
-import threading
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-import grader
 from grader.domain import Evaluation
 from grader.engine import measure
+from grader.engine.child import Ended, child_environment, run_child
 from grader.engine.data import CLASS_NAMES, Cifar10
+from grader.engine.gpu import GpuUnwell
 from grader.engine.looks import draw, further_sets, judge_looks
 from grader.engine.measure import Job, Measured, Runtime
 from grader.engine.pictures import write_pictures
@@ -38,11 +34,10 @@ START_S = 180.0
 """Allowed for starting Python, importing and compiling; not charged to the student."""
 OVERTIME = 2.0
 """The evaluation goes on to so many times its budget, so that the report can say by how much."""
+BUSY = measure.BUSY
 BATCH: dict[str, int] = {"openvino": 1, "tensorflow": 32, "xla": 32, "jax": 32}
 """Measured on two cores: benchmarks/results/. For OpenVINO larger ones leave the cache."""
 GPU_BATCH = 500
-ONE_AT_A_TIME = threading.Lock()
-"""Two evaluations on the same cores would each be charged for the other."""
 MAX_BATCH_BYTES = 2**28
 """The largest map of one batch."""
 
@@ -173,12 +168,23 @@ def judge(
         threshold: Accuracy that must be exceeded.
         time_budget_s: Seconds that were allowed.
         more: Further details.
+
+    Raises:
+        InfrastructureError: Images are missing, and not for the network's slowness.
     """
     confusion, correct, no_answer = count(predicted, labels)
     images = len(labels)
     seconds = measured.times["evaluation_s"]
+    charged = measured.times.get("charged_s", seconds)
     whole = images == more.get("asked", images)
-    met = is_met(correct / images, threshold, seconds, time_budget_s) and whole
+    if not whole and charged <= time_budget_s:
+        raise InfrastructureError(
+            Cause.INFRA_INTERRUPTED,
+            f"other programs held the processor: in {seconds:.0f} s only {images} images could be"
+            f" shown, for {charged:.0f} s of work",
+            "Run it again when the machine is less busy.",
+        )
+    met = is_met(correct / images, threshold, charged, time_budget_s) and whole
     return Evaluation(
         mode="weights",
         accuracy=correct / images,
@@ -188,6 +194,7 @@ def judge(
         threshold=threshold,
         met=met,
         wall_time_s=seconds,
+        charged_s=charged,
         time_budget_s=time_budget_s,
         device=f"{processor() if measured.device == 'CPU' else measured.device}"
         f", {measured.version}",
@@ -281,26 +288,12 @@ def _ask_child(
 ) -> tuple[dict[str, NDArray[np.int64]], Measured]:
     (place / measure.RESULT).unlink(missing_ok=True)
     (place / measure.JOB).write_text(job.model_dump_json(), encoding="utf-8")
-    command = [sys.executable, "-P", "-m", "grader.engine.measure", str(place)]
-    try:
-        with ONE_AT_A_TIME if gpu is None else nullcontext():
-            ended = subprocess.run(
-                command,
-                env=child_environment(job.runtime, gpu),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                timeout=START_S + 3 * job.stop_after_s,
-                check=False,
-            )
-    except subprocess.TimeoutExpired as error:
-        raise InfrastructureError(
-            Cause.INFRA_GPU if gpu else Cause.INFRA_TENSORFLOW,
-            f"the evaluation with {job.runtime} hung and was ended after {error.timeout:.0f} s",
-            "Run it again when the machine is less busy.",
-        ) from error
+    timeout_s = START_S + (BUSY + 1) * job.stop_after_s
+    ended = run_child(
+        "grader.engine.measure", place, child_environment(job.runtime, gpu), timeout_s
+    )
     if not (place / measure.RESULT).is_file():
-        raise _crashed(job, ended.returncode, ended.stderr, gpu)
+        raise _crashed(job, ended, gpu, timeout_s)
     try:
         measured = Measured.model_validate_json((place / measure.RESULT).read_bytes())
         labels = {
@@ -310,23 +303,20 @@ def _ask_child(
         raise InfrastructureError(
             Cause.INFRA_GRADER_BUG, f"the evaluation's result cannot be read: {error}"
         ) from error
-    return labels, measured
+    times = {"queue_s": ended.queue_s, **measured.times}
+    return labels, measured.model_copy(update={"times": times})
 
 
-def child_environment(runtime: str, gpu: str | None) -> dict[str, str]:
-    """The environment of a child that computes: this one, with the backend and device chosen."""
-    return {
-        **os.environ,
-        # -P keeps the working folder off the path; this puts the grader itself on it.
-        "PYTHONPATH": str(Path(grader.__file__).parents[1]),
-        "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2"),
-        "KERAS_BACKEND": "jax" if runtime == "jax" else "tensorflow",
-        "CUDA_VISIBLE_DEVICES": gpu or "",
-    }
-
-
-def _crashed(job: Job, status: int, stderr: bytes, gpu: str | None) -> InfrastructureError:
-    tail = stderr.decode("utf-8", "replace").strip()[-600:]
+def _crashed(job: Job, ended: Ended, gpu: str | None, timeout_s: float) -> InfrastructureError:
+    status, tail = ended.status, ended.tail
+    if status is None:
+        return InfrastructureError(
+            Cause.INFRA_GPU if gpu else Cause.INFRA_TENSORFLOW,
+            f"the evaluation with {job.runtime} hung and was ended after {timeout_s:.0f} s",
+            "Run it again when the machine is less busy.",
+        )
+    if status == measure.UNWELL_STATUS:
+        return GpuUnwell(tail)
     if status in (measure.MEMORY_STATUS, -signal.SIGKILL):
         return InfrastructureError(
             Cause.INFRA_MEMORY,
@@ -351,5 +341,5 @@ def processor() -> str:
         )
     except (OSError, StopIteration):
         pass
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{name}, {cores} core{'s' if cores != 1 else ''}"
+    count = measure.cores()
+    return f"{name}, {count} core{'s' if count != 1 else ''}"

@@ -21,8 +21,21 @@ NEED_BYTES = 4 * 2**30
 """Free memory that a run needs; BC L=100 k=12 at batch 64 trains in 3 GB."""
 SLACK_BYTES = 512 * 2**20
 """A GPU that gives back less than it had, beyond this, is dirty."""
+IN_USE_SHARE = 0.1
+"""More of a GPU's memory than a driver and a desktop take."""
 POLL_S = 1.0
 QUARANTINE = ".quarantine"
+
+
+class GpuUnwell(InfrastructureError):
+    """A leased GPU that computes wrongly; it is set aside when the lease ends.
+
+    Args:
+        message: What it did.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Cause.INFRA_GPU, f"the GPU is unwell: {message}", "Look at nvidia-smi.")
 
 
 @dataclass(frozen=True)
@@ -42,6 +55,11 @@ class Gpu:
     free_bytes: int
     total_bytes: int
     errors: int
+
+    @property
+    def was_in_use(self) -> bool:
+        """Whether somebody else held a part of its memory when it was looked at."""
+        return self.total_bytes - self.free_bytes > IN_USE_SHARE * self.total_bytes
 
 
 def lock_folder() -> Path:
@@ -128,6 +146,9 @@ def lease(
     try:
         yield gpu
         _check_after(place, gpu, nvml)
+    except GpuUnwell as problem:
+        _set_aside(place, gpu, problem.message)
+        raise
     finally:
         os.close(lock)
 

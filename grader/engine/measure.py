@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -19,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grader.domain import Record
+from grader.engine.child import stay_with_parent
 from grader.engine.plan import Plan
 
 Runtime = Literal["openvino", "tensorflow", "xla", "jax"]
@@ -27,8 +29,14 @@ NOT_A_NUMBER = -1
 """The label of an image for which the network gave a NaN or an infinity: never right."""
 CHUNK = 500
 """Images between two looks at the clock."""
-UNSUPPORTED_STATUS, MEMORY_STATUS = 64, 65
-"""Exit statuses: the runtime lacks an operation; memory ran out."""
+UNSUPPORTED_STATUS, MEMORY_STATUS, UNWELL_STATUS = 64, 65, 67
+"""Exit statuses: the runtime lacks an operation; memory ran out; the GPU computes wrongly."""
+BUSY = 4.0
+"""A computation goes on for so many seconds by the clock for each that it may be charged."""
+PROBE_S = 1.0
+"""A GPU is tried for so long before and after it is used."""
+PROBE_SIDE = 1024
+"""Of the matrices of the trial: large enough to use all of a GPU."""
 
 
 class Job(Record):
@@ -42,7 +50,7 @@ class Job(Record):
     sets: tuple[str, ...] = ("test",)
     """Names of the image sets; the first is the one that is timed against the budget."""
     stop_after_s: float
-    """Seconds of computation after which the first set is left unfinished."""
+    """Seconds charged after which the first set is left unfinished."""
 
 
 class Measured(Record):
@@ -56,7 +64,8 @@ class Measured(Record):
     images: int
     """Of the first set; fewer than asked for where the time was over."""
     times: dict[str, float]
-    """Seconds: import_s, data_s, compilation_s, evaluation_s (the first set), further_s."""
+    """Seconds: import_s, data_s, compilation_s, evaluation_s (the first set, by the clock),
+    charged_s (what of that was this process's), further_s."""
 
 
 class Runner(Protocol):
@@ -100,16 +109,20 @@ def measure(
     times["import_s"] = _lap(start)
     start = time.perf_counter()
     runner = open_runner(plan, job)
+    if runner.device != "CPU":
+        try_device()
     # The first call still allocates; it is no part of what a network costs.
     first = sets[job.sets[0]]
     runner.predict(first[: job.batch])
     times["compilation_s"] = _lap(start)
-    answers, times["evaluation_s"] = _predict(runner, first, job)
+    answers, times["evaluation_s"], times["charged_s"] = _predict(runner, first, job)
     found = {job.sets[0]: labels_of(answers)}
     start = time.perf_counter()
     for name in job.sets[1:]:
         found[name] = labels_of(runner.predict(sets[name]))
     times["further_s"] = _lap(start)
+    if runner.device != "CPU":
+        try_device()
     measured = Measured(
         runtime=job.runtime,
         version=runner.version,
@@ -122,18 +135,81 @@ def measure(
     return measured, found, confidence_of(answers)
 
 
-def _predict(runner: Runner, images: NDArray[np.uint8], job: Job) -> tuple[NDArray[Any], float]:
+def _predict(
+    runner: Runner, images: NDArray[np.uint8], job: Job
+) -> tuple[NDArray[Any], float, float]:
+    """Answers, seconds by the clock, and seconds charged."""
     parts: list[NDArray[np.float32]] = []
     chunk = max(job.batch, CHUNK // job.batch * job.batch)
-    spent = 0.0
+    spent = worked = 0.0
+    charged = 0.0
     for begin in range(0, len(images), chunk):
-        start = time.perf_counter()
+        start, busy = time.perf_counter(), time.process_time()
         answers = runner.predict(images[begin : begin + chunk])
-        spent += _lap(start)
+        spent, worked = spent + _lap(start), worked + time.process_time() - busy
+        charged = charge(spent, worked, runner.device, job.threads)
         parts.append(answers)
-        if spent > job.stop_after_s:
+        if charged > job.stop_after_s or spent > BUSY * job.stop_after_s:
             break
-    return np.concatenate(parts), spent
+    return np.concatenate(parts), spent, charged
+
+
+def charge(spent_s: float, worked_s: float, device: str, threads: int | None = None) -> float:
+    """Seconds to charge for a computation: those it would have taken with the cores for itself.
+
+    On a machine that other programs use too, the clock runs on while a computation waits for a
+    core. Processor seconds, shared out evenly over its threads, do not.
+
+    Args:
+        spent_s: Seconds by the clock.
+        worked_s: Processor seconds of all threads together.
+        device: "CPU", or a GPU, which is leased to one run and so is charged by the clock.
+        threads: Threads that computed; None for one a core.
+    """
+    if device != "CPU":
+        return spent_s
+    return min(spent_s, worked_s / min(threads or cores(), cores()))
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Unwell(Exception):
+    """The device gave a wrong result."""
+
+
+def try_device(seconds: float = PROBE_S, multiply: Callable[[Any, Any], Any] | None = None) -> None:
+    """Multiply matrices of small whole numbers for a second, and compare with the true product.
+
+    Such products are exact in every float type that a GPU may choose, so one bit of difference
+    is a fault.
+
+    Args:
+        seconds: How long.
+        multiply: The product on the device; None for Keras's.
+
+    Raises:
+        Unwell: A result is wrong.
+    """
+    if multiply is None:
+        from keras import ops
+
+        multiply = ops.matmul
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(-4, 5, (2, PROBE_SIDE, PROBE_SIDE)).astype(np.float32)
+    true = a @ b
+    end = time.perf_counter() + seconds
+    while True:
+        found = np.asarray(multiply(a, b))
+        if not np.array_equal(found, true):
+            wrong = int(np.count_nonzero(found != true))
+            raise Unwell(f"{wrong} of {true.size} numbers of a matrix product are wrong")
+        if time.perf_counter() >= end:
+            return
 
 
 def labels_of(answers: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -167,8 +243,12 @@ def _import(runtime: Runtime) -> None:
         prepare_devices()
 
 
-def prepare_devices() -> None:
-    """Import the backend; let TensorFlow take GPU memory as it needs it, not all at once."""
+def prepare_devices(*, deterministic: bool = False) -> None:
+    """Import the backend; let TensorFlow take GPU memory as it needs it, not all at once.
+
+    Args:
+        deterministic: Only kernels that give the same result each time; a seed must be set.
+    """
     import keras
 
     if keras.backend.backend() == "tensorflow":
@@ -176,6 +256,8 @@ def prepare_devices() -> None:
 
         for gpu in tf.config.list_physical_devices("GPU"):
             tf.config.experimental.set_memory_growth(gpu, True)
+        if deterministic:
+            tf.config.experimental.enable_op_determinism()
 
 
 def device() -> tuple[str, str]:
@@ -209,7 +291,11 @@ def _main(folder: Path) -> int:
     # Each runtime has its own exceptions for what it lacks and for memory; names tell them apart.
     except Exception as error:
         print(f"{type(error).__name__}: {error}"[-2000:], file=sys.stderr)
-        kinds = {"Unsupported": UNSUPPORTED_STATUS, "ResourceExhaustedError": MEMORY_STATUS}
+        kinds = {
+            "Unsupported": UNSUPPORTED_STATUS,
+            "ResourceExhaustedError": MEMORY_STATUS,
+            "Unwell": UNWELL_STATUS,
+        }
         return kinds.get(type(error).__name__, 1)
     for name, array in labels.items():
         np.save(folder / f"labels-{name}.npy", array)
@@ -223,6 +309,7 @@ def _main(folder: Path) -> int:
 
 
 if __name__ == "__main__":
+    stay_with_parent()
     status = _main(Path(sys.argv[1]))
     sys.stderr.flush()
     # A runtime's destructors may abort; there is nothing left that they could save.

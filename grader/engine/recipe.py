@@ -238,7 +238,8 @@ def _explain_one(problem: dict[str, Any], name: str) -> str:
         return f"{name}: {key}: unknown key. Remove it or correct its name; known here: {known}."
     found = _short(problem["input"])
     where = f"{name}: {key}" if key else name
-    return f"{where}: {problem['msg']}. Received: {found}. Change the value."
+    expected = problem["msg"].replace("Input should be", "expected", 1)
+    return f"{where}: {expected}. Received: {found}. Change the value."
 
 
 def _table_at(loc: tuple[int | str, ...]) -> type[BaseModel]:

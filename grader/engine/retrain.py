@@ -11,19 +11,22 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
-from contextlib import nullcontext
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from grader.domain import Evaluation, Record
+from grader.engine import measure
+from grader.engine.child import Ended, child_environment, run_child, stay_with_parent
 from grader.engine.data import CLASS_NAMES, Cifar10
-from grader.engine.evaluate import ONE_AT_A_TIME, child_environment, count, processor
+from grader.engine.evaluate import count, processor
+from grader.engine.gpu import Gpu, GpuUnwell
 from grader.engine.history import History, Progress, StopReason
 from grader.engine.pictures import write_pictures
 from grader.engine.plan import Unrebuildable
@@ -31,8 +34,9 @@ from grader.engine.recipe import Optimizer, Recipe
 from grader.engine.rule import is_met, wilson_interval
 from grader.errors import Cause, InfrastructureError, StageFailed
 
-MODEL, CONSTANTS, DATA, JOB, RESULT, LABELS = (
-    "model.json", "constants.bin", "data.npz", "job.json", "result.json", "labels.npy"
+MODEL, CONSTANTS, DATA, JOB, RESULT, LABELS, CONFIDENCE = (
+    "model.json", "constants.bin", "data.npz", "job.json", "result.json", "labels.npy",
+    "confidence.npy",
 )  # fmt: skip
 CHECKPOINT = "checkpoint"
 UNREBUILDABLE_STATUS = 66
@@ -43,6 +47,8 @@ REFERENCE = "BC L=40 k=12, batch 64"
 OUTSIDE_S = 1800.0
 """Allowed for imports, compilation and evaluations, which are not charged."""
 BATCH = 250
+WATCH_S = 0.1
+"""Between two looks at the memory that is held."""
 
 
 class RetrainJob(Record):
@@ -53,6 +59,10 @@ class RetrainJob(Record):
     """Seconds of training steps; None where it is given in reference epochs."""
     reference_epochs: float | None = None
     """The budget as epochs of the reference network on this device."""
+    deterministic: bool = False
+    """Only kernels that give the same result each time."""
+    memory_bytes: int | None = None
+    """Memory of this machine that the training may take, on a CPU; None for all."""
 
 
 class Retrained(Record):
@@ -67,6 +77,10 @@ class Retrained(Record):
     """What of the student's training graph could not be taken over."""
     device: str
     version: str
+    beside: dict[str, float] = Field(default_factory=dict)
+    """Seconds beside those of the history: import_s, calibration_s."""
+    others_share: float | None = None
+    """Share of the processor that other programs took while steps ran; None where not known."""
 
 
 # --- the parent ----------------------------------------------------------------------------
@@ -83,7 +97,9 @@ def retrain_in_child(
     folder: Path,
     reference_epochs: float | None = None,
     backend: str = "tensorflow",
-    gpu: str | None = None,
+    gpu: Gpu | None = None,
+    deterministic: bool = False,
+    memory_bytes: int | None = None,
 ) -> Evaluation:
     """Train and measure a network; a run that was interrupted in `folder` is taken up.
 
@@ -97,11 +113,15 @@ def retrain_in_child(
         folder: Holds the checkpoint and the exchange with the child.
         reference_epochs: Budget in epochs of the reference network on this device.
         backend: "tensorflow" or "jax".
-        gpu: UUID of a leased GPU; None keeps to the CPU.
+        gpu: The GPU that is leased; None keeps to the CPU.
+        deterministic: Only kernels that give the same result each time.
+        memory_bytes: What a training on the CPU may take; None for all there is.
 
     Raises:
-        StageFailed: The network cannot be rebuilt; names the operation.
-        InfrastructureError: The child failed before there was anything to measure.
+        StageFailed: The network cannot be rebuilt (names the operation), or needs more memory
+            than it may take.
+        InfrastructureError: The child failed before there was anything to measure, or somebody
+            interrupted it.
     """
     if (budget_s is None) == (reference_epochs is None):
         raise ValueError("budget: expected seconds or reference epochs, and not both")
@@ -110,8 +130,15 @@ def retrain_in_child(
         (folder / MODEL).write_bytes(model_record)
         (folder / CONSTANTS).write_bytes(constants)
         _write_data(folder / DATA, data)
-        job = RetrainJob(recipe=recipe, budget_s=budget_s, reference_epochs=reference_epochs)
+        job = RetrainJob(
+            recipe=recipe,
+            budget_s=budget_s,
+            reference_epochs=reference_epochs,
+            deterministic=deterministic,
+            memory_bytes=memory_bytes if gpu is None else None,
+        )
         retrained, labels, ended_by = _to_the_end(folder, job, backend, gpu)
+        _refuse_unmeasurable(retrained, job, gpu)
     except OSError as error:
         raise InfrastructureError(
             Cause.INFRA_DISK, f"the training could not write its files: {error}"
@@ -125,6 +152,7 @@ def retrain_in_child(
         classes=CLASS_NAMES,
         epochs=found.details["epochs"],
         threshold=threshold,
+        mistakes=(data.test_images, data.test_labels, labels, _confidence(folder, labels)),
     )
     return found.model_copy(update={"details": {**found.details, "pictures": names}})
 
@@ -140,20 +168,65 @@ def _write_data(path: Path, data: Cifar10) -> None:
         )
 
 
+def _refuse_unmeasurable(found: Retrained, job: RetrainJob, gpu: Gpu | None) -> None:
+    """A run that somebody interrupted, or that never took a step for want of memory."""
+    history = found.history
+    if history.stopped is StopReason.INTERRUPTED:
+        raise InfrastructureError(
+            Cause.INFRA_INTERRUPTED, "the training was interrupted", "Grade again: it goes on."
+        )
+    if history.stopped is StopReason.OUT_OF_MEMORY and not history.epochs:
+        raise _too_large(job, gpu)
+
+
+def _too_large(job: RetrainJob, gpu: Gpu | None) -> StageFailed | InfrastructureError:
+    """Whose fault it is that the memory did not suffice."""
+    if gpu is not None and gpu.was_in_use:
+        return InfrastructureError(
+            Cause.INFRA_GPU,
+            f"the training ran out of memory on {gpu.name}, of which only"
+            f" {gpu.free_bytes / 2**30:.0f} of {gpu.total_bytes / 2**30:.0f} GiB were free",
+            "See with nvidia-smi who holds it, then grade again.",
+        )
+    allowed = gpu.total_bytes if gpu is not None else job.memory_bytes
+    limit = "" if allowed is None else f" than {allowed / 2**30:.0f} GiB"
+    return StageFailed(
+        Cause.STUDENT_OUT_OF_MEMORY,
+        f"the training needs more memory{limit}: a smaller batch_size (now"
+        f" {job.recipe.batch_size}) or a smaller network needs less",
+    )
+
+
+def _confidence(folder: Path, labels: NDArray[np.int64]) -> NDArray[np.float32]:
+    """How sure the network was of each label; equally sure where an older run did not say."""
+    try:
+        return np.asarray(np.load(folder / CONFIDENCE, allow_pickle=False), np.float32)
+    except (OSError, ValueError):
+        return np.zeros(len(labels), np.float32)
+
+
 def _to_the_end(
-    folder: Path, job: RetrainJob, backend: str, gpu: str | None
+    folder: Path, job: RetrainJob, backend: str, gpu: Gpu | None
 ) -> tuple[Retrained, NDArray[np.int64], str]:
     """Run the child; where it dies it is taken up once, then its last checkpoint is measured."""
     attempts = (job, job, job.model_copy(update={"budget_s": 0.0, "reference_epochs": None}))
     ended_by = ""
     for number, attempt in enumerate(attempts):
-        status, tail = _run_child(folder, attempt, backend, gpu)
+        ended, hung_s = _run_child(folder, attempt, backend, gpu)
+        status, tail = ended.status, ended.tail
         if (folder / RESULT).is_file():
-            return (*_result(folder), ended_by if number == len(attempts) - 1 else "")
+            found, labels = _result(folder)
+            beside = {**found.beside, "queue_s": ended.queue_s}
+            found = found.model_copy(update={"beside": beside})
+            return found, labels, ended_by if number == len(attempts) - 1 else ""
         if status == UNREBUILDABLE_STATUS:
             raise StageFailed(Cause.STUDENT_FORBIDDEN_OP, tail.splitlines()[-1])
-        ended_by = f"the training process ended with status {status}"
+        if status == measure.UNWELL_STATUS:
+            raise GpuUnwell(tail)
+        ended_by = _how(ended, hung_s)
         if not (folder / CHECKPOINT / "checkpoint.npz").is_file():
+            if status == measure.MEMORY_STATUS:
+                raise _too_large(job, gpu)
             break
     killed = status == -signal.SIGKILL
     raise InfrastructureError(
@@ -163,24 +236,25 @@ def _to_the_end(
     )
 
 
-def _run_child(folder: Path, job: RetrainJob, backend: str, gpu: str | None) -> tuple[int, str]:
+def _how(ended: Ended, hung_s: float) -> str:
+    """How a child ended that left no result."""
+    if ended.status is None:
+        return f"the training process hung and was ended after {hung_s:.0f} s"
+    if ended.status == measure.MEMORY_STATUS:
+        return "the training needed more memory than it may take"
+    return f"the training process ended with status {ended.status}"
+
+
+def _run_child(folder: Path, job: RetrainJob, backend: str, gpu: Gpu | None) -> tuple[Ended, float]:
+    """How the child ended, and the seconds after which it would have been taken to hang."""
     (folder / RESULT).unlink(missing_ok=True)
     (folder / JOB).write_text(job.model_dump_json(), encoding="utf-8")
     budget = job.budget_s if job.budget_s is not None else 24 * 3600.0
-    try:
-        with ONE_AT_A_TIME if gpu is None else nullcontext():
-            ended = subprocess.run(
-                [sys.executable, "-P", "-m", "grader.engine.retrain", str(folder)],
-                env=child_environment(backend, gpu),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                timeout=3 * budget + OUTSIDE_S,
-                check=False,
-            )
-    except subprocess.TimeoutExpired as error:
-        return -signal.SIGALRM, f"it hung and was ended after {error.timeout:.0f} s"
-    return ended.returncode, ended.stderr.decode("utf-8", "replace").strip()[-600:]
+    timeout_s = 3 * budget + OUTSIDE_S
+    environment = child_environment(
+        backend, gpu.uuid if gpu is not None else None, deterministic=job.deterministic
+    )
+    return run_child("grader.engine.retrain", folder, environment, timeout_s), timeout_s
 
 
 def _result(folder: Path) -> tuple[Retrained, NDArray[np.int64]]:
@@ -223,7 +297,8 @@ def _evaluation(
             "stopped": str(history.stopped),
             "advice": history.advice,
             "epochs": [epoch.model_dump() for epoch in history.epochs],
-            "times": history.times.model_dump(),
+            "times": history.times.model_dump() | found.beside,
+            "others_share": found.others_share,
             "resumed_at": history.resumed_at,
             "seed": recipe.seed,
             "recipe_sha256": recipe.sha256,
@@ -242,8 +317,7 @@ def summary(found: Retrained, accuracy: float, ended_by: str = "") -> str:
     spent, budget = history.times.training_s, found.budget_s
     unit, scale = ("min", 60.0) if max(spent, budget) >= 120 else ("s", 1.0)
     time = f"{spent / scale:.1f} of {budget / scale:.1f} {unit}"
-    epoch = history.epochs[-1].number if history.epochs else 0
-    reached = f"epoch {epoch}: {accuracy:.1%}"
+    reached = f"{_standing(history)}: {accuracy:.1%}"
     if ended_by:
         return f"{ended_by}; last whole {reached}"
     if history.stopped is StopReason.FINISHED:
@@ -252,36 +326,62 @@ def summary(found: Retrained, accuracy: float, ended_by: str = "") -> str:
     return f"stopped after {time}{why}, {reached}"
 
 
+def _standing(history: History) -> str:
+    """Whose weights were measured."""
+    if history.epochs:
+        return f"epoch {history.epochs[-1].number}"
+    if history.stopped is StopReason.OUT_OF_TIME:
+        return "within the first epoch"
+    return "no whole epoch, untrained"
+
+
 # --- the child -----------------------------------------------------------------------------
 
 
 def _main(folder: Path) -> int:
-    from grader.engine import measure
     from grader.engine.rebuild import images_as_floats
     from grader.engine.train import fit, prepare
 
     job = RetrainJob.model_validate_json((folder / JOB).read_bytes())
     with np.load(folder / DATA, allow_pickle=False) as arrays:
         data = Cifar10(**{n: arrays[n] for n in arrays.files}, source="", official=False)
-    measure.prepare_devices()
+    start = time.perf_counter()
+    measure.prepare_devices(deterministic=job.deterministic)
+    beside = {"import_s": time.perf_counter() - start}
+    device, version = measure.device()
+    start = time.perf_counter()
     budget_s, speed = _budget(folder, job, data)
+    beside["calibration_s"] = time.perf_counter() - start
     prepare(job.recipe)
     try:
         built = _rebuilt(folder)
     except Unrebuildable as problem:
         print(problem.message, file=sys.stderr)
         return UNREBUILDABLE_STATUS
-    history = fit(
-        built.model,
-        job.recipe,
-        data,
-        preprocess=images_as_floats,
-        checkpoint_dir=folder / CHECKPOINT,
-        budget_s=budget_s,
-        fingerprint="retrain",
-    )
-    np.save(folder / LABELS, predicted_labels(built.model, data.test_images))
-    device, version = measure.device()
+    try:
+        if device != "CPU":
+            measure.try_device()
+        if job.memory_bytes is not None:
+            watch_memory(job.memory_bytes)
+        load = Load()
+        history = fit(
+            built.model,
+            job.recipe,
+            data,
+            preprocess=images_as_floats,
+            checkpoint_dir=folder / CHECKPOINT,
+            budget_s=budget_s,
+            fingerprint="retrain",
+        )
+        others_share = load.others_share() if device == "CPU" else None
+        if device != "CPU":
+            measure.try_device()
+    except measure.Unwell as problem:
+        print(problem, file=sys.stderr)
+        return measure.UNWELL_STATUS
+    answers = predict(built.model, data.test_images)
+    np.save(folder / LABELS, measure.labels_of(answers))
+    np.save(folder / CONFIDENCE, measure.confidence_of(answers))
     text = Retrained(
         history=history,
         budget_s=budget_s,
@@ -289,6 +389,8 @@ def _main(folder: Path) -> int:
         notes=built.notes,
         device=device,
         version=version,
+        beside=beside,
+        others_share=others_share,
     ).model_dump_json()
     draft = folder / f".{RESULT}"
     draft.write_text(text, encoding="utf-8")
@@ -310,15 +412,63 @@ def _rebuilt(folder: Path) -> Any:
     return rebuild(graphs["inference"], graphs.get("training"), record.variables)
 
 
-def predicted_labels(model: Any, images: NDArray[Any]) -> NDArray[np.int64]:
-    """Labels (N,) that a Keras model gives for what it eats, (N, H, W, C)."""
-    from grader.engine.measure import labels_of
-
+def predict(model: Any, images: NDArray[Any]) -> NDArray[np.float32]:
+    """Answers (N, classes) that a Keras model gives for what it eats, (N, H, W, C)."""
     parts = []
     for start in range(0, len(images), BATCH):
         part = images[start : start + BATCH].astype(np.float32)
-        parts.append(labels_of(np.asarray(model.predict_on_batch(part), np.float32)))
+        parts.append(np.asarray(model.predict_on_batch(part), np.float32))
     return np.concatenate(parts)
+
+
+def watch_memory(more_bytes: int) -> None:
+    """End this process, with a status that says so, when it holds so much more memory than now.
+
+    A limit of the kernel's would do, but libraries answer a failed allocation with a crash, and
+    without any limit the kernel ends whatever is largest on the machine. Only Linux can tell.
+    """
+    if sys.platform != "linux":
+        return
+    most = held_bytes() + more_bytes
+
+    def watch() -> None:
+        while held_bytes() <= most:
+            time.sleep(WATCH_S)
+        os._exit(measure.MEMORY_STATUS)
+
+    threading.Thread(target=watch, name="memory", daemon=True).start()
+
+
+def held_bytes() -> int:
+    """Memory of its own that this process holds."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith("RssAnon:"))
+
+
+class Load:
+    """How much of the processor other programs take from here on; of all cores, 0..1."""
+
+    def __init__(self) -> None:
+        self.before = self._now()
+
+    @staticmethod
+    def _now() -> tuple[float, float, float] | None:
+        """Seconds of all cores that somebody worked, of all cores in all, and of this process."""
+        try:
+            words = Path("/proc/stat").read_text(encoding="ascii").splitlines()[0].split()[1:9]
+        except (OSError, IndexError):
+            return None
+        ticks = [int(word) / os.sysconf("SC_CLK_TCK") for word in words]
+        idle = ticks[3] + ticks[4]
+        return sum(ticks) - idle, sum(ticks), time.process_time()
+
+    def others_share(self) -> float | None:
+        """None where the kernel does not tell, or too little time has passed to say."""
+        after = self._now()
+        if self.before is None or after is None or after[1] - self.before[1] < 1.0:
+            return None
+        worked, whole, own = (b - a for a, b in zip(self.before, after, strict=True))
+        return min(1.0, max(0.0, (worked - own) / whole))
 
 
 def _budget(folder: Path, job: RetrainJob, data: Cifar10) -> tuple[float, float | None]:
@@ -387,6 +537,7 @@ def reference_network(layers: int = 6, growth_rate: int = 12) -> Any:
 
 
 if __name__ == "__main__":
+    stay_with_parent()
     ended = _main(Path(sys.argv[1]))
     sys.stderr.flush()
     os._exit(ended)

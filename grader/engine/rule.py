@@ -46,9 +46,13 @@ def is_met(
     time_budget_s: float,
     mode: str = "weights",
 ) -> bool:
-    """The rule itself: strictly above the threshold, in time; false for any NaN.
+    """The rule itself: strictly above the threshold, in time; false for any NaN."""
+    return accuracy > threshold and is_in_time(wall_time_s, time_budget_s, mode)
+
+
+def is_in_time(seconds: float, time_budget_s: float, mode: str = "weights") -> bool:
+    """Whether an accuracy counts for its time; false for a NaN.
 
     Retraining is ended by our own clock, to half a step of its budget, so it is never late.
     """
-    in_time = mode == "retrain" or wall_time_s <= time_budget_s
-    return accuracy > threshold and in_time
+    return mode == "retrain" or seconds <= time_budget_s

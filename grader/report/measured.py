@@ -15,7 +15,11 @@ from grader.report.text import safe_text
 from grader.report.training import duration, sparkline
 
 SHOWN_MISTAKES = 3
+SHOWN_SHARE = 0.1
+"""Of the processor, taken by other programs, from which on it is said."""
 _NAMES = {
+    "queue_s": "queue",
+    "calibration_s": "calibration",
     "data_s": "data",
     "import_s": "imports",
     "compilation_s": "compilation",
@@ -29,7 +33,11 @@ def measured_rows(measured: Evaluation) -> Iterator[tuple[str, Text]]:
     """Label and text of each further line."""
     details = measured.details
     if details.get("summary"):
-        yield "training", safe_text(str(details["summary"]), 200)
+        yield "training", safe_text(_training(details), 300)
+    if details.get("advice"):
+        yield "advice", safe_text(str(details["advice"]), 300)
+    for note in details.get("notes") or ():
+        yield "note", safe_text(str(note), 300, "dim")
     curve = _curve(details.get("epochs"))
     if curve is not None:
         yield "curve", curve
@@ -43,6 +51,16 @@ def measured_rows(measured: Evaluation) -> Iterator[tuple[str, Text]]:
     if confusion is not None:
         yield "mistakes", _largest(details["confusion"], details["classes"])
         yield "", confusion
+
+
+def _training(details: Mapping[str, Any]) -> str:
+    text = str(details["summary"])
+    if details.get("resumed_at"):
+        text += f"; taken up after epoch {details['resumed_at']}"
+    share = details.get("others_share")
+    if share is not None and share >= SHOWN_SHARE:
+        text += f"; other programs held {share:.0%} of the processor"
+    return text
 
 
 def _curve(epochs: Any) -> Text | None:
@@ -61,7 +79,8 @@ def _beside(times: Any, mode: str) -> str:
     if not isinstance(times, Mapping):
         return ""
     names = _NAMES | ({"evaluation_s": "evaluation"} if mode == "retrain" else {})
-    parts = [f"{name} {duration(times[key])}" for key, name in names.items() if times.get(key)]
+    spent = {name: float(times.get(key, 0.0)) for key, name in names.items()}
+    parts = [f"{name} {duration(seconds)}" for name, seconds in spent.items() if seconds >= 0.05]
     return ", ".join(parts)
 
 

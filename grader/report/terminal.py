@@ -31,6 +31,7 @@ from grader.domain import (
     GradeStatus,
     Outcome,
 )
+from grader.engine.rule import is_in_time
 from grader.report.measured import measured_rows
 from grader.report.text import safe_line, safe_text
 from grader.scoring import ACCURACY, open_points, points_of_checks
@@ -39,6 +40,8 @@ MAX_WIDTH = 132
 """Columns; on a wider screen lines would be too long to read."""
 WIDE = 120
 """Columns from which titles are shown in full and expected and received share a line."""
+SHOWN_WAITING = 0.25
+"""Of the time charged, spent waiting for other programs, from which on it is said."""
 SHOWN_PER_KIND = 2
 """Findings of one kind shown in full; the rest is folded into one line."""
 SHOWN_PER_CHECK = 6
@@ -514,11 +517,13 @@ def _accuracy(grade: Grade, ascii_only: bool) -> RenderableType:
     if low <= measured.threshold <= high:
         interval.append("; holds the threshold: chance plays a part", "yellow")
     rows.add_row("95% interval", interval)
-    over = measured.wall_time_s - measured.time_budget_s
+    charged, budget = measured.against_budget_s, measured.time_budget_s
     spent = Text(f"{measured.wall_time_s:.1f} s of {measured.time_budget_s:g} s, on ")
     spent.append_text(safe_text(measured.device, 60))
-    if over > 0:
-        spent.append(f"; {over:.1f} s over budget, does not count", "red")
+    if measured.wall_time_s - charged > SHOWN_WAITING * charged:
+        spent.append(f"; {charged:.1f} s charged, other programs took the rest")
+    if not is_in_time(charged, budget, measured.mode):
+        spent.append(f"; {charged - budget:.1f} s over budget, does not count", "red")
     rows.add_row("time", spent)
     rows.add_row("images", _dataset(measured))
     for label, text in measured_rows(measured):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from grader.assignment import ACCURACY, Assignment
 from grader.domain import CheckResult, Evaluation, Finding, Outcome
-from grader.engine.rule import is_met, wilson_interval
+from grader.engine.rule import is_in_time, is_met, wilson_interval
 from grader.errors import Cause
 
 __all__ = ["ACCURACY", "accuracy_check", "is_met", "wilson_interval"]
@@ -66,8 +66,11 @@ def partial_credit(evaluation: Evaluation, linear_from: float | None) -> float:
     """
     if linear_from is None or not evaluation.accuracy > linear_from:
         return 0.0
-    late = not is_met(1.0, 0.0, evaluation.wall_time_s, evaluation.time_budget_s, evaluation.mode)
-    if late or not evaluation.accuracy <= evaluation.threshold:
+    seconds, budget = evaluation.against_budget_s, evaluation.time_budget_s
+    if (
+        not is_in_time(seconds, budget, evaluation.mode)
+        or not evaluation.accuracy <= evaluation.threshold
+    ):
         return 0.0
     return (evaluation.accuracy - linear_from) / (evaluation.threshold - linear_from)
 
@@ -83,7 +86,7 @@ def _contradiction(evaluation: Evaluation, threshold: float) -> str | None:
     met = is_met(
         evaluation.accuracy,
         threshold,
-        evaluation.wall_time_s,
+        evaluation.against_budget_s,
         evaluation.time_budget_s,
         evaluation.mode,
     )
@@ -115,15 +118,16 @@ def _missed(evaluation: Evaluation) -> dict[str, object]:
             help="Train longer, or with augmentation and a falling learning rate.",
         )
         return _failed(finding, f"{finding.message}.")
-    over = evaluation.wall_time_s - evaluation.time_budget_s
+    seconds = evaluation.against_budget_s
+    over = seconds - evaluation.time_budget_s
     finding = Finding(
         where="test images",
         message=(
             f"time of the evaluation: expected at most {evaluation.time_budget_s:g} s, "
-            f"received {evaluation.wall_time_s:.1f} s"
+            f"received {seconds:.1f} s"
         ),
         expected=f"at most {evaluation.time_budget_s:g} s",
-        received=f"{evaluation.wall_time_s:.1f} s",
+        received=f"{seconds:.1f} s",
         help="Hand in a smaller network: fewer layers or a smaller growth rate.",
     )
     return _failed(

@@ -1,14 +1,23 @@
 """assignment.toml: what stands in it is read exactly, and every mistake is named with its key."""
 
 import hashlib
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import get_args
 from zoneinfo import ZoneInfo
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from grader.assignment import Assignment, aware_time, load_assignment, zone_named
+from grader.assignment import (
+    Assignment,
+    Contents,
+    Evaluation,
+    aware_time,
+    load_assignment,
+    zone_named,
+)
 from grader.checks import CHECKS
 from grader.errors import EXIT_USAGE, AssignmentError
 from grader.scoring import ACCURACY
@@ -465,3 +474,44 @@ def test_the_module_of_a_densenet_has_its_name(tmp_path):
     message = refusal(tmp_path, ('title = "', 'module = "net.py"\ntitle = "'))
 
     assert "module: expected 'densenet.py' with [probes]" in message
+
+
+def _keys(model, table=""):
+    """Table and key of every value that a file may hold, through all records below `model`."""
+    for name, field in model.model_fields.items():
+        kinds = [field.annotation, *get_args(field.annotation)]
+        records = [k for kind in kinds for k in (kind, *get_args(kind)) if _is_record(k)]
+        if not records:
+            yield table, name
+        for record in records:
+            yield from _keys(record, name)
+
+
+def _is_record(what):
+    return isinstance(what, type) and issubclass(what, BaseModel)
+
+
+@pytest.mark.parametrize("table", ["evaluation", "time_budgets", "deadline", "late"])
+def test_every_key_of_a_table_is_shown_in_the_shipped_file_with_what_it_does(table):
+    text = (SHIPPED / "assignment.toml").read_text(encoding="utf-8")
+    start = text.index(f"{table}]")
+    section = text[start : text.index("\n[", start)]
+
+    for name in [key for where, key in _keys(Contents) if where == table]:
+        assert re.search(rf"^(# )?{name} = ", section, re.MULTILINE), f"{table}.{name} is not shown"
+
+
+def test_the_keys_that_are_shown_commented_out_can_be_taken_as_they_stand(tmp_path):
+    text = (SHIPPED / "assignment.toml").read_text(encoding="utf-8")
+    start, end = text.index("[evaluation]"), text.index("[time_budgets]")
+    section = re.sub(r"^# (\w+ = )", r"\1", text[start:end], flags=re.MULTILINE)
+    section = section.replace("retrain_s = 900 ", "# ", 1)  # its alternative stands in its place
+    file = tmp_path / "assignment.toml"
+    file.write_text(text[:start] + section + text[end:], encoding="utf-8")
+
+    rule = load_assignment(file).evaluation
+
+    assert (rule.retrain_s, rule.retrain_reference_epochs) == (None, 10)
+    assert (rule.borderline, rule.seeds, rule.decide) == (0.007, 3, "mean")
+    assert (rule.linear_from, rule.deterministic) == (0.75, True)
+    assert rule.retrain_memory_bytes == Evaluation.model_fields["retrain_memory_bytes"].default

@@ -2,6 +2,7 @@
 
 import json
 import re
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,12 @@ import pytest
 from grader.assignment import load_assignment
 from grader.domain import Evaluation
 from grader.engine import accuracy
-from grader.engine.accuracy import decided, measure
+from grader.engine.accuracy import decided, measure, starved
 from grader.engine.data import NoData
+from grader.engine.gpu import Gpu
 from grader.errors import Cause, InfrastructureError
 from grader.graph.evidence import assemble
-from grader.graph.numeric import run
+from grader.graph.numeric import Agreement, run
 
 BORDERLINE = 0.02
 ASSIGNMENT = load_assignment(Path(__file__).parents[1] / "example_assignment.toml")
@@ -272,3 +274,68 @@ def test_what_no_honest_network_shows_goes_to_a_person_with_its_accuracy(
 
     assert found["evaluation"].accuracy == 1.0
     assert found["review"].endswith("may have seen the test images: test 100.0%, train 50.0%")
+
+
+class Lender:
+    """In place of the lease: notes when a GPU is held."""
+
+    def __init__(self, monkeypatch):
+        self.held = False
+        self.gpu = Gpu("GPU-1", "NVIDIA H200", 140 * 2**30, 141 * 2**30, 0)
+        monkeypatch.setattr(accuracy, "list_gpus", lambda: [self.gpu])
+        monkeypatch.setattr(accuracy, "lease", self.lease)
+
+    @contextmanager
+    def lease(self, **options):
+        self.held = True
+        yield self.gpu
+        self.held = False
+
+
+def test_a_gpu_is_held_while_the_images_are_shown_and_not_while_the_reading_is_proved(
+    small_dense_net, easy, monkeypatch
+):
+    lender, seen = Lender(monkeypatch), {}
+
+    def proved(*arguments):
+        seen["proof"] = lender.held
+        return Agreement(True)
+
+    def evaluated(plan, data, *, gpu, **arguments):
+        seen["evaluation"] = lender.held, gpu
+        details = {"looks": None}
+        return trained(data, 40).model_copy(update={"mode": "weights", "details": details})
+
+    monkeypatch.setattr(accuracy, "_agreement", proved)
+    monkeypatch.setattr(accuracy, "evaluate_in_child", evaluated)
+
+    measure(evidence(small_dense_net), small_dense_net.frames, ASSIGNMENT)
+
+    assert seen == {"proof": False, "evaluation": (True, "GPU-1")}
+    assert not lender.held
+
+
+def test_a_submission_without_weights_never_holds_a_gpu(small_dense_net, monkeypatch):
+    Lender(monkeypatch)
+    monkeypatch.setattr(accuracy, "lease", lambda **options: pytest.fail("a GPU was lent"))
+
+    found = measure(evidence(small_dense_net, weights={}), {}, ASSIGNMENT)
+
+    assert found["cause"] is Cause.SUBMISSION_MISSING_FILE
+
+
+@pytest.mark.parametrize(
+    ("changes", "looked_at"),
+    [
+        ({}, True),
+        ({"others_share": 0.1}, False),
+        ({"others_share": None}, False),
+        ({"stopped": "finished"}, False),
+    ],
+)
+def test_a_training_that_others_starved_is_shown_to_a_person(easy, changes, looked_at):
+    details = {"stopped": "out of time", "others_share": 0.45} | changes
+    run = trained(easy, 30).model_copy(update={"details": details})
+
+    assert bool(starved(run)) is looked_at
+    assert starved(run.model_copy(update={"met": True})) is None

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from grader.engine.augment import Draws, TrainingImages, draw_epoch, padded_pixels
 from grader.engine.recipe import Augmentation, Recipe
@@ -150,3 +152,78 @@ def test_mixup_mixes_images_and_labels_by_the_same_share(images: np.ndarray) -> 
     assert np.abs(found[1].astype(np.float32) - expected).max() <= 1
     assert target[1, labels[1]] == pytest.approx(0.75)
     assert target[1, labels[0]] == pytest.approx(0.25)
+
+
+recipes = st.builds(
+    Recipe,
+    batch_size=st.integers(1, 64),
+    seed=st.integers(0, 2**31 - 1),
+    augmentation=st.builds(
+        Augmentation,
+        flip=st.booleans(),
+        pad_crop=st.integers(0, 16),
+        cutout=st.integers(0, 32),
+        mixup=st.sampled_from([0.0, 0.01, 0.2, 1.0, 10.0]),
+    ),
+)
+
+
+@given(recipes, st.integers(0, 1000), st.integers(1, 200))
+def test_whatever_the_recipe_each_image_is_drawn_at_most_once_and_within_bounds(
+    recipe: Recipe, epoch: int, examples: int
+) -> None:
+    draws = draw_epoch(recipe, epoch, examples)
+    what = recipe.augmentation
+
+    steps, batch = draws.image.shape
+    assert batch == min(recipe.batch_size, examples)
+    assert steps == examples // batch
+    assert len(np.unique(draws.image)) == draws.image.size
+    assert draws.image.min() >= 0
+    assert draws.image.max() < examples
+    for shift in (draws.top, draws.left):
+        assert shift.min() >= 0
+        assert shift.max() <= 2 * what.pad_crop
+    assert set(np.unique(draws.flip)) <= ({0, 1} if what.flip else {0})
+    # The image itself always has the larger share, so that its label is the likelier one.
+    assert draws.mix.min() >= 0.5
+    assert draws.mix.max() <= 1.0
+    assert what.mixup or draws.mix.min() == 1.0
+
+
+@given(recipes, st.integers(0, 1000), st.integers(64, 200), st.data())
+def test_however_an_epoch_is_cut_into_calls_the_same_steps_are_taken(
+    recipe: Recipe, epoch: int, examples: int, data: st.DataObject
+) -> None:
+    draws = draw_epoch(recipe, epoch, examples)
+    steps = len(draws.image)
+    cut = data.draw(st.integers(0, steps - 1))
+
+    calls = [(a, b) for a, b in ((0, cut), (cut, steps)) if b > a]
+    taken = [draws.slice(a, b, steps + 3).image[: b - a] for a, b in calls]
+    assert np.array_equal(np.concatenate(taken), draws.image)
+
+
+@pytest.mark.tensorflow
+@given(
+    size=st.integers(1, 32),
+    mixup=st.sampled_from([0.0, 0.2, 1.0]),
+    seed=st.integers(0, 1000),
+)
+@settings(max_examples=15, deadline=None)
+def test_cutout_and_mixup_stay_bytes_and_labels_stay_shares(
+    size: int, mixup: float, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    pixels = rng.integers(0, 256, (6, 32, 32, 3), dtype=np.uint8)
+    what = Augmentation(cutout=size, mixup=mixup)
+    images = TrainingImages(pixels, np.arange(6), what, 10)
+    draws = draw_epoch(Recipe(batch_size=6, seed=seed, augmentation=what), 0, 6)
+
+    made, target, _ = images.batch(Draws(*(array[0] for array in draws)))
+
+    made, target = np.asarray(made), np.asarray(target)
+    assert made.dtype == np.uint8
+    assert made.shape == pixels.shape
+    assert target.sum(-1) == pytest.approx(np.ones(6), abs=1e-6)
+    assert target.min() >= 0

@@ -6,8 +6,8 @@ import json
 import numpy as np
 import pytest
 
+from grader.engine import child, measure
 from grader.engine import evaluate as module
-from grader.engine import measure
 from grader.engine.evaluate import batch_for, evaluate_in_child, judge, predict_in_child, runtimes
 from grader.engine.measure import NOT_A_NUMBER, Measured, labels_of
 from grader.engine.plan import make_plan
@@ -107,8 +107,55 @@ def test_an_accuracy_past_the_budget_does_not_count(easy):
     assert not found.met
 
 
-def test_images_that_there_was_no_time_for_leave_the_threshold_unmet(easy):
-    assert not judged(easy, [0, 1, 2, 3], more={"asked": 40}).met
+def test_images_that_a_slow_network_left_no_time_for_leave_the_threshold_unmet(easy):
+    assert not judged(easy, [0, 1, 2, 3], time_budget_s=1.0, more={"asked": 40}).met
+
+
+def test_images_that_a_busy_machine_left_no_time_for_are_the_machines_fault(easy):
+    with pytest.raises(InfrastructureError, match="only 4 images could be shown") as caught:
+        judged(easy, [0, 1, 2, 3], more={"asked": 40})
+
+    assert caught.value.cause is Cause.INFRA_INTERRUPTED
+
+
+def test_time_that_other_programs_took_is_not_charged(easy):
+    times = {"evaluation_s": 20.0, "charged_s": 6.0}
+    busy = MEASURED.model_copy(update={"times": times})
+
+    found = judge(
+        np.array([0, 1, 2, 3]), easy.test_labels[:4], busy, easy,
+        threshold=0.5, time_budget_s=10.0, more={},
+    )  # fmt: skip
+
+    assert found.met
+    assert (found.wall_time_s, found.charged_s) == (20.0, 6.0)
+
+
+@pytest.mark.parametrize(
+    ("device", "threads", "charged"),
+    [("CPU", 1, 5.0), ("CPU", 2, 2.5), ("NVIDIA H200", None, 8.0)],
+)
+def test_a_cpu_is_charged_by_work_and_a_leased_gpu_by_the_clock(
+    monkeypatch, device, threads, charged
+):
+    monkeypatch.setattr(measure, "cores", lambda: 2)
+
+    assert measure.charge(8.0, 5.0, device, threads) == charged
+    assert measure.charge(2.0, 5.0, device, threads) == 2.0
+
+
+def test_a_device_that_multiplies_rightly_is_well():
+    measure.try_device(0.0, np.matmul)
+
+
+def test_one_wrong_number_makes_a_device_unwell():
+    def flips_a_bit(a, b):
+        product = a @ b
+        product[3, 7] += 1
+        return product
+
+    with pytest.raises(measure.Unwell, match="1 of 1048576 numbers"):
+        measure.try_device(0.0, flips_a_bit)
 
 
 @pytest.mark.tensorflow
@@ -123,9 +170,9 @@ def test_a_plan_that_the_child_cannot_read_is_the_graders_fault(plan, easy, tmp_
 
 def test_a_child_that_was_killed_for_memory_is_told_from_a_crash(tmp_path, plan, monkeypatch):
     def killed(command, **options):
-        return module.subprocess.CompletedProcess(command, -9, b"", b"")
+        return child.subprocess.CompletedProcess(command, -9, b"", b"")
 
-    monkeypatch.setattr(module.subprocess, "run", killed)
+    monkeypatch.setattr(child.subprocess, "run", killed)
 
     with pytest.raises(InfrastructureError) as caught:
         predict_in_child(plan, {"test": np.zeros((2, 32, 32, 3), np.uint8)}, stop_after_s=1)
@@ -135,9 +182,9 @@ def test_a_child_that_was_killed_for_memory_is_told_from_a_crash(tmp_path, plan,
 
 def test_a_child_that_hangs_is_ended(plan, monkeypatch):
     def hangs(command, **options):
-        raise module.subprocess.TimeoutExpired(command, options["timeout"])
+        raise child.subprocess.TimeoutExpired(command, options["timeout"])
 
-    monkeypatch.setattr(module.subprocess, "run", hangs)
+    monkeypatch.setattr(child.subprocess, "run", hangs)
 
     with pytest.raises(InfrastructureError, match="hung"):
         predict_in_child(plan, {"test": np.zeros((2, 32, 32, 3), np.uint8)}, stop_after_s=1)

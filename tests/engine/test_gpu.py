@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from grader.engine import gpu as module
-from grader.engine.gpu import lease, list_gpus
+from grader.engine.gpu import GpuUnwell, lease, list_gpus
 from grader.errors import Cause, InfrastructureError
 
 GIB = 2**30
@@ -180,3 +180,22 @@ def test_without_a_driver_there_is_no_gpu(tmp_path):
     none = "no NVIDIA GPU"
     with pytest.raises(InfrastructureError, match=none), lease(folder=tmp_path, nvml=nvml):
         pass
+
+
+def test_a_gpu_that_computed_wrongly_is_set_aside_and_not_lent_again(tmp_path):
+    nvml = Nvml(["GPU-1", 100, 0])
+
+    with (
+        pytest.raises(GpuUnwell, match="numbers are wrong"),
+        lease(folder=tmp_path, nvml=nvml),
+    ):
+        raise GpuUnwell("3 numbers are wrong")
+
+    assert "numbers are wrong" in (tmp_path / "GPU-1.quarantine").read_text()
+    with pytest.raises(InfrastructureError, match="set aside"), lease(folder=tmp_path, nvml=nvml):
+        pass
+
+
+@pytest.mark.parametrize(("free_gib", "used"), [(140, False), (120, True)])
+def test_a_gpu_of_which_others_hold_a_part_is_known(free_gib, used):
+    assert list_gpus(Nvml(["GPU-1", free_gib, 0]))[0].was_in_use is used

@@ -1,15 +1,18 @@
 """Retraining stops on time, goes on after a kill, and names what cannot be rebuilt."""
 
+import dataclasses
 import json
-import os
 import signal
 import subprocess
+import time
 
 import numpy as np
 import pytest
 import tracing
 
+from grader.engine import child
 from grader.engine import retrain as module
+from grader.engine.gpu import Gpu, GpuUnwell
 from grader.engine.history import Epoch, History, StopReason, Times
 from grader.engine.recipe import Optimizer, Recipe
 from grader.engine.retrain import Retrained, retrain_in_child, summary
@@ -76,19 +79,19 @@ def test_a_run_that_was_killed_goes_on_after_its_last_epoch(tiny_net, easy, tmp_
     def run_and_kill(command, **options):
         if killed:
             return run(command, **options)
-        child = subprocess.Popen(command, env=options["env"], stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(command, env=options["env"], stderr=subprocess.DEVNULL)
         checkpoint = tmp_path / "checkpoint" / "checkpoint.npz"
-        while not checkpoint.exists() and child.poll() is None:
-            os.sched_yield()
-        child.kill()
-        killed.append(child.wait())
+        while not checkpoint.exists() and process.poll() is None:
+            time.sleep(0.01)
+        process.kill()
+        killed.append(process.wait())
         return subprocess.CompletedProcess(command, killed[0], b"", b"")
 
-    run, module.subprocess.run = module.subprocess.run, run_and_kill
+    run, child.subprocess.run = child.subprocess.run, run_and_kill
     try:
         result = retrained(tiny_net, easy, tmp_path, recipe)
     finally:
-        module.subprocess.run = run
+        child.subprocess.run = run
 
     assert killed == [-signal.SIGKILL]
     assert result.details["resumed_at"] >= 1
@@ -103,7 +106,8 @@ def test_when_the_budget_is_spent_the_last_whole_epoch_is_measured(tiny_net, eas
 
     assert result.details["stopped"] == "out of time"
     assert result.wall_time_s == pytest.approx(1.0, abs=0.2)
-    assert result.details["summary"].startswith("stopped after 1.0 of 1.0 s, epoch ")
+    assert result.details["summary"].startswith("stopped after ")
+    assert " of 1.0 s, epoch " in result.details["summary"]
 
 
 @pytest.mark.tensorflow
@@ -130,7 +134,7 @@ def test_a_child_that_dies_before_its_first_epoch_is_the_machines_fault(
     def dies(command, **options):
         return subprocess.CompletedProcess(command, -9, b"", b"")
 
-    monkeypatch.setattr(module.subprocess, "run", dies)
+    monkeypatch.setattr(child.subprocess, "run", dies)
 
     with pytest.raises(InfrastructureError) as caught:
         retrain_in_child(b"{}", b"", RECIPE, easy, threshold=0.5, budget_s=1.0, folder=tmp_path)
@@ -153,7 +157,7 @@ def test_a_child_that_dies_twice_is_measured_where_it_stood(easy, tmp_path, monk
         (tmp_path / "result.json").write_text(text)
         return subprocess.CompletedProcess(command, 0, b"", b"")
 
-    monkeypatch.setattr(module.subprocess, "run", dies_twice)
+    monkeypatch.setattr(child.subprocess, "run", dies_twice)
 
     result = retrain_in_child(
         b"{}", b"", RECIPE, easy, threshold=0.5, budget_s=9.0, folder=tmp_path
@@ -164,6 +168,117 @@ def test_a_child_that_dies_twice_is_measured_where_it_stood(easy, tmp_path, monk
     assert "status 139; last whole epoch 2: 100.0%" in result.details["summary"]
 
 
+def ended_with(monkeypatch, folder, data, result):
+    """The child gives this result, whatever it is asked."""
+
+    def ends(command, **options):
+        np.save(folder / "labels.npy", data.test_labels)
+        (folder / "result.json").write_text(result.model_dump_json())
+        return subprocess.CompletedProcess(command, 0, b"", b"")
+
+    monkeypatch.setattr(child.subprocess, "run", ends)
+
+
+def test_a_training_that_somebody_interrupted_is_no_grade(easy, tmp_path, monkeypatch):
+    ended_with(monkeypatch, tmp_path, easy, found(StopReason.INTERRUPTED))
+
+    with pytest.raises(InfrastructureError, match="interrupted") as caught:
+        retrain_in_child(b"{}", b"", RECIPE, easy, threshold=0.5, budget_s=9.0, folder=tmp_path)
+
+    assert caught.value.cause is Cause.INFRA_INTERRUPTED
+
+
+def gpu(free_gib):
+    return Gpu("GPU-1", "NVIDIA H200", free_gib * 2**30, 141 * 2**30, 0)
+
+
+@pytest.mark.parametrize(("device", "text"), [(None, "8 GiB"), (gpu(140), "141 GiB")])
+def test_a_batch_that_is_too_large_is_the_students_and_says_what_to_change(
+    easy, tmp_path, monkeypatch, device, text
+):
+    ended_with(monkeypatch, tmp_path, easy, found(StopReason.OUT_OF_MEMORY, epochs=0))
+
+    with pytest.raises(StageFailed, match=f"more memory than {text}: a smaller batch_size .now 20"):
+        retrain_in_child(
+            b"{}", b"", RECIPE, easy, threshold=0.5, budget_s=9.0, folder=tmp_path, gpu=device,
+            memory_bytes=8 * 2**30,
+        )  # fmt: skip
+
+
+def test_a_gpu_that_others_had_filled_is_the_machines_fault(easy, tmp_path, monkeypatch):
+    ended_with(monkeypatch, tmp_path, easy, found(StopReason.OUT_OF_MEMORY, epochs=0))
+
+    with pytest.raises(InfrastructureError, match="only 20 of 141 GiB were free") as caught:
+        retrain_in_child(
+            b"{}", b"", RECIPE, easy, threshold=0.5, budget_s=9.0, folder=tmp_path, gpu=gpu(20)
+        )
+
+    assert caught.value.cause is Cause.INFRA_GPU
+
+
+def test_memory_that_ran_out_after_an_epoch_leaves_that_epochs_score(easy, tmp_path, monkeypatch):
+    ended_with(monkeypatch, tmp_path, easy, found(StopReason.OUT_OF_MEMORY))
+
+    result = retrain_in_child(
+        b"{}", b"", RECIPE, easy, threshold=0.5, budget_s=60.0, folder=tmp_path
+    )
+
+    assert result.correct == 40
+    assert "(out of memory), epoch 2" in result.details["summary"]
+
+
+@pytest.mark.tensorflow
+def test_a_training_past_its_memory_is_told_apart_from_a_crash(tiny_net, easy, tmp_path):
+    large = dataclasses.replace(
+        easy,
+        train_images=np.repeat(easy.train_images, 26, 0),
+        train_labels=np.repeat(easy.train_labels, 26),
+    )
+    recipe = RECIPE.model_copy(update={"batch_size": 4096})
+
+    with pytest.raises(StageFailed) as caught:
+        retrained(tiny_net, large, tmp_path, recipe, memory_bytes=2**28)
+
+    assert caught.value.cause is Cause.STUDENT_OUT_OF_MEMORY
+
+
+def test_memory_that_grew_too_large_after_an_epoch_leaves_that_epochs_score(
+    easy, tmp_path, monkeypatch
+):
+    budgets = []
+
+    def grows(command, **options):
+        budgets.append(json.loads((tmp_path / "job.json").read_text())["budget_s"])
+        (tmp_path / "checkpoint").mkdir(exist_ok=True)
+        (tmp_path / "checkpoint" / "checkpoint.npz").touch()
+        if len(budgets) < 3:
+            return subprocess.CompletedProcess(command, 65, b"", b"")
+        np.save(tmp_path / "labels.npy", easy.test_labels)
+        (tmp_path / "result.json").write_text(found(StopReason.OUT_OF_TIME).model_dump_json())
+        return subprocess.CompletedProcess(command, 0, b"", b"")
+
+    monkeypatch.setattr(child.subprocess, "run", grows)
+
+    result = retrain_in_child(
+        b"{}", b"", RECIPE, easy, threshold=0.5, budget_s=9.0, folder=tmp_path
+    )
+
+    assert budgets == [9.0, 9.0, 0.0]
+    assert "more memory than it may take; last whole epoch 2" in result.details["summary"]
+
+
+def test_a_gpu_that_computes_wrongly_is_told_from_a_crash(easy, tmp_path, monkeypatch):
+    def ends(command, **options):
+        return subprocess.CompletedProcess(command, 67, b"", b"7 numbers are wrong")
+
+    monkeypatch.setattr(child.subprocess, "run", ends)
+
+    with pytest.raises(GpuUnwell, match="7 numbers are wrong"):
+        retrain_in_child(
+            b"{}", b"", RECIPE, easy, threshold=0.5, budget_s=9.0, folder=tmp_path, gpu=gpu(140)
+        )
+
+
 def test_half_a_step_past_the_budget_is_not_late(easy, tmp_path, monkeypatch):
     def over(command, **options):
         np.save(tmp_path / "labels.npy", easy.test_labels)
@@ -171,7 +286,7 @@ def test_half_a_step_past_the_budget_is_not_late(easy, tmp_path, monkeypatch):
         (tmp_path / "result.json").write_text(text)
         return subprocess.CompletedProcess(command, 0, b"", b"")
 
-    monkeypatch.setattr(module.subprocess, "run", over)
+    monkeypatch.setattr(child.subprocess, "run", over)
 
     assert retrain_in_child(
         b"{}", b"", RECIPE, easy, threshold=0.5, budget_s=60.0, folder=tmp_path
@@ -190,6 +305,20 @@ def test_the_run_in_a_line(stopped, text):
     run = found(stopped, budget_s=900.0, epochs=23, training_s=852.0)
 
     assert summary(run, 0.861) == text
+
+
+@pytest.mark.parametrize(
+    ("stopped", "text"),
+    [
+        (StopReason.OUT_OF_TIME, "stopped after 30.0 of 30.0 s, within the first epoch: 22.0%"),
+        (
+            StopReason.DIVERGED,
+            "stopped after 30.0 of 30.0 s (diverged), no whole epoch, untrained: 22.0%",
+        ),
+    ],
+)
+def test_a_run_without_a_whole_epoch_says_so(stopped, text):
+    assert summary(found(stopped, budget_s=30.0, epochs=0), 0.22) == text
 
 
 def test_a_budget_is_either_seconds_or_reference_epochs(easy, tmp_path):

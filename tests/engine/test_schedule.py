@@ -74,3 +74,23 @@ def test_every_step_has_a_rate_between_nothing_and_the_recipe_s(
     assert found.shape == (epochs * steps,)
     assert (found >= 0).all()
     assert (found <= np.float32(0.1) * (1 + 1e-6)).all()
+
+
+@given(
+    peak_at=st.floats(0.05, 0.95),
+    shape=st.sampled_from(["linear", "cosine"]),
+    epochs=st.integers(2, 20),
+    steps=st.integers(5, 30),
+)
+def test_one_cycle_has_one_peak_and_ends_near_its_final_rate(
+    peak_at: float, shape: str, epochs: int, steps: int
+) -> None:
+    schedule = Schedule(name="one_cycle", peak_at=peak_at, shape=shape, final_factor=0.0)
+
+    found = rates(schedule, epochs, steps)
+
+    top = int(found.argmax())
+    assert (np.diff(found[: top + 1]) >= 0).all()
+    assert (np.diff(found[top:]) <= 0).all()
+    assert top == pytest.approx(peak_at * epochs * steps, abs=1)
+    assert found[-1] <= 0.1 * max(1.0 / (epochs * steps * (1 - peak_at)), 1e-6) * 1.6 + 1e-6

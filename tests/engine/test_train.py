@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from grader.engine import train
+from grader.engine.augment import draw_epoch
+from grader.engine.checkpoint import copy_of
 from grader.engine.data import Cifar10
 from grader.engine.history import EpochDone, History, Progress, Started, Stopped, StopReason
 from grader.engine.optimizers import decayed_variables, make_optimizer
@@ -393,3 +395,25 @@ def test_mixup_and_cutout_train(tiny: Build, easy: Cifar10) -> None:
     history = fit(tiny(), recipe(augmentation=what, label_smoothing=0.1), easy)
 
     assert history.stopped is StopReason.FINISHED
+
+
+def test_the_moving_average_is_that_of_the_weights_after_each_step(
+    tiny: Build, easy: Cifar10
+) -> None:
+    rules = recipe(ema=0.9)
+    model = tiny()
+    steps = train._make_steps(model, rules, train.divide_by_255, easy, False)
+    expected = [copy_of(v) for v, _ in steps.averages()]
+    draws = draw_epoch(rules, 0, len(easy.train_images))
+
+    for taken in range(1, 5):
+        steps.train(draws.slice(taken, taken + 1, 1), np.array([0.1], np.float32), 1)
+        decay = min(0.9, taken / (taken + 10))
+        now = [average for _, average in steps.averages()]
+        expected = [
+            decay * e + (1 - decay) * copy_of(v)
+            for e, (v, _) in zip(expected, steps.averages(), strict=True)
+        ]
+
+        for mine, theirs in zip(expected, now, strict=True):
+            assert theirs == pytest.approx(mine, abs=1e-6)

@@ -65,6 +65,33 @@ def test_time_that_is_not_charged_is_itemised(measured):
     assert "evaluation 30.0 s" in retrain
 
 
+def test_time_in_a_queue_is_itemised_and_an_instant_of_it_is_not(measured):
+    assert "queue 2 min 05 s" in lines(measured(times={"queue_s": 125.0}))
+    assert lines(measured(times={"queue_s": 0.01})) == ""
+
+
+def test_a_training_that_ended_early_says_what_to_do(measured):
+    shown = lines(
+        measured("retrain", summary="stopped after 3.1 s (diverged)", advice="Warm up longer.")
+    )
+
+    assert "(diverged)" in shown
+    assert "advice| Warm up longer." in shown
+
+
+def test_a_training_that_was_taken_up_or_shared_its_cores_says_so(measured):
+    shown = lines(measured("retrain", summary="finished in 9.0 s", resumed_at=3, others_share=0.45))
+    quiet = lines(measured("retrain", summary="finished in 9.0 s", others_share=0.02))
+
+    assert "taken up after epoch 3" in shown
+    assert "other programs held 45% of the processor" in " ".join(shown.split())
+    assert "other programs" not in quiet
+
+
+def test_what_of_the_training_graph_was_left_out_is_said(measured):
+    assert "note| noise is left out" in lines(measured("retrain", notes=["noise is left out"]))
+
+
 def test_several_seeds_are_shown_with_the_rule_that_decided(measured):
     seeds = [{"seed": 1, "accuracy": 0.848}, {"seed": 2, "accuracy": 0.853}]
 

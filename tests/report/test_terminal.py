@@ -249,3 +249,29 @@ def test_quiet_says_student_verdict_score_and_accuracy(examples):
 )
 def test_durations_are_said_as_a_person_says_them(seconds, words):
     assert duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("changes", "shown", "not_shown"),
+    [
+        ({"mode": "retrain", "wall_time_s": 900.2, "time_budget_s": 900.0}, "900.2 s of 900 s",
+         "over budget"),
+        ({"wall_time_s": 310.0, "time_budget_s": 300.0}, "10.0 s over budget", "charged"),
+        ({"wall_time_s": 700.0, "charged_s": 90.0, "time_budget_s": 300.0},
+         "90.0 s charged, other programs took the rest", "over budget"),
+        ({"wall_time_s": 990.0, "charged_s": 310.0, "time_budget_s": 300.0},
+         "10.0 s over budget", "690"),
+    ],
+    ids=["a retraining half a step late", "too slow", "on a busy machine", "busy and too slow"],
+)  # fmt: skip
+def test_only_time_of_its_own_that_was_too_long_is_said_not_to_count(
+    examples, changes, shown, not_shown
+):
+    grade = examples.full_marks()
+    measured = grade.evaluation.model_copy(update=changes)
+    text = printed(
+        render(grade.model_copy(update={"evaluation": measured}), examples.ASSIGNMENT), 140
+    )
+
+    assert shown in text
+    assert not_shown not in text
