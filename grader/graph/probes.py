@@ -114,7 +114,8 @@ def public_probes(probes: Probes) -> list[Probe]:
             function="build_densenet",
             hidden=False,
             network=n,
-            modes=MODES[: 2 if i == 0 else 1],
+            # The last, commonly the smallest: build_model() and a hidden network are traced so too.
+            modes=MODES[: 2 if i == len(probes.networks) - 1 else 1],
         )
         for i, n in enumerate(probes.networks)
     ]
