@@ -45,9 +45,12 @@ LABEL org.opencontainers.image.title="densenet-grader" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.licenses="MIT"
-# Kernels that XLA and the driver compile, the data set and the results of a run that names no
-# folder are kept in /cache: mount a volume there to keep them from one container to the next.
+# Kernels that XLA and the driver compile, the data set, the course key and the results of a run
+# that names no folder are kept in /cache: mount a volume there to keep them from one container to
+# the next. An image for a GPU asks for one: where none is visible it says so and grades nothing.
 ENV HOME=/tmp \
+    GRADER_DEVICE=${EXTRA} \
+    GRADER_KEY_FILE=/cache/course.key \
     GRADER_RESULTS=/cache/results \
     KERAS_HOME=/cache/keras \
     CUDA_CACHE_PATH=/cache/cuda \

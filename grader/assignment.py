@@ -14,6 +14,7 @@ import re
 import tomllib
 from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
@@ -65,8 +66,9 @@ class Table(Record):
 # --- times --------------------------------------------------------------------------------
 
 
+@cache
 def zone_named(name: str) -> ZoneInfo:
-    """The time zone of an IANA name.
+    """The time zone of an IANA name; to list all zones takes 0.08 s, and one command asks often.
 
     Raises:
         ValueError: The zone database has no such name; the message offers near ones.

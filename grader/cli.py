@@ -48,6 +48,9 @@ RESULTS = Path("results")
 RESULTS_ENVIRONMENT = "GRADER_RESULTS"
 """The image sets it: what is mounted at /work may not be the container's user's to write."""
 
+DEVICE_ENVIRONMENT = "GRADER_DEVICE"
+"""The image sets it to what it was built for: a GPU that is missing is never made up for."""
+
 FETCH_TIMEOUT_S = 30.0
 """Without a byte for so long, a download has failed."""
 
@@ -146,6 +149,14 @@ Backend = Annotated[
         "on this processor.",
     ),
 ]
+Device = Annotated[
+    Literal["auto", "cpu", "gpu"],
+    Parameter(
+        name="--device",
+        env_var=DEVICE_ENVIRONMENT,
+        help="Where the accuracy is computed. With gpu nothing is graded where none is visible.",
+    ),
+]
 Folder = Annotated[Path, Parameter(help="The submission's folder.")]
 
 
@@ -172,6 +183,7 @@ def grade(
     jobs: Jobs = None,
     data: Data = None,
     backend: Backend = "auto",
+    device: Device = "auto",
     quiet: Quiet = False,
 ) -> int:
     """Grade submissions."""
@@ -195,6 +207,7 @@ def grade(
         jobs=_workers(jobs),
         data=data,
         backend=backend,
+        device=device,
     )
     module = load_assignment(options.assignment_dir).module
     waiting = len(discover(paths, IntakePolicy(module=module)))
@@ -218,6 +231,7 @@ def regrade(
     evaluate: Annotated[bool, _flag("--evaluate", "Measure the accuracy again.")] = False,
     data: Data = None,
     backend: Backend = "auto",
+    device: Device = "auto",
     quiet: Quiet = False,
 ) -> int:
     """Grade a finished run again, from disk; no student code runs."""
@@ -229,6 +243,7 @@ def regrade(
         evaluate=evaluate,
         data=data,
         backend=backend,
+        device=device,
     )
     grade = regrade_run(run_dir, options)
     _shown(options, quiet)(grade)
@@ -381,6 +396,7 @@ def doctor(
     *,
     assignment: Assignment = None,
     data: Data = None,
+    device: Device = "auto",
     json: Annotated[bool, _flag("--json", "As JSON, for a program.")] = False,
 ) -> int:
     """Say what this machine can do, with a fix for each lack."""
@@ -389,7 +405,7 @@ def doctor(
 
     progress = Console(stderr=True)
     with progress.status("Looking at this machine (TensorFlow takes some seconds)"):
-        readings = examine(data, assignment or assignment_dir())
+        readings = examine(data, assignment or assignment_dir(), device)
     return show(readings, _out(), as_json=json)
 
 

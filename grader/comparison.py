@@ -8,13 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from grader import files
 from grader.assignment import Assignment, NetworkCheck
 from grader.domain import Finding, Limits, RunStatus
 from grader.errors import AssignmentError, Cause, InfrastructureError, UsageError
@@ -150,8 +150,8 @@ def trace_file(
         Untraceable: There is none, or it could not be read.
         InfrastructureError: The machine failed.
     """
-    with tempfile.TemporaryDirectory(prefix="grade-compare-") as folder:
-        tree = Path(folder) / "files"
+    with files.scratch("compare") as folder:
+        tree = folder / "files"
         tree.mkdir()
         _copy_sources(what.file, tree)
         request = {
@@ -302,8 +302,8 @@ def _reference(
         file = check.reference_file(assignment.file.parent)
     except ValueError as problem:
         raise MissingReference(str(problem)) from problem
-    with tempfile.TemporaryDirectory(prefix="grade-reference-") as scratch:
-        tree = Path(scratch) / "files"
+    with files.scratch("reference") as scratch:
+        tree = scratch / "files"
         tree.mkdir()
         _copy_sources(file, tree)
         probe = network_probe(check, check.same_as, PROBE)

@@ -25,6 +25,8 @@ from grader.errors import EXIT_GRADED, EXIT_INFRASTRUCTURE, AssignmentError, Gra
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from grader.engine.gpu import Device
+
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 13)
 """TensorFlow 2.21 has wheels for these."""
 FIRST_YEAR, LAST_YEAR = 2026, 2100
@@ -51,19 +53,20 @@ class Reading(Record):
     """What to do about a lack, one sentence; empty where nothing lacks."""
 
 
-def examine(data: Path | None, assignment: Path) -> list[Reading]:
+def examine(data: Path | None, assignment: Path, device: Device = "auto") -> list[Reading]:
     """Look at this machine.
 
     Args:
         data: Where CIFAR-10 should be, as given with --data.
         assignment: Folder with assignment.toml.
+        device: Where the accuracy is to be computed, as given with --device.
 
     Returns:
         All readings, in the order they are shown. TensorFlow is looked at in a process of its own.
     """
     return [
         _python(),
-        *_tensorflow(),
+        *_tensorflow(device),
         _opencv(),
         _provider("jail"),
         _provider("docker"),
@@ -101,7 +104,7 @@ print(json.dumps({"tensorflow": tf.__version__, "keras": keras.__version__, "gpu
 """
 
 
-def _tensorflow() -> list[Reading]:
+def _tensorflow(device: Device = "auto") -> list[Reading]:
     """TensorFlow with Keras, and the GPUs it can use."""
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
     try:
@@ -122,7 +125,7 @@ def _tensorflow() -> list[Reading]:
     versions = f"TensorFlow {told['tensorflow']}, Keras {told['keras']}"
     return [
         Reading(name="TensorFlow", status="ok", found=versions),
-        _gpu(told["gpus"], told["cuda"]),
+        _gpu(told["gpus"], told["cuda"], device),
     ]
 
 
@@ -135,9 +138,16 @@ def _no_tensorflow(why: str) -> Reading:
     )
 
 
-def _gpu(gpus: Sequence[str], built_with_cuda: bool) -> Reading:
+def _gpu(gpus: Sequence[str], built_with_cuda: bool, device: Device = "auto") -> Reading:
+    """The GPUs; one that is asked for and not there is no matter of speed."""
+    from grader.engine.gpu import NO_GPU_HELP, asked_for
+
     if gpus:
         return Reading(name="GPU", status="ok", found=", ".join(gpus))
+    asker = asked_for(device)
+    if asker is not None and not shutil.which("nvidia-smi"):
+        found = f"{asker} asks for one, and none is visible"
+        return Reading(name="GPU", status="missing", found=found, fix=NO_GPU_HELP)
     if not shutil.which("nvidia-smi"):
         return Reading(name="GPU", status="note", found="none; evaluation runs on the CPU")
     fix = (
@@ -146,7 +156,10 @@ def _gpu(gpus: Sequence[str], built_with_cuda: bool) -> Reading:
         else 'pip uninstall tensorflow-cpu, then pip install "densenet-grader[gpu]".'
     )
     return Reading(
-        name="GPU", status="note", found="a driver is here, but TensorFlow sees no GPU", fix=fix
+        name="GPU",
+        status="note" if asker is None else "missing",
+        found="a driver is here, but TensorFlow sees no GPU",
+        fix=fix,
     )
 
 

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 import grader
+from grader import files
 from grader.assignment import Assignment, NetworkCheck, load_assignment
 from grader.checks import CHECKS, Check, network_checks, run_checks
 from grader.comparison import (
@@ -90,6 +92,7 @@ class GradeOptions:
         jobs: Submissions at the same time.
         data: Folder with CIFAR-10.
         backend: What computes the accuracy; see `grader.engine.evaluate.runtimes`.
+        device: "auto", "cpu" or "gpu"; where a GPU is asked for, nothing else will do.
     """
 
     assignment_dir: Path
@@ -102,6 +105,7 @@ class GradeOptions:
     jobs: int = 1
     data: Path | None = None
     backend: str = "auto"
+    device: Any = "auto"
 
 
 class FrameFile(Record):
@@ -144,6 +148,8 @@ class EvaluationRecord(Record):
     note: str | None = None
     cause: Cause | None = None
     review: str | None = None
+    asked: str | None = None
+    """What was asked for, by which engine: an evaluation that is finished is not made again."""
 
 
 @dataclass(frozen=True)
@@ -192,6 +198,7 @@ def grade_paths(
         UsageError: A path, the assignment or an option is wrong.
         InfrastructureError: Nothing can be graded on this machine as asked.
     """
+    from grader.engine.gpu import require_device
     from grader.intake import discover
     from grader.ledger import Ledger, load_or_create_key, sweep
     from grader.sandbox import open_sandbox
@@ -200,9 +207,12 @@ def grade_paths(
     if options.retrain and assignment.evaluation is None:
         raise UsageError(f"--retrain: {NO_ACCURACY}.")
     items = discover(paths, _policy(assignment))
+    if options.evaluate and assignment.evaluation is not None:
+        require_device(options.device, options.backend)
     key = load_or_create_key()
     ledger = Ledger(options.results_dir, key)
     sweep(options.results_dir)
+    ledger.head()  # a folder that takes no record is known before an hour's work, not after it
     sandbox = open_sandbox(options.sandbox, warm=len(items) + len(assignment.networks) > 1)
 
     grades = []
@@ -307,10 +317,10 @@ def check_folder(
 
     assignment = load_assignment(options.assignment_dir, KNOWN_CHECKS)
     sandbox = open_sandbox(options.sandbox, warm=bool(assignment.networks))
-    with tempfile.TemporaryDirectory(prefix="grade-check-") as scratch:
+    with files.scratch("check") as scratch:
         own = GradeOptions(
             assignment_dir=options.assignment_dir,
-            results_dir=Path(scratch),
+            results_dir=scratch,
             evaluate=False,
             sandbox=options.sandbox,
         )
@@ -321,7 +331,7 @@ def check_folder(
             course = Course(assignment, {}, own, None, sandbox, references)
             grade = grade_one(folder, course)
             if on_evidence is not None:
-                for run_file in Path(scratch).rglob(RUN_FILE):
+                for run_file in scratch.rglob(RUN_FILE):
                     on_evidence(_evidence(run_file.parent, _read(run_file, RunRecord)))
             return grade
         finally:
@@ -349,8 +359,8 @@ def collect_run(path: Path, course: Course) -> Path:
     assignment, options = course.assignment, course.options
     zone = assignment.deadline.zone_info
     policy = _policy(assignment)
-    with tempfile.TemporaryDirectory(prefix="grade-intake-") as scratch:
-        tree = Path(scratch) / "submission"
+    with files.scratch("intake") as scratch:
+        tree = scratch / "submission"
         submission = collect(path, tree, student_id=options.student_id, policy=policy, zone=zone)
         submission = _received(submission, options, checking=course.key is None)
         run_dir = run_directory(
@@ -373,7 +383,8 @@ def collect_run(path: Path, course: Course) -> Path:
         if submission.recipe is not None:
             write_atomically(run_dir / RECIPE_FILE, (tree / submission.recipe).read_bytes())
     if options.evaluate and assignment.evaluation is not None:
-        _evaluate(run_dir, assignment, options)
+        if not _evaluated(run_dir, _asked(assignment, options)):
+            _evaluate(run_dir, assignment, options)
     elif not (run_dir / EVALUATION_FILE).is_file():
         write_atomically(run_dir / EVALUATION_FILE, _bytes(EvaluationRecord(note=_no_note(course))))
     return run_dir
@@ -455,13 +466,13 @@ def _write_run(partial: Path, result: StageResult, probes: list[Probe], course: 
         ("json_frames", result.json_frames, "json"),
         ("binary_frames", result.binary_frames, "bin"),
     ):
-        files = []
+        written_files = []
         for number, (name, payload) in enumerate(frames.items()):
             file = f"frame-{number:03}.{suffix}"
             (partial / file).write_bytes(payload)
             digest = hashlib.sha256(payload).hexdigest()
-            files.append(FrameFile(name=name, file=file, sha256=digest))
-        written[kind] = tuple(files)
+            written_files.append(FrameFile(name=name, file=file, sha256=digest))
+        written[kind] = tuple(written_files)
     references = tuple(
         _written_reference(partial, number, network, course)
         for number, network in enumerate(course.assignment.networks)
@@ -484,13 +495,13 @@ def _written_reference(
     trace = course.references.get(network.name)
     if trace is None:
         return ReferenceFrames(asked=network)
-    files = []
+    kept = []
     for payload, suffix in ((trace.network, "json"), (trace.constants, "bin")):
         file = f"reference-{number:03}.{suffix}"
         (partial / file).write_bytes(payload)
         digest = hashlib.sha256(payload).hexdigest()
-        files.append(FrameFile(name=network.name, file=file, sha256=digest))
-    return ReferenceFrames(asked=network, network=files[0], constants=files[1])
+        kept.append(FrameFile(name=network.name, file=file, sha256=digest))
+    return ReferenceFrames(asked=network, network=kept[0], constants=kept[1])
 
 
 def _receive(run_dir: Path, moment: datetime) -> None:
@@ -510,6 +521,7 @@ def _evaluate(run_dir: Path, assignment: Assignment, options: GradeOptions) -> N
     assert rule is not None
     record = _read(run_dir / RUN_FILE, RunRecord)
     frames = {f.name: _frame(run_dir, f) for f in record.binary_frames}
+    asked = _asked(assignment, options)
     outcome = measure(
         _evidence(run_dir, record),
         frames,
@@ -518,8 +530,38 @@ def _evaluate(run_dir: Path, assignment: Assignment, options: GradeOptions) -> N
         scratch=run_dir,
         retrain=options.retrain or rule.mode == "retrain",
         backend=options.backend,
+        device=options.device,
     )
-    write_atomically(run_dir / EVALUATION_FILE, _bytes(EvaluationRecord(**outcome)))
+    write_atomically(run_dir / EVALUATION_FILE, _bytes(EvaluationRecord(asked=asked, **outcome)))
+
+
+def _asked(assignment: Assignment, options: GradeOptions) -> str:
+    """Names what decides a measurement; the assignment's rules stand in the run's own name."""
+    rule = assignment.evaluation
+    what = {
+        "retrain": options.retrain or (rule is not None and rule.mode == "retrain"),
+        "backend": options.backend,
+        "device": options.device,
+        "data": str(options.data or os.environ.get("GRADER_DATA", "")),
+        "programs": _digest("engine", "graph"),
+    }
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+
+
+@cache
+def _digest(*rooms: str) -> str:
+    """Of the programs of some rooms."""
+    folders = [Path(__file__).parent / room for room in rooms]
+    programs = [file for folder in folders for file in sorted(folder.glob("*.py"))]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in programs)).hexdigest()
+
+
+def _evaluated(run_dir: Path, asked: str) -> bool:
+    """Whether an earlier command has measured this very thing; what failed is tried again."""
+    if not (run_dir / EVALUATION_FILE).is_file():
+        return False
+    found = _read(run_dir / EVALUATION_FILE, EvaluationRecord)
+    return found.evaluation is not None and found.asked == asked
 
 
 # --- assess: none --------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from grader.assignment import Evaluation as Rule
 from grader.domain import Evaluation
 from grader.engine.data import Cifar10, NoData, find_cifar10
 from grader.engine.evaluate import evaluate_in_child
-from grader.engine.gpu import Gpu, lease, list_gpus
+from grader.engine.gpu import Device, Gpu, lease, list_gpus, require_device
 from grader.engine.plan import Plan, make_plan
 from grader.engine.recipe import Recipe, RecipeError, load_recipe
 from grader.engine.retrain import retrain_in_child
@@ -69,6 +69,7 @@ def measure(
     scratch: Path | None = None,
     retrain: bool = False,
     backend: str = "auto",
+    device: Device = "auto",
 ) -> dict[str, Any]:
     """Measure the accuracy of a finished run.
 
@@ -81,6 +82,7 @@ def measure(
             temporary folder.
         retrain: Train here by the recipe instead of taking the student's weights.
         backend: See `grader.engine.evaluate.runtimes`.
+        device: Where to compute; see `grader.engine.gpu.asked_for`.
 
     Returns:
         evaluation (None where none was made), note (why not), cause (whose fault that is; None
@@ -89,19 +91,22 @@ def measure(
     try:
         assert assignment.evaluation is not None
         budget = assignment.time_budgets.evaluation_s
-        asked = _Asked(evidence, frames, assignment.evaluation, budget, folder, scratch, backend)
+        asked = _Asked(
+            evidence, frames, assignment.evaluation, budget, folder, scratch, backend, device
+        )
         return asked.retrained() if retrain else asked.measured()
     except (InfrastructureError, StageFailed) as problem:
         return _answer(note=problem.message, cause=problem.cause)
 
 
 @contextmanager
-def _borrowed(backend: str) -> Iterator[Gpu | None]:
+def _borrowed(backend: str, device: Device) -> Iterator[Gpu | None]:
     """A leased GPU for the length of the block; None where there is none, or none is wanted.
 
     Whatever needs no GPU is done before: reading, proving, looking for data.
     """
-    if backend == "openvino" or not list_gpus():
+    require_device(device, backend)
+    if device == "cpu" or backend == "openvino" or not list_gpus():
         yield None
         return
     with lease(wait_s=GPU_WAIT_S) as gpu:
@@ -128,6 +133,7 @@ class _Asked:
     folder: Path | None
     scratch: Path | None
     backend: str
+    device: Device
 
     def measured(self) -> dict[str, Any]:
         """With the student's weights."""
@@ -140,7 +146,7 @@ class _Asked:
         agreement = _agreement(model, record, self.frames, values)
         if not agreement.holds:
             return _not_proved(agreement)
-        with _borrowed(self.backend) as gpu:
+        with _borrowed(self.backend, self.device) as gpu:
             evaluation = evaluate_in_child(
                 plan,
                 data,
@@ -191,7 +197,7 @@ class _Asked:
             own = recipe.model_copy(update={"seed": (recipe.seed + len(runs)) % 2**31})
             seconds = rule.retrain_s or RETRAIN_S
             start = time.perf_counter()
-            with _borrowed(self.backend) as gpu:
+            with _borrowed(self.backend, self.device) as gpu:
                 waited_s = time.perf_counter() - start
                 run = retrain_in_child(
                     record.model_dump_json().encode(),

@@ -22,7 +22,7 @@ from grader.domain import Evaluation
 from grader.engine import measure
 from grader.engine.child import Ended, child_environment, run_child
 from grader.engine.data import CLASS_NAMES, Cifar10
-from grader.engine.gpu import GpuUnwell
+from grader.engine.gpu import GpuUnwell, not_seen
 from grader.engine.looks import draw, further_sets, judge_looks
 from grader.engine.measure import Job, Measured, Runtime
 from grader.engine.pictures import write_pictures
@@ -303,6 +303,8 @@ def _ask_child(
         raise InfrastructureError(
             Cause.INFRA_GRADER_BUG, f"the evaluation's result cannot be read: {error}"
         ) from error
+    if gpu is not None and measured.device == "CPU":
+        raise not_seen(str(getattr(gpu, "uuid", gpu)))
     times = {"queue_s": ended.queue_s, **measured.times}
     return labels, measured.model_copy(update={"times": times})
 

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from grader.errors import Cause, InfrastructureError
+from grader.errors import Cause, InfrastructureError, UsageError
 
 NEED_BYTES = 4 * 2**30
 """Free memory that a run needs; BC L=100 k=12 at batch 64 trains in 3 GB."""
@@ -24,6 +24,9 @@ SLACK_BYTES = 512 * 2**20
 IN_USE_SHARE = 0.1
 """More of a GPU's memory than a driver and a desktop take."""
 POLL_S = 1.0
+Device = Literal["auto", "cpu", "gpu"]
+DEVICE_ENVIRONMENT = "GRADER_DEVICE"
+"""What --device is where nobody says; the image sets it to what it was built for."""
 QUARANTINE = ".quarantine"
 
 
@@ -65,6 +68,54 @@ class Gpu:
 def lock_folder() -> Path:
     """Where all graders of this machine keep their locks."""
     return Path(os.environ.get("GRADER_GPU_LOCKS", "/var/lock/grader-gpu"))
+
+
+def asked_for(device: Device) -> str | None:
+    """By what a GPU is asked for; None where nothing asks for one.
+
+    Args:
+        device: As given with --device or GRADER_DEVICE. With "auto", a container that was started
+            for the NVIDIA runtime asks by NVIDIA_VISIBLE_DEVICES.
+    """
+    if device == "gpu":
+        named = os.environ.get(DEVICE_ENVIRONMENT) == "gpu"
+        return f"{DEVICE_ENVIRONMENT}=gpu" if named else "--device gpu"
+    visible = os.environ.get("NVIDIA_VISIBLE_DEVICES", "")
+    if device == "auto" and visible not in ("", "void", "none"):
+        return f"NVIDIA_VISIBLE_DEVICES={visible[:80]}"
+    return None
+
+
+NO_GPU_HELP = (
+    "In a container: start it with --gpus all, with the NVIDIA Container Toolkit on the host. "
+    "Else look at what nvidia-smi says. --device cpu computes on the processor."
+)
+
+
+def require_device(device: Device, backend: str = "auto", nvml: Any = None) -> None:
+    """Refuse before anything is graded where a GPU is asked for and none is there.
+
+    Args:
+        device: See `asked_for`.
+        backend: As given with --backend.
+        nvml: The pynvml module; None imports it.
+
+    Raises:
+        UsageError: The backend that was named never computes on a GPU.
+        InfrastructureError: INFRA_GPU; no GPU is visible.
+    """
+    asker = asked_for(device)
+    if asker is None:
+        return
+    if backend == "openvino":
+        raise UsageError(
+            f"--backend openvino computes on the processor, and {asker} asks for a GPU. "
+            "Say --device cpu with it."
+        )
+    if not list_gpus(nvml):
+        raise InfrastructureError(
+            Cause.INFRA_GPU, f"{asker} asks for a GPU, and none is visible", NO_GPU_HELP
+        )
 
 
 def list_gpus(nvml: Any = None) -> list[Gpu]:
@@ -118,6 +169,16 @@ def _describe(nvml: Any, handle: Any) -> Gpu:
 
 def _text(value: str | bytes) -> str:
     return value.decode() if isinstance(value, bytes) else value
+
+
+def not_seen(gpu: str) -> InfrastructureError:
+    """A GPU was lent and the runtime computed on the processor: no accuracy of that is a grade."""
+    return InfrastructureError(
+        Cause.INFRA_GPU,
+        f"the driver shows GPU {gpu}, and the runtime does not see it",
+        "Bring the NVIDIA driver up to date (see grade doctor), or compute on the processor with "
+        "--device cpu.",
+    )
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from grader.engine import measure
 from grader.engine.child import Ended, child_environment, run_child, stay_with_parent
 from grader.engine.data import CLASS_NAMES, Cifar10
 from grader.engine.evaluate import count, processor
-from grader.engine.gpu import Gpu, GpuUnwell
+from grader.engine.gpu import Gpu, GpuUnwell, not_seen
 from grader.engine.history import History, Progress, StopReason
 from grader.engine.pictures import write_pictures
 from grader.engine.plan import Unrebuildable
@@ -216,6 +216,8 @@ def _to_the_end(
         status, tail = ended.status, ended.tail
         if (folder / RESULT).is_file():
             found, labels = _result(folder)
+            if gpu is not None and found.device == "CPU":
+                raise not_seen(str(getattr(gpu, "uuid", gpu)))
             beside = {**found.beside, "queue_s": ended.queue_s}
             found = found.model_copy(update={"beside": beside})
             return found, labels, ended_by if number == len(attempts) - 1 else ""

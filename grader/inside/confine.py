@@ -166,7 +166,11 @@ def limit_resources(limits: Mapping[str, float], tasks_of_user: int | None) -> N
         _lower(resource.RLIMIT_NPROC, tasks_of_user + int(limits["processes"]))
     for name in ("RLIMIT_MSGQUEUE", "RLIMIT_RTPRIO", "RLIMIT_SIGPENDING"):
         if hasattr(resource, name):
-            _lower(getattr(resource, name), 64 if name == "RLIMIT_SIGPENDING" else 0)
+            try:
+                _lower(getattr(resource, name), 64 if name == "RLIMIT_SIGPENDING" else 0)
+            except ValueError:  # gVisor's kernel sets none of the three, and is a container's own
+                if tasks_of_user is not None:
+                    raise
 
 
 def limit_use(limits: Mapping[str, float], statm: int | None) -> None:

@@ -412,7 +412,7 @@ def _watch(job: Job, line: Line) -> dict[str, Any]:
     line.leave_to_supervisor()
     assert job.order is not None
     limits, peak, reason = job.order["limits"], 0, None
-    ended: list[int] = [os.pidfd_open(worker)] if hasattr(os, "pidfd_open") else []
+    ended = end_of(worker)
     while True:
         readable, _, _ = select.select([line.hangup, *ended, *line.sources()], [], [], TICK_S)
         for fd in set(readable) & set(line.sources()):
@@ -440,6 +440,14 @@ def _watch(job: Job, line: Line) -> dict[str, Any]:
         "cpu_time_s": usage.ru_utime + usage.ru_stime,
         "peak_memory_bytes": max(peak, usage.ru_maxrss * scale),
     }
+
+
+def end_of(pid: int) -> list[int]:
+    """Return a descriptor that is readable when a child has ended; none where the kernel (gVisor's,
+    macOS's) has no such thing: then its end is seen at the next look."""
+    with contextlib.suppress(AttributeError, OSError):
+        return [os.pidfd_open(pid)]
+    return []
 
 
 def disk_of_run(job: Job, pids: list[int]) -> int:
@@ -546,8 +554,23 @@ def _children(parent: int) -> list[int]:
     found: list[int] = []
     with contextlib.suppress(OSError):
         for task in os.listdir(f"/proc/{parent}/task"):
-            text = pathlib.Path(f"/proc/{parent}/task/{task}/children").read_text()
+            try:
+                text = pathlib.Path(f"/proc/{parent}/task/{task}/children").read_text()
+            except FileNotFoundError:
+                return _children_by_parent(parent)
             found += [int(pid) for pid in text.split()]
+    return found
+
+
+def _children_by_parent(parent: int) -> list[int]:
+    """Look at every process, where the kernel (gVisor's, or one without CONFIG_PROC_CHILDREN) keeps
+    no list of children: without one nothing would be counted and nothing killed."""
+    found = []
+    for entry in _processes():
+        with contextlib.suppress(OSError, IndexError, ValueError):
+            text = pathlib.Path(f"/proc/{entry}/stat").read_text()
+            if int(text.rpartition(")")[2].split()[1]) == parent:
+                found.append(int(entry))
     return found
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from grader.domain import Record
 from grader.errors import InfrastructureError
-from grader.ledger.book import HEAD, LEDGER, Head, read_head
+from grader.ledger.book import HEAD, LEDGER, Head, of_other_key, read_head
 from grader.ledger.durable import disk_error
 from grader.ledger.key import CourseKey, load_or_create_key
 from grader.ledger.record import GENESIS, Entry, line_sha256, read_line
@@ -57,7 +57,7 @@ def verify(results_dir: Path, key: CourseKey | None = None) -> list[Problem]:
     *lines, torn = content.split(b"\n")
     head, problems = _head(results_dir, key, written=bool(content))
     entries = [read_line(line, key) for line in lines]
-    if lines and not any(entries) and _of_other_key(lines[0], key):
+    if lines and not any(entries) and of_other_key(lines[0], key):
         message = f"{LEDGER} was written with another course key than {key.id}."
         return [Problem(kind=ProblemKind.OTHER_KEY, line=1, message=message)]
     good, found = _walk(lines, entries, head)
@@ -131,14 +131,6 @@ def _head(results_dir: Path, key: CourseKey, *, written: bool) -> tuple[Head | N
         message = f"{HEAD} is missing, so lines dropped from the end cannot be seen."
         return None, [Problem(kind=ProblemKind.HEAD, line=None, message=message)]
     return head, []
-
-
-def _of_other_key(line: bytes, key: CourseKey) -> bool:
-    """Whether a line says so itself; a forger gains nothing by saying it."""
-    try:
-        return Entry.model_validate_json(line).key_id != key.id
-    except ValueError:
-        return False
 
 
 def _grades(results_dir: Path, good: list[tuple[int, Entry]]) -> list[Problem]:

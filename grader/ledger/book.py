@@ -201,8 +201,10 @@ class Ledger:
         Raises:
             InfrastructureError: The lines are not the ones that were written.
         """
-        head = read_head(self.results_dir, self.key)
         lines, torn = _lines_from(self.results_dir / LEDGER, self._seen.size_bytes)
+        if lines and self._seen == EMPTY:
+            _refuse_other_key(lines[0], self.key)
+        head = read_head(self.results_dir, self.key)
         for line in lines:
             entry = read_line(line, self.key)
             if entry is None or (entry.seq, entry.previous) != (
@@ -247,6 +249,27 @@ def read_head(results_dir: Path, key: CourseKey) -> Head | None:
     if not head.holds(key):
         raise _foreign_hand(f"{HEAD} was changed, or was written with another course key")
     return head
+
+
+def of_other_key(line: bytes, key: CourseKey) -> str | None:
+    """The key a line says it was sealed with, None where it is this one; a forger gains nothing by
+    saying it."""
+    try:
+        named = Entry.model_validate_json(line).key_id
+    except ValueError:
+        return None
+    return None if named == key.id else named
+
+
+def _refuse_other_key(line: bytes, key: CourseKey) -> None:
+    named = of_other_key(line, key)
+    if named is not None:
+        raise InfrastructureError(
+            Cause.INFRA_DISK,
+            f"the record of grades is sealed with course key {named[:40]}, and this is {key.id}",
+            "Name the file of that key with GRADER_KEY_FILE (in a container, mount the volume at "
+            "/cache that it was made in), or use a new folder with --results.",
+        )
 
 
 def _lines_from(path: Path, offset: int) -> tuple[list[bytes], bytes]:

@@ -1,23 +1,25 @@
 """Bytes that are on the disk when the call returns, whole or not at all.
 
-A file is written beside its place, flushed, renamed, and the folder is flushed: whoever is killed
-in between leaves the old file or the new one. A line is appended in one write and cut off again if
-the disk took only part of it.
+A file is put in its place by `grader.files`. A line is appended in one write and cut off again if
+the disk took only part of it. Every failure says what could not be stored, and what to do.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from grader import files
 from grader.errors import Cause, InfrastructureError
 
+_NO_LOCKS = (
+    "That file system has no locks, so two graders could write over each other; choose a folder "
+    "on a local disk with --results."
+)
 _HELP = {
     errno.ENOSPC: "Free some space on that disk and run the same command again.",
     errno.EDQUOT: "Free some of your quota and run the same command again.",
@@ -25,6 +27,10 @@ _HELP = {
     errno.EACCES: "You may not write there; choose another folder with --results.",
     errno.EPERM: "You may not write there; choose another folder with --results.",
     errno.EFBIG: "The system limits the size of files; raise the limit (ulimit -f).",
+    errno.ENOLCK: _NO_LOCKS,
+    errno.ENOSYS: _NO_LOCKS,
+    errno.ENOTSUP: _NO_LOCKS,
+    errno.EOPNOTSUPP: _NO_LOCKS,
 }
 
 
@@ -41,32 +47,18 @@ def disk_error(what: str, error: OSError) -> InfrastructureError:
     )
 
 
-def write_atomically(path: Path, content: bytes, *, mode: int = 0o644) -> None:
+def write_atomically(path: Path, content: bytes) -> None:
     """Put a file in its place, durable and whole.
 
     Args:
         path: Its place; folders above are made.
         content: All of it.
-        mode: Permission bits.
 
     Raises:
         InfrastructureError: INFRA_DISK. The old file, if any, is untouched.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name[:40]}-", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.chmod(name, mode)
-            os.replace(name, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(name)
-            raise
-        flush_folder(path.parent)
+        files.write_atomically(path, content)
     except OSError as error:
         raise disk_error(path.name, error) from error
 
@@ -93,7 +85,7 @@ def append_durably(path: Path, content: bytes) -> None:
         finally:
             os.close(handle)
         if created:
-            flush_folder(path.parent)
+            files.flush_folder(path.parent)
     except OSError as error:
         raise disk_error(path.name, error) from error
 
@@ -104,17 +96,6 @@ def _write_all(handle: int, content: bytes) -> None:
         rest = rest[os.write(handle, rest) :]
 
 
-def flush_folder(folder: Path) -> None:
-    """Make renames in a folder durable, where the system can."""
-    if sys.platform == "win32":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold a lock among processes; the system lets go of it when the holder dies.
@@ -123,7 +104,7 @@ def locked(path: Path) -> Iterator[None]:
         path: A file that stands for the lock; made where missing, never removed.
 
     Raises:
-        InfrastructureError: INFRA_DISK: it cannot be made.
+        InfrastructureError: INFRA_DISK: it cannot be made, or its file system has no locks.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -131,7 +112,10 @@ def locked(path: Path) -> Iterator[None]:
     except OSError as error:
         raise disk_error(path.name, error) from error
     try:
-        _lock(handle)
+        try:
+            _lock(handle)
+        except OSError as error:
+            raise disk_error(path.name, error) from error
         yield
     finally:
         os.close(handle)

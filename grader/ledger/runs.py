@@ -9,19 +9,17 @@ name and renamed.
 from __future__ import annotations
 
 import hashlib
-import os
-import platform
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from grader.ledger.durable import disk_error, flush_folder, locked
+from grader import files
+from grader.ledger.durable import disk_error, locked
 
 RUNS = "runs"
-_PARTIAL = ".partial-"
+_PARTIAL = ".partial"
 
 
 def run_directory(results_dir: Path, submission_sha256: str, *depends_on: str) -> Path:
@@ -57,7 +55,7 @@ def filling(run_dir: Path) -> Iterator[Path]:
     """
     try:
         run_dir.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f"{_mine()}{os.getpid()}-", dir=run_dir.parent))
+        partial = Path(tempfile.mkdtemp(prefix=f"{_PARTIAL}{files.mark()}", dir=run_dir.parent))
     except OSError as error:
         raise disk_error("the run", error) from error
     try:
@@ -65,7 +63,7 @@ def filling(run_dir: Path) -> Iterator[Path]:
         with locked(run_dir.parent / ".lock"):
             if not run_dir.exists():
                 partial.rename(run_dir)
-                flush_folder(run_dir.parent)
+                files.flush_folder(run_dir.parent)
     except OSError as error:
         raise disk_error("the run", error) from error
     finally:
@@ -73,32 +71,9 @@ def filling(run_dir: Path) -> Iterator[Path]:
 
 
 def sweep(results_dir: Path) -> int:
-    """Remove what killed processes of this machine left half filled.
+    """Remove what killed processes left half filled, in the results folder and in scratch folders.
 
     Returns:
-        How many folders were removed; those of living processes and other machines stay.
+        How much was removed; what belongs to living processes stays.
     """
-    count = 0
-    for partial in (results_dir / RUNS).glob(f"{_mine()}*"):
-        owner = partial.name.removeprefix(_mine()).split("-")[0]
-        if owner.isdigit() and not _alive(int(owner)):
-            shutil.rmtree(partial, ignore_errors=True)
-            count += 1
-    return count
-
-
-def _mine() -> str:
-    """A results folder may be shared by machines whose process numbers mean nothing here."""
-    return f"{_PARTIAL}{hashlib.sha256(platform.node().encode()).hexdigest()[:8]}-"
-
-
-def _alive(process: int) -> bool:
-    if process <= 0 or sys.platform == "win32":  # there, os.kill always ends the process
-        return process > 0
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
+    return files.sweep(results_dir / RUNS, _PARTIAL) + files.sweep_scratch()

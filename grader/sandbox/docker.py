@@ -6,6 +6,8 @@ frames, log and report come out in labelled pieces (`grader/inside/main.py`, Str
 process is the supervisor, which nothing inside can signal. The clock is ours; when it is up the
 container is killed.
 
+Where the host offers gVisor (`runsc`) it is used, and then always cold.
+
 Cold, a container serves one run. Warm, it holds a parent with the libraries loaded and serves one
 run at a time, each in a fork that is jailed as by the Linux jail besides; it is thrown away as
 soon as a run ended otherwise than with a whole answer.
@@ -40,6 +42,8 @@ INSIDE = "/opt/grader/inside"
 """Where the image has a copy of grader/inside."""
 OWNER_LABEL = "densenet-grader.owner"
 VERSION_LABEL = "org.opencontainers.image.version"
+GVISOR = "runsc"
+"""Name under which Docker's documentation and gVisor's have the runtime."""
 _USER = "65532:65532"
 _PIECE = struct.Struct(">cI")
 _STREAM = struct.Struct(">BxxxI")
@@ -123,8 +127,10 @@ class DockerSandbox(Sandbox):
                 client = _engine()
                 _check_image(client, self._image)
                 _reap(client)
-                if "runsc" in client.info().get("Runtimes", {}):
-                    self._runtime = "runsc"
+                self._runtime = _runtime(client)
+                if self._runtime == GVISOR:
+                    # Its kernel has no Landlock, which keeps apart what shares a warm container.
+                    self._warm = False
                 self._client = client
             return self._client
 
@@ -369,6 +375,11 @@ def _check_image(client: Any, image: str) -> None:
             f"Docker: image {image}: expected one of version {__version__}, received {made_for}",
             build,
         )
+
+
+def _runtime(client: Any) -> str | None:
+    """gVisor where the host offers it: a kernel of the container's own. None for the default."""
+    return GVISOR if GVISOR in (client.info().get("Runtimes") or {}) else None
 
 
 def _environment() -> dict[str, str]:

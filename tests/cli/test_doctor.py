@@ -94,6 +94,16 @@ def test_a_driver_without_a_visible_gpu_is_never_silent(monkeypatch):
     assert [doctor._gpu([], cuda).fix != "" for cuda in (True, False)] == [True, True]
 
 
+def test_a_gpu_that_is_asked_for_and_not_there_makes_grading_impossible(monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.delenv("NVIDIA_VISIBLE_DEVICES", raising=False)
+
+    reading = doctor._gpu([], True, "gpu")
+    assert (reading.status, "--gpus all" in reading.fix) == ("missing", True)
+    assert doctor._gpu([], True, "auto").status == "note"
+    assert doctor._gpu([], True, "cpu").status == "note"
+
+
 def test_a_sandbox_that_is_not_there_says_what_it_needs(monkeypatch):
     def refuses(kind):
         raise InfrastructureError(Cause.INFRA_SANDBOX, "no Landlock.", "Use Docker.")

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from grader.engine import gpu as module
-from grader.engine.gpu import GpuUnwell, lease, list_gpus
-from grader.errors import Cause, InfrastructureError
+from grader.engine.gpu import GpuUnwell, lease, list_gpus, require_device
+from grader.errors import Cause, InfrastructureError, UsageError
 
 GIB = 2**30
 
@@ -199,3 +199,44 @@ def test_a_gpu_that_computed_wrongly_is_set_aside_and_not_lent_again(tmp_path):
 @pytest.mark.parametrize(("free_gib", "used"), [(140, False), (120, True)])
 def test_a_gpu_of_which_others_hold_a_part_is_known(free_gib, used):
     assert list_gpus(Nvml(["GPU-1", free_gib, 0]))[0].was_in_use is used
+
+
+# --- asked for ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("device", "environment", "asker"),
+    [
+        ("gpu", {}, "--device gpu"),
+        ("gpu", {"GRADER_DEVICE": "gpu"}, "GRADER_DEVICE=gpu"),
+        ("auto", {"NVIDIA_VISIBLE_DEVICES": "all"}, "NVIDIA_VISIBLE_DEVICES=all"),
+    ],
+)
+def test_a_gpu_that_is_asked_for_and_not_there_is_refused(monkeypatch, device, environment, asker):
+    monkeypatch.delenv("GRADER_DEVICE", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    with pytest.raises(InfrastructureError, match=f"^{asker} asks for a GPU") as caught:
+        require_device(device, nvml=Nvml(answers=False))
+    assert caught.value.cause is Cause.INFRA_GPU
+    assert "--gpus all" in caught.value.help
+    assert "--device cpu" in caught.value.help
+
+
+def test_a_gpu_that_is_asked_for_and_there_is_taken():
+    require_device("gpu", nvml=Nvml(["GPU-a", 20, 0]))
+
+
+@pytest.mark.parametrize(
+    ("device", "visible"), [("auto", ""), ("auto", "void"), ("auto", "none"), ("cpu", "all")]
+)
+def test_where_nobody_asks_for_a_gpu_none_is_needed(monkeypatch, device, visible):
+    monkeypatch.setenv("NVIDIA_VISIBLE_DEVICES", visible)
+
+    require_device(device, nvml=Nvml(answers=False))
+
+
+def test_a_backend_that_never_computes_on_a_gpu_is_no_answer_to_the_wish_for_one():
+    with pytest.raises(UsageError, match="--device cpu"):
+        require_device("gpu", "openvino", nvml=Nvml(["GPU-a", 20, 0]))

@@ -11,6 +11,7 @@ PACKAGE = ROOT / "grader"
 
 ORDER = (
     "errors",
+    "files",
     "domain",
     "paper",
     "resources",

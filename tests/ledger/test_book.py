@@ -263,3 +263,14 @@ def test_nothing_is_added_to_a_record_that_was_changed(tmp_path: Path) -> None:
 
     assert "grade verify" in caught.value.help
     assert path.read_bytes() == before
+
+
+def test_a_record_of_another_key_is_told_from_one_that_was_changed(tmp_path: Path) -> None:
+    """As after `docker run` without the volume that keeps the key."""
+    write_grade(tmp_path, GRADES[0], KEY)
+
+    with pytest.raises(InfrastructureError, match="sealed with course key") as caught:
+        write_grade(tmp_path, GRADES[1], CourseKey.of(bytes(32)))
+
+    assert "GRADER_KEY_FILE" in caught.value.help
+    assert "/cache" in caught.value.help

@@ -412,6 +412,174 @@ DEFENCES = (
         DOCKER_TEST,
         needs="docker",
     ),
+    Defence(
+        "intake: no name of a device",
+        "intake/paths.py",
+        '    if plain.split(".")[0].rstrip().casefold() in DEVICES:\n',
+        "    if False:\n",
+        "test_a_name_that_is_dangerous_somewhere_is_refused",
+        "tests/intake/test_paths.py",
+    ),
+    Defence(
+        "intake: two names for one file",
+        "intake/paths.py",
+        "            if known != (head, folder) or not (folder or known[0] is head):\n",
+        "            if False:\n",
+        "test_two_names_for_one_file_are_refused",
+        "tests/intake/test_paths.py",
+    ),
+    Defence(
+        "intake: members that overlap",
+        "intake/ziplayout.py",
+        "        if rest < 0:\n            raise bad_archive(\n",
+        "        if False:\n            raise bad_archive(\n",
+        "test_members_that_share_data_are_refused_as_a_bomb",
+        "tests/intake/test_ziplayout.py",
+    ),
+    Defence(
+        "intake: the whole size is declared and capped",
+        "intake/ziplayout.py",
+        "    if total > policy.total_bytes:\n",
+        "    if False:\n",
+        "test_declared_sizes_beyond_the_policy_are_refused_before_anything_is_unpacked",
+        "tests/intake/test_ziplayout.py",
+    ),
+    Defence(
+        "intake: the ratio of a bomb",
+        "intake/ziplayout.py",
+        "        if entry.size_bytes > allowed:\n",
+        "        if False:\n",
+        "test_a_ratio_no_honest_file_has_is_refused",
+        "tests/intake/test_ziplayout.py",
+    ),
+    Defence(
+        "intake: not a byte beyond what is declared",
+        "intake/ziplayout.py",
+        "        if count > entry.size_bytes:\n",
+        "        if False:\n",
+        "test_no_byte_beyond_the_declared_size_comes_out",
+        "tests/intake/test_ziplayout.py",
+    ),
+    Defence(
+        "hidden probes depend on the submission",
+        "pipeline.py",
+        'course.key.derive(submission.sha256, "probes")',
+        'course.key.derive("", "probes")',
+        "test_the_hidden_probes_of_a_submission_are_the_same_every_time",
+        "tests/pipeline/test_pipeline.py",
+    ),
+    Defence(
+        "hidden probes depend on the course key",
+        "ledger/key.py",
+        '        return hmac.digest(self.secret, message, "sha256")\n',
+        "        return hashlib.sha256(message).digest()\n",
+        "test_what_is_derived_depends_on_key_submission_and_purpose_and_repeats",
+        "tests/ledger/test_key.py",
+    ),
+    Defence(
+        "a run on disk is what the sandbox sent",
+        "pipeline.py",
+        "    if hashlib.sha256(data).hexdigest() != frame.sha256:\n",
+        "    if False:\n",
+        "test_a_broken_run_directory_is_the_machine_s_fault",
+        "tests/pipeline/test_pipeline.py",
+    ),
+    Defence(
+        "not a number is never an accuracy",
+        "engine/rule.py",
+        "    return accuracy > threshold and in_time\n",
+        "    return not accuracy <= threshold and in_time\n",
+        "test_nan_never_meets_the_threshold",
+        "tests/scoring/test_accuracy.py",
+    ),
+    Defence(
+        "weights that know the test images are looked at",
+        "engine/looks.py",
+        "    if not a - b > DEVIATIONS * error:\n",
+        "    if True:\n",
+        "test_a_network_that_knows_the_test_images_is_shown_with_its_numbers",
+        "tests/engine/test_looks.py",
+    ),
+    Defence(
+        "the rebuilt network gives the student's numbers",
+        "graph/numeric.py",
+        "    if not difference <= tolerance * scale:\n",
+        "    if False:\n",
+        "test_the_comparison_fails_closed[too far]",
+        "tests/graph/test_numeric.py",
+    ),
+    Defence(
+        "the deadline",
+        "scoring/deadline.py",
+        "    return max(0, int((received - due.astimezone(UTC)).total_seconds()))\n",
+        "    return 0\n",
+        "test_the_second_after_the_deadline_is_late_and_costs_a_started_hour",
+        "tests/scoring/test_deadline.py",
+    ),
+    Defence(
+        "ledger: a line carries its seal",
+        "ledger/record.py",
+        "hmac.compare_digest(entry.mac, _mac(entry, key))",
+        "True",
+        "test_the_seal_of_another_key_is_no_seal",
+        "tests/ledger/test_audit.py",
+    ),
+    Defence(
+        "ledger: a line is chained to the one before",
+        "ledger/audit.py",
+        "            entry.seq == seq + 1 and not strangers and entry.previous != last\n",
+        "            False\n",
+        "test_a_line_of_another_record_with_the_same_key_is_found",
+        "tests/ledger/test_audit.py",
+    ),
+    Defence(
+        "ledger: a missing end is seen",
+        "ledger/audit.py",
+        "    missing = range(seq + 1, (head.count if head else seq) + 1)\n",
+        "    missing = range(seq + 1, seq + 1)\n",
+        "test_a_dropped_line_is_found_where_it_stood",
+        "tests/ledger/test_audit.py",
+    ),
+    Defence(
+        "ledger: a grade is what was recorded",
+        "ledger/audit.py",
+        "        elif hashlib.sha256(_read(path)).hexdigest() != entry.grade_sha256:\n",
+        "        elif False:\n",
+        "test_a_changed_or_missing_grade_is_found",
+        "tests/ledger/test_audit.py",
+    ),
+    Defence(
+        "ledger: nothing is counted twice",
+        "ledger/book.py",
+        "            if known and known.grade_sha256 == digest and self._stands(known):\n",
+        "            if False:\n",
+        "test_the_same_grade_is_not_recorded_twice",
+        "tests/ledger/test_book.py",
+    ),
+    Defence(
+        "files are whole or not there",
+        "files.py",
+        "        os.replace(name, path)\n",
+        "        path.write_bytes(content[:1])\n        os.replace(name, path)\n",
+        "test_killed_at_any_step_nothing_is_lost_or_counted_twice",
+        "tests/ledger/test_book.py",
+    ),
+    Defence(
+        "the evaluation ends with its grader",
+        "engine/child.py",
+        "    confine.prctl(confine.PR_SET_PDEATHSIG, signal.SIGKILL)\n",
+        "    pass\n",
+        "test_the_evaluation_does_not_outlive_a_killed_grader",
+        "tests/pipeline/test_killed.py",
+    ),
+    Defence(
+        "a GPU that is asked for is never made up for",
+        "engine/gpu.py",
+        "    if not list_gpus(nvml):\n",
+        "    if False:\n",
+        "test_a_gpu_that_is_asked_for_and_not_there_is_refused",
+        "tests/engine/test_gpu.py",
+    ),
 )
 
 
@@ -420,7 +588,11 @@ def source_of(defence: Defence) -> Path:
 
 
 def without_defence(defence: Defence, folder: Path) -> None:
-    """Copy what the sandbox tests need into a folder, with the defence switched off."""
+    """Copy what the defence's test needs into a folder, with the defence switched off."""
+    if not defence.module.startswith("tests/sandbox"):
+        _copy_all(folder)
+        _switch_off(defence, folder)
+        return
     for name in ("grader/sandbox", "grader/inside", "tests/sandbox"):
         ignore = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / name, folder / name, ignore=ignore)
@@ -429,6 +601,17 @@ def without_defence(defence: Defence, folder: Path) -> None:
     (folder / "reference_solution").mkdir()
     shutil.copy(ROOT / "reference_solution/densenet.py", folder / "reference_solution")
     shutil.copy(ROOT / "pyproject.toml", folder)
+    _switch_off(defence, folder)
+
+
+def _copy_all(folder: Path) -> None:
+    ignore = shutil.ignore_patterns("__pycache__", "*.h5", "*.png", "traces")
+    for name in ("grader", "tests", "assignment", "student_template", "reference_solution"):
+        shutil.copytree(ROOT / name, folder / name, ignore=ignore)
+    shutil.copy(ROOT / "pyproject.toml", folder)
+
+
+def _switch_off(defence: Defence, folder: Path) -> None:
     source = folder / "grader" / defence.file
     source.write_text(source.read_text().replace(defence.old, defence.new))
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from grader.domain import RunStatus
+from grader.domain import Limits, RunStatus
 from grader.errors import Cause, InfrastructureError
 from grader.sandbox.contract import Stage
 from grader.sandbox.docker import OWNER_LABEL, Container, DockerSandbox, _engine, _owner, tree_files
@@ -138,6 +138,90 @@ def test_the_engines_word_of_memory_counts_not_the_exit_status(
     assert docker.run(source).run.cause is Cause.STUDENT_OUT_OF_MEMORY
 
 
+class FakeEngine:
+    """As much of the engine as the choice of a runtime asks; it makes no container."""
+
+    def __init__(self, runtimes: dict[str, Any]) -> None:
+        self.runtimes, self.wanted = runtimes, {}  # type: ignore[var-annotated]
+        self.api = self
+
+    def info(self) -> dict[str, Any]:
+        return {"Runtimes": self.runtimes}
+
+    def create_host_config(self, **wanted: Any) -> dict[str, Any]:
+        self.wanted = wanted
+        return wanted
+
+    def create_container(self, image: str, **wanted: Any) -> Any:
+        self.wanted.update(wanted, image=image)
+        raise ConnectionError("no container is made here")
+
+    def close(self) -> None:
+        pass
+
+
+def wanted_of(
+    monkeypatch: pytest.MonkeyPatch, tree: Path, runtimes: dict[str, Any], *, warm: bool
+) -> dict[str, Any]:
+    """What an engine with these runtimes is asked for."""
+    engine = FakeEngine(runtimes)
+    monkeypatch.setattr("grader.sandbox.docker._engine", lambda: engine)
+    monkeypatch.setattr("grader.sandbox.docker._check_image", lambda *_: None)
+    monkeypatch.setattr("grader.sandbox.docker._reap", lambda *_: None)
+    with pytest.raises(InfrastructureError, match="did not start: no container") as caught:
+        DockerSandbox(warm=warm).run(Stage("trace", tree, {}, LIMITS))
+    assert caught.value.cause is Cause.INFRA_ENGINE
+    return engine.wanted
+
+
+def test_everything_the_container_is_denied_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRADER_KEY_FILE", "/nobody/course.key")
+
+    wanted = wanted_of(monkeypatch, tmp_path, {"runc": {}}, warm=False)
+
+    assert wanted["network_mode"] == "none"
+    assert wanted["read_only"] is True
+    assert wanted["user"] == "65532:65532"
+    assert wanted["cap_drop"] == ["ALL"]
+    assert wanted["security_opt"] == ["no-new-privileges"]  # and so the engine's own seccomp
+    assert wanted["pids_limit"] == LIMITS.processes + 8
+    assert wanted["mem_limit"] == wanted["memswap_limit"]
+    assert list(wanted["tmpfs"]) == ["/tmp"]
+    assert {"noexec", "nosuid", "nodev"} <= set(wanted["tmpfs"]["/tmp"].split(","))
+    assert wanted["shm_size"] == "64k"
+    assert wanted["ipc_mode"] == "private"
+    assert wanted["log_config"] == {"type": "none"}
+    assert wanted["stdin_open"] is True
+    assert not {"binds", "mounts", "volumes", "devices", "device_requests"} & set(wanted)
+    assert list(wanted["labels"]) == [OWNER_LABEL]
+    assert not any("GRADER" in entry or "KEY" in entry for entry in wanted["environment"])
+
+
+def test_a_submission_may_have_256_processes_where_nothing_else_is_said() -> None:
+    assert Limits().processes == 256
+
+
+@pytest.mark.parametrize("warm", [False, True])
+def test_gvisor_is_used_where_the_host_offers_it_and_then_cold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, warm: bool
+) -> None:
+    wanted = wanted_of(monkeypatch, tmp_path, {"runc": {}, "runsc": {}}, warm=warm)
+
+    assert wanted["runtime"] == "runsc"
+    assert "--warm" not in wanted["entrypoint"]  # its kernel has no Landlock to part two runs with
+
+
+def test_without_gvisor_the_engines_own_runtime_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = wanted_of(monkeypatch, tmp_path, {"runc": {}}, warm=True)
+
+    assert wanted["runtime"] is None
+    assert "--warm" in wanted["entrypoint"]
+
+
 def test_a_missing_image_is_named_with_its_fix(docker: Range) -> None:
     sandbox = DockerSandbox(image="densenet-grader:never-built")
 
@@ -192,6 +276,13 @@ sandbox.run(Stage("play", Path(sys.argv[2]), {}))
 """
 
 
+REAP = """
+import sys
+from grader.sandbox.docker import DockerSandbox
+assert DockerSandbox(image=sys.argv[1]).available() is None
+"""
+
+
 def test_a_killed_graders_container_ends_and_is_removed_by_the_next(docker: Range) -> None:
     tree = docker.tree("import time\ndef answer(): time.sleep(60)", {})
     command = [sys.executable, "-c", SCRIPT, TEST_IMAGE, str(tree)]
@@ -218,3 +309,28 @@ def test_a_killed_graders_container_ends_and_is_removed_by_the_next(docker: Rang
     assert running
     assert ended
     assert left == []
+
+
+def test_a_living_graders_container_is_left_alone_by_another(docker: Range) -> None:
+    tree = docker.tree("import time\ndef answer(): time.sleep(6); return 42", {})
+    other = [sys.executable, "-c", REAP, TEST_IMAGE]
+    root = Path(__file__).parents[2]
+    results: list[Any] = []
+    run = threading.Thread(target=lambda: results.append(docker.run_tree(tree, {})))
+    client = _engine()
+    label = {"label": f"{OWNER_LABEL}={_owner()}", "status": "running"}
+
+    def running() -> list[str]:
+        found = client.containers.list(filters=label, ignore_removed=True)
+        return [c.id for c in found if "--warm" not in c.attrs["Config"]["Entrypoint"]]
+
+    run.start()
+    assert settle(lambda: bool(running()))
+    before = running()
+    subprocess.run(other, cwd=root, check=True)
+    after = running()
+    run.join()
+    client.close()
+
+    assert before == after
+    assert results[0].json_frames == {"answer": b"42"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import zipfile
 from collections.abc import Iterator
@@ -41,6 +43,14 @@ def output(client: Any, *command: str, **options: Any) -> str:
         IMAGE, list(command), network_mode="none", remove=True, stderr=True, **options
     )
     return said.decode()
+
+
+def submission(folder: Path) -> Path:
+    """A folder to mount, with a submission in it that anybody may read."""
+    with zipfile.ZipFile(folder / "submission.zip", "w") as archive:
+        archive.write(REFERENCE / "densenet.py", "densenet.py")
+    folder.chmod(0o755)
+    return folder
 
 
 def test_the_image_says_what_it_is(client: Any) -> None:
@@ -90,20 +100,85 @@ def test_the_reference_solution_is_traced_in_a_container(client: Any, warm: bool
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("user", ["", "0", "1234"], ids=["as-built", "root", "another"])
+@pytest.mark.parametrize(
+    ("user", "mode"),
+    [("", "ro"), ("0", "rw")],
+    ids=["as-built-and-it-may-only-read", "root"],
+)
 def test_a_mounted_submission_is_graded_in_the_jail_as_the_readme_says(
-    client: Any, tmp_path: Path, user: str
+    client: Any, tmp_path: Path, user: str, mode: str
 ) -> None:
-    with zipfile.ZipFile(tmp_path / "submission.zip", "w") as archive:
-        archive.write(REFERENCE / "densenet.py", "densenet.py")
-    tmp_path.chmod(0o755)
-    mount = {str(tmp_path): {"bind": "/work", "mode": "rw"}}
+    mount = {str(submission(tmp_path)): {"bind": "/work", "mode": mode}}
 
     said = output(client, "submission.zip", "--no-evaluation", volumes=mount, user=user)
 
     assert "WITHHELD" not in said
     assert "jail" in said
     assert said.count("passed") > 3 or "GRADED" in said
+
+
+@pytest.mark.tensorflow
+def test_the_doctor_inside_says_that_this_image_can_grade(client: Any) -> None:
+    said = json.loads(output(client, "doctor", "--json"))
+
+    found = {reading["name"]: reading["status"] for reading in said["readings"]}
+    assert said["can_grade"] is True
+    assert found["jail"] == "ok"
+    assert found["GPU"] == "note"  # it was built without one and asks for none
+
+
+@pytest.mark.parametrize(
+    "asks",
+    [{"GRADER_DEVICE": "gpu"}, {"GRADER_DEVICE": "auto", "NVIDIA_VISIBLE_DEVICES": "all"}],
+    ids=["as-in-an-image-for-gpus", "by-the-nvidia-runtime"],
+)
+def test_a_gpu_that_is_asked_for_and_not_there_is_never_made_up_for(
+    client: Any, tmp_path: Path, asks: dict[str, str]
+) -> None:
+    import docker
+
+    mount = {str(submission(tmp_path)): {"bind": "/work", "mode": "ro"}}
+
+    with pytest.raises(docker.errors.ContainerError) as caught:
+        output(client, "submission.zip", volumes=mount, environment=asks)
+    said = caught.value.stderr.decode()
+    assert caught.value.exit_status == 3
+    assert "asks for a GPU, and none is visible" in said
+    assert "--gpus all" in said
+    assert "--device cpu" in said
+
+
+@pytest.mark.tensorflow
+def test_results_are_kept_in_the_mounted_folder_for_its_owner_and_by_one_key(
+    client: Any, tmp_path: Path
+) -> None:
+    folder = submission(tmp_path)
+    os.chown(folder, 1234, 1234)
+    volume = client.volumes.create()
+    mounts = {
+        str(folder): {"bind": "/work", "mode": "rw"},
+        volume.name: {"bind": "/cache", "mode": "rw"},
+    }
+    words = ("submission.zip", "--no-evaluation", "--results", "results")
+    try:
+        first, again = (output(client, *words, volumes=mounts, user="1234:1234") for _ in range(2))
+        verified = output(client, "verify", "results", volumes=mounts, user="1234:1234")
+    finally:
+        volume.remove(force=True)
+
+    assert "WITHHELD" not in first
+    assert again == first
+    assert "every grade is as it was written" in verified
+    assert len((folder / "results/ledger.jsonl").read_bytes().splitlines()) == 1
+    assert {p.stat().st_uid for p in (folder / "results").rglob("*")} == {1234}
+
+
+def test_an_image_for_gpus_asks_for_one_and_one_for_processors_does_not() -> None:
+    text = (ROOT / "Dockerfile").read_text()
+
+    # EXTRA is cpu or gpu, as --device is.
+    assert "GRADER_DEVICE=${EXTRA}" in text
+    assert "ARG EXTRA=cpu" in text
 
 
 def test_the_dockerfile_names_this_version() -> None:

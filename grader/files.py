@@ -1,0 +1,147 @@
+"""Files that are whole or not there, and what killed processes leave, named so that it is swept.
+
+A file is written under another name in its folder, flushed, renamed, and the folder is flushed:
+whoever is killed in between leaves the old file or the new one. The other name, like that of a
+scratch folder, says which machine and process it belongs to; what a dead one left is removed by
+the next that writes there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import platform
+import re
+import secrets
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+STALE_S = 24 * 3600.0
+"""A leftover of another machine, or under a process number that is somebody else's by now, is
+taken for dead after so long; nothing that is unfinished for a good reason gets that old."""
+_MARK = re.compile(r"\.new-([0-9a-f]{8})-([0-9]{1,19})-([0-9a-f]{8})-")
+_START = secrets.token_hex(4)
+"""Tells this process from an earlier one with its number, as all first ones of a container are."""
+
+
+def write_atomically(path: Path, content: bytes, *, mode: int = 0o644) -> None:
+    """Put a file in its place, durable and whole.
+
+    Args:
+        path: Its place; folders above are made.
+        content: All of it.
+        mode: Permission bits.
+
+    Raises:
+        OSError: The disk did not take it. The old file, if any, is untouched.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    start = f".{path.name[:40]}"
+    sweep(path.parent, start)
+    handle, name = tempfile.mkstemp(prefix=f"{start}{mark()}", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, mode)
+        os.replace(name, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+        raise
+    flush_folder(path.parent)
+
+
+def flush_folder(folder: Path) -> None:
+    """Make renames in a folder durable, where the system can (Windows opens no folders)."""
+    if sys.platform == "win32":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def scratch(purpose: str) -> Iterator[Path]:
+    """A temporary folder that is gone after the block, or swept later if this process is killed.
+
+    Args:
+        purpose: Begins its name.
+    """
+    start = f"grade-{purpose}"
+    with tempfile.TemporaryDirectory(prefix=f"{start}{mark()}") as folder:
+        yield Path(folder)
+
+
+def sweep_scratch() -> int:
+    """Remove the scratch folders that killed processes left. Returns how many."""
+    return sweep(Path(tempfile.gettempdir()), "grade-")
+
+
+def mark() -> str:
+    """What tells from a name whose unfinished work it is: this machine's and this process's.
+
+    A folder may be shared by machines whose process numbers mean nothing here.
+    """
+    return f".new-{_machine()}-{os.getpid()}-{_START}-"
+
+
+def sweep(folder: Path, start: str) -> int:
+    """Remove the unfinished files and folders in a folder whose process is dead.
+
+    Args:
+        folder: Where; one that is not there has none.
+        start: How their names begin, before the mark.
+
+    Returns:
+        How many were removed; those of living processes stay.
+    """
+    found = []
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        found = [e.path for e in entries if e.name.startswith(start) and _left_behind(e)]
+    for path in found:
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+    return len(found)
+
+
+def _left_behind(entry: os.DirEntry[str]) -> bool:
+    marked = _MARK.search(entry.name)
+    if marked is None:
+        return False
+    machine, process, start = marked.groups()
+    before_us = int(process) == os.getpid() and start != _START
+    if machine == _machine() and (before_us or not _alive(int(process))):
+        return True
+    try:
+        return time.time() - entry.stat(follow_symlinks=False).st_mtime > STALE_S
+    except OSError:
+        return False
+
+
+def _machine() -> str:
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+
+
+def _alive(process: int) -> bool:
+    if process <= 0 or sys.platform == "win32":  # there, os.kill always ends the process
+        return process > 0
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True
+    return True
