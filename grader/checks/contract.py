@@ -82,6 +82,15 @@ OLDER_CODE = (
         "paper has one.",
     ),
     (
+        r"Computed output size would be zero or negative",
+        "A window is larger than the map it gets. Fix nothing to one size of image: "
+        "GlobalAveragePooling2D pools any map.",
+    ),
+    (
+        r"is incompatible with the layer: expected shape=",
+        "The network is built for one size of image: use the argument input_shape.",
+    ),
+    (
         r"invalid dimension '[0-9.]+' of type|number of filters must be .* filters=[0-9]*\.",
         "Filters are whole: use int(...).",
     ),

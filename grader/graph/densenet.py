@@ -85,6 +85,7 @@ class Reading:
         blocks: The dense blocks.
         transitions: The transition layers' convolutions; None where a block has none.
         classifier: The last convolution or fully connected layer.
+        hidden: Fully connected layers between the pooling and the classifier; the paper has none.
         odd: Nodes that are neither convolutions nor the softmax: additions, foreign ops.
         second_stem: A convolution too many before the first block.
         second_head: A convolution too many behind the last block.
@@ -97,6 +98,7 @@ class Reading:
     blocks: tuple[Block, ...] = ()
     transitions: tuple[Unit | None, ...] = ()
     classifier: Unit | None = None
+    hidden: tuple[Unit, ...] = ()
     odd: tuple[Node, ...] = ()
     second_stem: Node | None = None
     second_head: Unit | None = None
@@ -293,10 +295,12 @@ def read_network(graph: Graph, num_layers: int | None, bottleneck: bool) -> Read
     units = units_of(graph, bottleneck)
     stem, rest = _stem(graph, units)
     reading.stem = tuple(u.last for u in stem)
-    reading.odd = _odd(graph)
+    reading.odd = _odd(graph, ends_in_softmax=True)
     if not rest:
         return reading
     reading.classifier, inner = _classifier(graph, rest)
+    if reading.classifier is not None:
+        reading.hidden, inner = _hidden(inner)
     if _is_second_stem(graph, inner, num_layers):
         reading.second_stem = inner[0].last
         reading.stem = (inner[0].last,)
@@ -327,7 +331,7 @@ def read_network(graph: Graph, num_layers: int | None, bottleneck: bool) -> Read
             others = reading.second_transition.get(i + 1, ())
             for node in (*transition.convolutions, *others):
                 reading.where[node.index] = f"transition {i + 1}"
-    for unit in (reading.second_head, reading.classifier):
+    for unit in (reading.second_head, *reading.hidden, reading.classifier):
         for node in unit.convolutions if unit is not None else ():
             reading.where[node.index] = "head"
     return reading
@@ -339,9 +343,17 @@ def _place_block(reading: Reading, block: Block, name: str) -> None:
             reading.where[node.index] = f"{name}, layer {number}"
 
 
-def _odd(graph: Graph) -> tuple[Node, ...]:
-    plain = {"conv", "input", "softmax"}
-    return tuple(n for n in wanted_nodes(graph) if n.kind not in plain)
+def _odd(graph: Graph, ends_in_softmax: bool = False) -> tuple[Node, ...]:
+    """Nodes that have no place in a DenseNet; a softmax has one, at the end of a network."""
+    at_the_end: set[int] = set()
+    segments = graph.output.segments if graph.output is not None and ends_in_softmax else ()
+    while len(segments) == 1 and graph.nodes[segments[0].node].kind == "softmax":
+        at_the_end.add(segments[0].node)
+        segments = graph.nodes[segments[0].node].inputs[0].segments
+    plain = {"conv", "input"}
+    return tuple(
+        n for n in wanted_nodes(graph) if n.kind not in plain and n.index not in at_the_end
+    )
 
 
 def _stem(graph: Graph, units: list[Unit]) -> tuple[list[Unit], list[Unit]]:
@@ -472,6 +484,16 @@ def _classifier(graph: Graph, units: list[Unit]) -> tuple[Unit | None, list[Unit
     return last, units[:-1]
 
 
+def _hidden(units: list[Unit]) -> tuple[tuple[Unit, ...], list[Unit]]:
+    """The fully connected layers at the end, and the units before them."""
+    at = len(units)
+    while at and all(
+        n.written_as == "MatMul" and n.height == 1 for n in units[at - 1].convolutions
+    ):
+        at -= 1
+    return tuple(units[at:]), units[:at]
+
+
 def _runs(
     graph: Graph, units: list[Unit], num_layers: int | None
 ) -> tuple[list[tuple[Unit, ...]], tuple[Unit | None, ...]]:
@@ -552,7 +574,7 @@ def _block_output(
     if is_last and reading.second_head is not None:
         return reading.second_head.entry.segments
     if is_last and reading.classifier is not None:
-        return reading.classifier.entry.segments
+        return (*reading.hidden, reading.classifier)[0].entry.segments
     return ()
 
 

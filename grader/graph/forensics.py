@@ -162,7 +162,8 @@ def _network(reading: Reading, chosen: paper.Configuration) -> list[tuple[str, i
             found.append((f"transition {i + 1}", received - count.trainable))
     last = chosen.channels_after(paper.Configuration.BLOCKS)
     bias = chosen.num_classes
-    found.append(("the head", _unit(head) + bias - (2 * last + (last + 1) * chosen.num_classes)))
+    received = sum(_unit(unit) for unit in (*reading.hidden, head))
+    found.append(("the head", received + bias - (2 * last + (last + 1) * chosen.num_classes)))
     return found
 
 

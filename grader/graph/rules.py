@@ -1184,13 +1184,14 @@ def judge_head(judge: Judge, known: list[Source], block: str) -> None:
         return
     node = unit.last
     second = judge.reading.second_head
-    first = unit if second is None else second
+    behind = (*judge.reading.hidden, unit)
+    first = behind[0] if second is None else second
     compare_sources(
         judge, first.entry.segments, known, _between(block, "head"), "it", first.first.index,
         "dense-connectivity",
     )  # fmt: skip
     if second is None:
-        _judge_head_input(judge, node, block)
+        _judge_head_input(judge, first.first, block)
     else:
         judge.say(
             "head", f"head, behind {block}", "between the last block and the classifier",
@@ -1199,10 +1200,19 @@ def judge_head(judge: Judge, known: list[Source], block: str) -> None:
             "Leave it out: the head is BN, ReLU, global average pooling and one Dense layer.",
             cause=second.last.index,
         )  # fmt: skip
-    if node.kernel_shape[:2] != (1, 1):
+    hidden = [n for u in judge.reading.hidden for n in u.convolutions]
+    if hidden:
+        judge.say(
+            "head", "head", "its fully connected layers", "1, the classifier",
+            f"{len(hidden) + 1}, the first to {hidden[0].channels} maps", DETAILS,
+            "One Dense layer stands behind the global average pooling, nothing between.",
+            cause=hidden[0].index,
+        )  # fmt: skip
+    rows, columns = behind[0].first.kernel_shape[:2]
+    if (rows, columns) != (1, 1):
         judge.say(
             "head", "head", "its classifier", "one weight for each map and class",
-            f"a layer over the {node.kernel_shape[0]}×{node.kernel_shape[1]} map", DETAILS,
+            f"a layer over the {rows}×{columns} map", DETAILS,
             "Pool each map to one number (GlobalAveragePooling2D) before the Dense layer.",
             cause=node.index,
         )  # fmt: skip
@@ -1324,6 +1334,8 @@ def judge_odd(judge: Judge) -> None:
             check, what = "foreign-ops", "a product of two branches"
         elif node.kind == "depthwise":
             check, what = "foreign-ops", "a depthwise convolution"
+        elif node.kind == "softmax":
+            check, what = "foreign-ops", "a softmax over the maps"
         else:
             reason = node.get("reason")
             what = f"{reason} ({node.get('op')})" if reason else f"the operation {node.get('op')}"

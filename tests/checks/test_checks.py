@@ -187,6 +187,12 @@ OLDER = [
         "axis. Received: input_shape=[(None, 8, 8, 6), (None, 3, 3, 4)]",
         "stride 3",
     ),
+    ("Computed output size would be zero or negative.", "GlobalAveragePooling2D"),
+    (
+        "Input 0 of layer 'functional' is incompatible with the layer: expected shape=(None, 32, "
+        "32, 3), found shape=(2, 16, 16, 3)",
+        "input_shape",
+    ),
     ("'_block' is not a valid root scope name.", "underscore"),
     ("it gives a tuple of 2 (KerasTensor, int): return one tensor alone", "docstring"),
     ("URL fetch failure on https://example.org/weights.h5", "no network"),

@@ -2,6 +2,7 @@
 
 import pytest
 from writing import (
+    Link,
     Style,
     Transition,
     block_probe,
@@ -54,6 +55,19 @@ def test_a_convolution_in_the_head_s_place_is_one_finding_in_the_head():
     assert "one more convolution (1×1 convolution → 4×4 max pooling)" in message
 
 
+@pytest.mark.parametrize("hidden", [(20,), (20, 12)])
+def test_fully_connected_layers_before_the_classifier_are_one_finding_in_the_head(hidden):
+    head = changed(PLAN.head, hidden=hidden)
+
+    ((check, where, message),) = said(NETWORK, network(head=head))
+
+    assert (check, where) == ("head", "head")
+    assert message == (
+        f"its fully connected layers: expected 1, the classifier, received {len(hidden) + 1}, "
+        "the first to 20 maps"
+    )
+
+
 def test_a_relu_behind_every_layer_is_no_wrong_link():
     right = dense(N, K, True)
     layers = tuple(changed(layer, behind=("ReLU",)) for layer in right.layers)
@@ -71,6 +85,18 @@ def test_a_relu_behind_the_last_layer_only_is_told_there():
     found = said(BLOCK, block_record(Style(), changed(right, layers=layers), SIZE, CHANNELS))
 
     assert [f"layer {N}" in f"{where} {message}" for _, where, message in found] == [True]
+
+
+@pytest.mark.parametrize("source", range(N + 1))
+def test_a_softmax_on_a_link_is_found(source):
+    right = dense(N, K, True)
+    output = tuple(
+        Link(link.source, ("softmax",)) if link.source == source else link for link in right.output
+    )
+
+    found = said(BLOCK, block_record(Style(), changed(right, output=output), SIZE, CHANNELS))
+
+    assert ["a softmax over the maps" in message for _, _, message in found].count(True) == 1
 
 
 def test_what_stands_behind_the_stem_is_told_of_the_stem():

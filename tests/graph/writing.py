@@ -528,6 +528,7 @@ class Head:
     window: int | None = None
     softmax: int = 1
     classes: int | None = None
+    hidden: tuple = ()
 
 
 @dataclass(frozen=True)
@@ -571,8 +572,11 @@ def write_network(net, size, plan):
     else:
         x = net.pool(x, plan.head.window)
         x = w.reshaped(x, (BATCH, channels))
-    x = w.op("MatMul", [x, w.variable((channels, plan.classes))[0]], (BATCH, plan.classes))
-    x = w.op("BiasAdd", [x, w.variable((plan.classes,))[0]], x.shape)
+    for width in (*plan.head.hidden, plan.classes):
+        x = w.op("MatMul", [x, w.variable((channels, width))[0]], (BATCH, width))
+        x = w.op("BiasAdd", [x, w.variable((width,))[0]], x.shape)
+        x = x if width == plan.classes else w.unary("Relu", x)
+        channels = width
     for _ in range(plan.head.softmax):
         x = w.unary("Softmax", x)
     return x
