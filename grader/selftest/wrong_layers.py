@@ -743,7 +743,13 @@ def _second(name: str, new: str, why: str, define: str = "", where: str = "dense
     """Another second convolution in every layer, after BN and ReLU."""
     return Mutant(
         name,
-        kills={"composite-function", "foreign-ops", "parameter-count-block", "dense-connectivity"},
+        kills={
+            "composite-function",
+            "foreign-ops",
+            "own-weights",
+            "parameter-count-block",
+            "dense-connectivity",
+        },
         where=where,
         why=why,
         replace=[(_SECOND, new)],
