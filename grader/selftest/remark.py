@@ -59,6 +59,22 @@ REMARKS = (
         where="transition",
     ),
     _remark(
+        "convolutions-as-sums",
+        "Each convolution of H is a sum of two, over a part of its input each: the same function.",
+        (
+            _CONV_OF_H,
+            "    x = layers.Add()([conv(x[..., :3], filters, kernel_size), "
+            "conv(x[..., 3:], filters, kernel_size)])\n",
+        ),
+        where="dense_block",
+    ),
+    _remark(
+        "stem-as-a-sum",
+        "The stem is a sum of a convolution of the red plane and one of the others.",
+        (STEM, "    x = conv(inputs[..., :1], stem, 3) + conv(inputs[..., 1:], stem, 3)\n"),
+        where="stem",
+    ),
+    _remark(
         "classifier-without-bias",
         "The classifier has no bias.",
         (CLASSIFIER, CLASSIFIER.replace("(num_classes,", "(num_classes, use_bias=False,")),

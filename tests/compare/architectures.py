@@ -1,10 +1,10 @@
-"""AlexNet, VGG-16, ResNet and DenseNet-121, narrow, each right in several styles and wrong.
+"""AlexNet, VGG-16, ResNet, MobileNet and DenseNet-121, narrow, each in right styles and wrong ones.
 
 A submission like any other: the tests send it through the sandbox's tracing stage once. A name
 `family__right_...` computes the same network as `family`, `family__wrong_...` does not.
 
-Sources: Krizhevsky 2012 (sec. 3.5), Simonyan 2015 (table 1, D), He 2016 (tables 1 and 6),
-Huang 2017 (table 1).
+Sources: Krizhevsky 2012 (sec. 3.5), Simonyan 2015 (table 1, D), He 2016 (tables 1 and 6), Sandler
+2018 (table 1; with the gates of Hu 2018, fig. 3), Huang 2017 (table 1).
 """
 
 import keras
@@ -19,12 +19,14 @@ CLASSES = 5
 
 
 class LocalResponse(kl.Layer):
-    def __init__(self, radius=2):
+    def __init__(self, radius=2, bias=2.0):
         super().__init__()
-        self.radius = radius
+        self.radius, self.bias = radius, bias
 
     def call(self, x):
-        return tf.nn.local_response_normalization(x, self.radius, bias=2.0, alpha=1e-4, beta=0.75)
+        return tf.nn.local_response_normalization(
+            x, self.radius, bias=self.bias, alpha=1e-4, beta=0.75
+        )
 
 
 def towers(x, maps, size, activation="relu", reverse=False):
@@ -43,9 +45,12 @@ def alexnet(
     radius=2,
     dense=(64, 64),
     third=24,
-    drop=True,
+    drop=0.5,
     style="",
     stride=4,
+    bias=2.0,
+    behind_pooling=False,
+    pads="valid",
 ):
     inputs = keras.Input((99, 99, 3))
 
@@ -57,13 +62,15 @@ def alexnet(
             return ops.relu(kl.Conv2D(maps, size, groups=groups)(x))
         return kl.Conv2D(maps, size, padding="same", groups=groups, activation="relu")(x)
 
+    def pooled(x):
+        if response and not behind_pooling:
+            x = LocalResponse(radius, bias)(x)
+        x = kl.MaxPooling2D(pool, 2, padding=pads)(x)
+        return LocalResponse(radius, bias)(x) if behind_pooling else x
+
     x = kl.Conv2D(6, 11, strides=stride)(inputs)
-    x = kl.ReLU()(x)
-    x = LocalResponse(radius)(x) if response else x
-    x = kl.MaxPooling2D(pool, 2)(x)
-    x = convolution(x, 16, 5, groups)
-    x = LocalResponse(radius)(x) if response else x
-    x = kl.MaxPooling2D(pool, 2)(x)
+    x = pooled(kl.ReLU()(x))
+    x = pooled(convolution(x, 16, 5, groups))
     x = convolution(x, third, 3, 1)
     x = convolution(x, 24, 3, groups)
     x = convolution(x, 16, 3, groups)
@@ -74,11 +81,33 @@ def alexnet(
         x = kl.Conv2D(dense[1], 1, activation="relu")(x)
         x = kl.Dropout(0.5)(x)
         return keras.Model(inputs, kl.Softmax()(kl.Flatten()(kl.Conv2D(CLASSES, 1)(x))))
+    x = kl.Permute((3, 1, 2))(x) if style == "turned" else x
     x = kl.Flatten()(x)
     for width in dense:
-        x = kl.Dense(width, activation="relu")(x)
-        x = kl.Dropout(0.5)(x) if drop else x
-    return keras.Model(inputs, kl.Dense(CLASSES, activation="softmax")(x))
+        x = kl.Dense(width)(x)
+        x = kl.ReLU()(kl.Dropout(drop)(x)) if style == "turned" else kl.Dropout(drop)(kl.ReLU()(x))
+    last = "log_softmax" if style == "turned" else "softmax"
+    return keras.Model(inputs, kl.Dense(CLASSES, activation=last)(x))
+
+
+def alexnet__right_turned_before_it_is_flattened_and_dropped_before_relu():
+    return alexnet(style="turned")
+
+
+def alexnet__wrong_bias_of_the_response():
+    return alexnet(bias=1.0)
+
+
+def alexnet__wrong_response_behind_the_pooling():
+    return alexnet(behind_pooling=True)
+
+
+def alexnet__wrong_rate_of_the_dropout():
+    return alexnet(drop=0.4)
+
+
+def alexnet__wrong_pooling_to_the_ceiling():
+    return alexnet(pads="same")
 
 
 def alexnet__right_towers():
@@ -118,7 +147,10 @@ def alexnet__wrong_radius_of_the_response():
 VGG = ((4, 2), (8, 2), (16, 3), (32, 3), (32, 3))
 
 
-def vgg(plan=VGG, size=3, activation="relu", pool="max", dense=2, style="", shared=False):
+def vgg(
+    plan=VGG, size=3, activation="relu", pool="max", dense=2, style="", shared=False, bias=True,
+    narrow_last=False,
+):  # fmt: skip
     inputs = keras.Input((32, 32, 3))
     layers = []
     for maps, repeats in plan:
@@ -133,7 +165,10 @@ def vgg(plan=VGG, size=3, activation="relu", pool="max", dense=2, style="", shar
             elif style == "late" and i == repeats - 1:
                 layers.append(kl.Conv2D(maps, size, padding="same"))
             else:
-                layers.append(kl.Conv2D(maps, size, padding="same", activation=activation))
+                own = 1 if narrow_last and i == 2 else size
+                layers.append(
+                    kl.Conv2D(maps, own, padding="same", activation=activation, use_bias=bias)
+                )
         layers.append(kl.MaxPooling2D() if pool == "max" else kl.AveragePooling2D(2))
         if style == "late":
             layers.append(kl.ReLU())
@@ -188,6 +223,14 @@ def vgg__wrong_wide_last_stage():
     return vgg(plan=(*VGG[:4], (48, 3)))
 
 
+def vgg__wrong_without_biases():
+    return vgg(bias=False)
+
+
+def vgg__wrong_configuration_c():
+    return vgg(narrow_last=True)
+
+
 def vgg__wrong_shared_convolutions():
     return vgg(shared=True)
 
@@ -236,6 +279,8 @@ def resnet(
     skip=True,
     frozen=False,
     expansion=4,
+    sum_first=False,
+    no_relu_behind=None,
 ):
     inputs = keras.Input((32, 32, 3))
     x = normalised(inputs, 8, 7, 2, style=style)
@@ -267,6 +312,13 @@ def resnet(
                 y = normalised(x, maps, 3, strides, style=style, trainable=not (frozen and i))
                 y = normalised(y, maps, 3, relu=last_relu, bias=style == "biased", style=style)
             other = before if before is not None else projected()
+            if sum_first:
+                y = kl.Conv2D(wide, 3, padding="same", use_bias=False)(y)
+                x = kl.ReLU()(kl.BatchNormalization()(kl.Add()([y, other])))
+                continue
+            if no_relu_behind == (stage, i):
+                x = kl.Add()([y, other])
+                continue
             if not skip and stage == 1 and i == 1:
                 x = kl.ReLU()(y)
                 continue
@@ -314,6 +366,14 @@ def basic__wrong_pooled_shortcut():
     return resnet(shortcut="pooled")
 
 
+def basic__wrong_a_convolution_more_and_the_sum_before_its_normalisation():
+    return resnet(sum_first=True)
+
+
+def basic__wrong_no_relu_behind_one_sum():
+    return resnet(no_relu_behind=(1, 0))
+
+
 def basic__wrong_three_blocks():
     return resnet(plan=(2, 3))
 
@@ -358,6 +418,95 @@ def bottleneck__wrong_one_block_missing():
 
 def bottleneck__wrong_pooled_shortcut():
     return resnet(bottleneck=True, shortcut="pooled")
+
+
+# --- MobileNet v2, with gates ---------------------------------------------------------------
+
+
+def mobilenet(
+    style="", act="relu6", multiplier=1, gate=4, linear=True, skip=True, gating="sigmoid"
+):
+    inputs = keras.Input((24, 24, 3))
+
+    def activated(x):
+        return kl.ReLU(6.0)(x) if act == "relu6" else kl.Activation(act)(x)
+
+    def gated(y, width):
+        if style == "grouped":
+            w = kl.Dense(gate, activation="relu")(kl.GlobalAveragePooling2D()(y))
+            w = kl.Reshape((1, 1, width))(kl.Dense(width, activation=gating)(w))
+            return y * w
+        w = kl.Conv2D(gate, 1, activation="relu")(kl.GlobalAveragePooling2D(keepdims=True)(y))
+        return kl.Multiply()([y, kl.Conv2D(width, 1, activation=gating)(w)])
+
+    def depthwise(y, width, strides):
+        if style == "grouped":
+            return kl.Conv2D(width, 3, strides, padding="same", groups=width, use_bias=False)(y)
+        return kl.DepthwiseConv2D(
+            3, strides, padding="same", depth_multiplier=multiplier, use_bias=False
+        )(y)
+
+    x = normalised(inputs, 6, 3, 2, relu=False)
+    x = activated(x)
+    for maps, strides in ((6, 1), (8, 2)):
+        width = 4 * x.shape[-1]
+        y = activated(normalised(x, width, 1, relu=False))
+        y = activated(kl.BatchNormalization()(depthwise(y, width, strides)))
+        y = normalised(gated(y, y.shape[-1]) if gate else y, maps, 1, relu=False)
+        y = y if linear else activated(y)
+        x = kl.Add()([x, y]) if skip and strides == 1 else y
+    x = kl.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, kl.Dense(CLASSES, activation="softmax")(x))
+
+
+def mobilenet__right_groups_of_one_map_and_gates_of_dense_layers():
+    return mobilenet(style="grouped")
+
+
+def mobilenet__wrong_relu():
+    return mobilenet(act="relu")
+
+
+def mobilenet__wrong_two_maps_for_each():
+    return mobilenet(multiplier=2)
+
+
+def mobilenet__wrong_ratio_of_the_gates():
+    return mobilenet(gate=3)
+
+
+def mobilenet__wrong_gates_of_tanh():
+    return mobilenet(gating="tanh")
+
+
+def mobilenet__wrong_activation_of_the_last_convolution():
+    return mobilenet(linear=False)
+
+
+def mobilenet__wrong_no_skip():
+    return mobilenet(skip=False)
+
+
+# --- a maximum of branches, an average of branches ------------------------------------------
+
+
+def maxout(combine="maximum", order=False):
+    """Goodfellow 2013: the maximum of two convolutions; no order among them."""
+    inputs = keras.Input((12, 12, 3))
+    x = kl.Conv2D(6, 3, padding="same")(inputs)
+    for size in (3, 5):
+        branches = [kl.Conv2D(6, 1)(x), kl.Conv2D(6, size, padding="same")(x)]
+        branches = branches[::-1] if order else branches
+        x = kl.Maximum()(branches) if combine == "maximum" else kl.Average()(branches)
+    return keras.Model(inputs, kl.Dense(CLASSES)(kl.GlobalAveragePooling2D()(x)))
+
+
+def maxout__right_other_order():
+    return maxout(order=True)
+
+
+def maxout__wrong_average():
+    return maxout(combine="average")
 
 
 # --- DenseNet-121 --------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from grader.sandbox.contract import Stage
 from grader.sandbox.process import ProcessSandbox
 
 SOURCE = Path(__file__).parent / "architectures.py"
-FAMILIES = ("alexnet", "vgg", "basic", "bottleneck", "densenet121")
+FAMILIES = ("alexnet", "vgg", "basic", "bottleneck", "mobilenet", "maxout", "densenet121")
 
 
 def names_of_all() -> list[str]:
