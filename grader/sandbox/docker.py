@@ -40,6 +40,9 @@ from grader.sandbox.verdict import result
 IMAGE = "densenet-grader"
 INSIDE = "/opt/grader/inside"
 """Where the image has a copy of grader/inside."""
+PACKAGE = "/opt/grader/package"
+"""Where the image has the grader itself, right networks of its self-test among it. No student's
+program needs it: an empty file system lies over it."""
 OWNER_LABEL = "densenet-grader.owner"
 VERSION_LABEL = "org.opencontainers.image.version"
 GVISOR = "runsc"
@@ -147,7 +150,10 @@ class DockerSandbox(Sandbox):
             pids_limit=limits.processes + _SPARE_PROCESSES,
             mem_limit=memory,
             memswap_limit=memory,
-            tmpfs={"/tmp": f"rw,noexec,nosuid,nodev,mode=1777,size={order['room_bytes']}"},
+            tmpfs={
+                "/tmp": f"rw,noexec,nosuid,nodev,mode=1777,size={order['room_bytes']}",
+                PACKAGE: "ro,noexec,nosuid,nodev,mode=0555,size=4k",
+            },
             shm_size="64k",
             log_config={"type": "none"},
             ipc_mode="private",

@@ -18,7 +18,8 @@ from grader.sandbox.contract import END, KIND_BINARY, KIND_JSON, MAGIC
 
 READY = "ready"
 CRASH = "crash"
-MAX_FRAMES = 4096
+MAX_FRAMES = 1024
+"""Two for each probe and a few more; each becomes a file of the run."""
 _HEADER = struct.Struct(">4scBQ")
 _NAME = re.compile(rb"[A-Za-z0-9_.:/-]{1,128}")
 _CONTROL_FRAMES = frozenset({READY, CRASH, END})

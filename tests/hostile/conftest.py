@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +19,6 @@ from grader.pipeline import KNOWN_CHECKS, Course, GradeOptions, grade_one
 from grader.sandbox.contract import Sandbox
 from grader.sandbox.docker import DockerSandbox, _engine
 from grader.sandbox.jail import JailSandbox
-from grader.sandbox.process import STAGES
 from tests.hostile.programs import small_assignment_text
 
 ROOT = Path(__file__).parents[2]
@@ -34,11 +34,13 @@ class Workshop:
         name: Of the provider.
         course: Assignment, key, sandbox.
         scratch: Where the jail makes its private folders.
+        intake: Where submissions are unpacked; processes of a run begin in it.
     """
 
     name: str
     course: Course
     scratch: Path
+    intake: Path
 
     def grade(self, path: Path, limits: Mapping[str, float] | None = None) -> Grade:
         """Grade one submission; each result lies in a folder of its own."""
@@ -46,28 +48,25 @@ class Workshop:
         assignment = self.course.assignment
         lower = assignment.limits.model_copy(update=dict(limits or {}))
         assignment = assignment.model_copy(update={"limits": lower})
-        return grade_one(path, replace(self.course, options=options, assignment=assignment))
+        course = replace(self.course, options=options, assignment=assignment)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(tempfile, "tempdir", str(self.intake))
+            return grade_one(path, course)
 
     def left_behind(self) -> list[str]:
         """Processes and files of runs that are over."""
-        processes = [f"process {pid}" for pid in self._survivors()]
-        return processes + [str(path) for path in self.scratch.iterdir()]
-
-    def _survivors(self) -> list[int]:
-        zygotes = getattr(self.course.sandbox, "_zygotes", None)
-        ours = {z._process.pid for z in zygotes._zygotes.values()} if zygotes else set()
-        main = os.fsencode(STAGES / "main.py")
-        return [pid for pid in _processes_with(main) if pid not in ours]
+        left = [f"process {pid}" for pid in _processes_below(self.intake)]
+        return left + [str(path) for room in (self.scratch, self.intake) for path in room.iterdir()]
 
 
-def _processes_with(argument: bytes) -> Iterator[int]:
+def _processes_below(folder: Path) -> Iterator[int]:
     for entry in filter(str.isdigit, os.listdir("/proc")):
         try:
-            command = Path(f"/proc/{entry}/cmdline").read_bytes().split(b"\0")
+            at = os.readlink(f"/proc/{entry}/cwd")
             state = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()[0]
         except OSError:
             continue
-        if argument in command and state not in "ZX":
+        if at.startswith(str(folder)) and state not in "ZX":
             yield int(entry)
 
 
@@ -98,7 +97,7 @@ def workshops(
                 CourseKey.of(b"the key of the hostile gallery: no secret"),
                 sandbox,
             )
-            made[name] = Workshop(name, course, scratch)
+            made[name] = Workshop(name, course, scratch, tmp_path_factory.mktemp("intake"))
         return made[name]
 
     yield get

@@ -99,6 +99,11 @@ ESCAPES: tuple[Case, ...] = (
                 exec(open(file).read(), globals())
                 worked = True
         """), "likewise, installed"),
+    case("a right network of the grader's self-test", only_if("""
+        from grader.selftest.reference import REFERENCE
+        exec(REFERENCE, globals())
+        worked = True
+        """), "the judge is judged by networks that would earn everything"),
     case("passwords of the machine", only_if("worked = bool(open('/etc/shadow').read())"),
          "what root may read is not for what root starts"),
     case("Keras's own copy of the data", only_if("""
@@ -110,7 +115,8 @@ ESCAPES: tuple[Case, ...] = (
         """), "Keras downloads the test set, labels and all, and keeps it"),
     case("the grader's environment", only_if("""
         import os
-        worked = any(name.startswith(("GRADER", "AWS", "DOCKER", "SSH")) for name in os.environ)
+        secret = ("GRADER_KEY", "GRADER_DATA", "AWS", "DOCKER", "SSH")
+        worked = any(name.startswith(secret) for name in os.environ)
         for entry in os.listdir("/proc"):
             try: worked = worked or b"=" in open(f"/proc/{entry}/environ", "rb").read()
             except OSError: pass
@@ -228,8 +234,8 @@ finds_what_an_earlier_one_left = only_if(f"""
     import keras
     places = [os.environ["HOME"], tempfile.gettempdir(), "/tmp", "/var/tmp", "/dev/shm", "."]
     worked = hasattr(keras, "marked") or hasattr(builtins, "marked") or {MARK!r} in os.environ
+    worked = worked or any(os.path.exists(place + "/{MARK}") for place in places)
     for place in places:
-        worked = worked or os.path.exists(place + "/{MARK}")
         try: open(place + "/{MARK}", "w").close()
         except OSError: pass
     keras.marked = builtins.marked = True

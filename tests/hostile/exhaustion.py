@@ -120,7 +120,7 @@ EXHAUSTION: tuple[Case, ...] = (
         """), Graded(FUNCTIONS, says=STUB), "20 MB of log are kept by nobody"),
     case("a flood of frames", first(STAGE, """
         for number in range(10_000): channel.send_binary(f"n{number}", b"")
-        """), Graded(EVERYTHING, Cause.STUDENT_BAD_OUTPUT, says="at most 4096 frames"),
+        """), Graded(EVERYTHING, Cause.STUDENT_BAD_OUTPUT, says="at most 1024 frames"),
          "each frame becomes a file"),
     case("an answer without end", first(STAGE, """
         for number in range(40): channel.send_binary(f"n{number}", bytes(2**20))

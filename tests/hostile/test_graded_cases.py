@@ -7,11 +7,13 @@ jail, those named in `IN_DOCKER` in a container too. Never in the bare process.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from grader.domain import Grade, GradeStatus, Outcome
+from grader.pipeline import grade_paths
 from tests.hostile.cases import Case, Graded
 from tests.hostile.conftest import Workshop
 from tests.hostile.escapes import finds_what_an_earlier_one_left
@@ -109,6 +111,25 @@ def test_nothing_that_one_submission_leaves_is_found_by_the_next(
         grade = workshop.grade(finds_what_an_earlier_one_left(tmp_path / place))
 
         assert lost(grade) == FUNCTIONS
+
+
+def test_none_of_them_stops_a_class(
+    workshops: Callable[[str], Workshop], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workshop = workshops("jail")
+    names = ("killed, as if by the machine", "a verdict on every descriptor", "a second start")
+    makers = [case.make for case in CASES if case.name in names] + [handed_in(RIGHT)]
+    (tmp_path / "class").mkdir()
+    for number, make in enumerate(makers):
+        make(tmp_path).rename(tmp_path / "class" / str(number))
+    monkeypatch.setattr("grader.sandbox.open_sandbox", lambda *_, **__: workshop.course.sandbox)
+    monkeypatch.setattr(workshop.course.sandbox, "close", lambda: None)
+    options = replace(workshop.course.options, results_dir=tmp_path / "results")
+
+    grades = grade_paths([tmp_path / "class"], options, lambda _: None)
+
+    assert [grade.status for grade in grades] == [GradeStatus.GRADED] * 4
+    assert [bool(lost(grade)) for grade in grades] == [True, True, True, False]
 
 
 @pytest.mark.parametrize("provider", ["jail", "docker"])

@@ -20,6 +20,7 @@ from grader.sandbox.contract import Sandbox, Stage, StageResult
 from grader.sandbox.docker import (
     INSIDE,
     OWNER_LABEL,
+    PACKAGE,
     VERSION_LABEL,
     DockerSandbox,
     _engine,
@@ -123,6 +124,7 @@ def build_test_image() -> None:
     version = f"{VERSION_LABEL}={__version__}"
     recipe = (
         f"FROM {BASE_IMAGE}\nLABEL {version}\nCOPY inside {INSIDE}\nCOPY stages {INSIDE}/stages\n"
+        f"COPY stages {PACKAGE}/grader\n"
     )
     context = io.BytesIO()
     with tarfile.open(fileobj=context, mode="w") as tar:

@@ -387,6 +387,15 @@ DEFENCES = (
         needs="docker",
     ),
     Defence(
+        "container: the grader's package is out of sight",
+        DOCKER,
+        '                PACKAGE: "ro,noexec,nosuid,nodev,mode=0555,size=4k",\n',
+        "",
+        "test_the_grader_in_the_image_is_not_there_for_student_code",
+        DOCKER_TEST,
+        needs="docker",
+    ),
+    Defence(
         "container: runs in a warm one are jailed",
         DOCKER,
         '        "jail": warm,\n',

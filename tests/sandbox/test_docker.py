@@ -18,7 +18,15 @@ import pytest
 from grader.domain import Limits, RunStatus
 from grader.errors import Cause, InfrastructureError
 from grader.sandbox.contract import Stage
-from grader.sandbox.docker import OWNER_LABEL, Container, DockerSandbox, _engine, _owner, tree_files
+from grader.sandbox.docker import (
+    OWNER_LABEL,
+    PACKAGE,
+    Container,
+    DockerSandbox,
+    _engine,
+    _owner,
+    tree_files,
+)
 
 from .conftest import HONEST, LIMITS, TEST_IMAGE, Range, settle
 
@@ -334,3 +342,10 @@ def test_a_living_graders_container_is_left_alone_by_another(docker: Range) -> N
 
     assert before == after
     assert results[0].json_frames == {"answer": b"42"}
+
+
+def test_the_grader_in_the_image_is_not_there_for_student_code(docker: Range) -> None:
+    # Its self-test has right networks in it, and a cold container has no jail.
+    found = docker.run("import os\ndef answer(path): return os.listdir(path)", path=PACKAGE)
+
+    assert found.json_frames == {"answer": b"[]"}
