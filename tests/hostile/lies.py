@@ -412,7 +412,8 @@ LIES: tuple[Case, ...] = (
                         node[0], node[2] = "Const", []
                         node[3] = {"value": {"dtype": "float32", "shape": shape}}
             return found
-        """), Graded(frozenset({"own-weights", "build-model"}), says="numbers that are never trained"),
+        """), Graded(frozenset({"own-weights", "build-model"}),
+               says="numbers that are never trained"),
         "numbers that were put in by hand pass for a training"),
     case("a table of variables that are all frozen", meddling("""
         def forge(name, found):
