@@ -671,7 +671,7 @@ def _parse(content: bytes, file: Path) -> dict[str, Any]:
         raise AssignmentError(
             f"{file}, line {line}: not UTF-8 text. Save the file as UTF-8."
         ) from error
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # no valid TOML, or a number of thousands of digits
         raise AssignmentError(f"{file}: not valid TOML: {error}. Correct that line.") from error
     except RecursionError as error:
         raise AssignmentError(f"{file}: tables are nested too deeply.") from error

@@ -211,11 +211,12 @@ def parse_recipe(raw: bytes, name: str = "recipe.toml") -> Recipe:
             "A recipe is some twenty lines; start again from the template's."
         )
     try:
-        values = tomllib.loads(raw.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        values = _with_tuples(tomllib.loads(raw.decode("utf-8")))
+    # A ValueError is no valid TOML or UTF-8, or a number of thousands of digits.
+    except (ValueError, RecursionError) as error:
         raise RecipeError(f"{name}: not valid TOML: {error}. Correct that line.") from error
     try:
-        return Recipe.model_validate(_with_tuples(values))
+        return Recipe.model_validate(values)
     except ValidationError as error:
         raise RecipeError(_explain(error, name)) from error
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from grader.errors import Cause
 from tests.hostile.cases import Case, Graded, Recipe
-from tests.hostile.programs import FUNCTIONS, MODEL, NOTHING, RIGHT, STUBS, handed_in
+from tests.hostile.programs import FUNCTIONS, NOTHING, RIGHT, STUBS, handed_in
 
 MAKING = """
 IMAGE = ["Placeholder", "x", [], {}, [["float32", [2, 4, 4, 8]]]]
@@ -70,7 +70,7 @@ _kind.send_json = _forged
 MADE_UP: dict[str, str] = {
     "a million operations": """
         def forge(name, found=None):
-            nodes = [IMAGE, *[["Relu", "", [[0, 0]], {}, []]] * 10**6]
+            nodes = [IMAGE, *[["Relu", "", [], {}, []]] * 10**6]
             return record(nodes)
         """,
     "an operation that needs itself": """
@@ -336,6 +336,9 @@ def case(name: str, make: Recipe, expect: Graded, why: str) -> Case:
 
 IMPOSSIBLE = "the description of the network is not possible"
 MALFORMED = "the description of the network was not well formed"
+ANOTHER = "the program gave the answer to another question"
+COUNTS = frozenset({"build-model-parameters", *(f"parameter-count-{what}" for what in
+                    ("block", "transition", "network"))})  # fmt: skip
 READ = "expected"
 """The lie is read as a network, and is none of the paper's."""
 CLAIMS: tuple[tuple[str, str, str], ...] = (
@@ -352,7 +355,7 @@ CLAIMS: tuple[tuple[str, str, str], ...] = (
     ("a padding of a terabyte, cut off again", READ, "what lies between two small maps is made"),
     ("a variable that is not in the table", IMPOSSIBLE, "a list ends before its index"),
     ("a read without a result", READ, "a list that is empty is taken to have a first entry"),
-    ("no operations at all", READ, "a network without an input is taken to have one"),
+    ("no operations at all", ANOTHER, "a network without an input is taken to have one"),
     ("JSON nested a hundred thousand deep", MALFORMED, "a parser that recurses runs out of stack"),
     ("integers of ten thousand digits", MALFORMED, "arithmetic on them takes longer than anything"),
     ("types that do not belong", MALFORMED, "a method is called on what has no methods"),
@@ -366,7 +369,8 @@ CLAIMS: tuple[tuple[str, str, str], ...] = (
 def expected_of(name: str, says: str) -> Graded:
     if name == "a million operations":
         return Graded(FUNCTIONS, Cause.STUDENT_OUTPUT_LIMIT, says="answer: expected at most")
-    return Graded(FUNCTIONS, says=says)
+    cause = Cause.STUDENT_BAD_OUTPUT if says == ANOTHER else None
+    return Graded(FUNCTIONS, cause, says=says)
 
 
 LIES: tuple[Case, ...] = (
@@ -384,7 +388,7 @@ LIES: tuple[Case, ...] = (
             if "training" in graphs:
                 graphs["training"] = graphs["inference"]
             return found
-        """), Graded(frozenset({"training-behaviour"}) | MODEL, says="moving averages"),
+        """), Graded(frozenset({"training-behaviour"}), says="moving averages"),
         "a network that never learns its statistics passes for one that does"),
     case("one kernel for every convolution", meddling("""
         def forge(name, found):
@@ -397,7 +401,7 @@ LIES: tuple[Case, ...] = (
                     shape = str(found["variables"][node[3]["variable"]]["shape"])
                     node[3]["variable"] = seen.setdefault(shape, node[3]["variable"])
             return found
-        """), Graded(frozenset({"own-weights"}) | MODEL, says="weights of its own"),
+        """), Graded(frozenset({"own-weights"}), says="weights of its own"),
         "a network with half the weights of the paper's passes"),
     case("constants posing as trained kernels", meddling("""
         def forge(name, found):
@@ -408,20 +412,22 @@ LIES: tuple[Case, ...] = (
                         node[0], node[2] = "Const", []
                         node[3] = {"value": {"dtype": "float32", "shape": shape}}
             return found
-        """), Graded(frozenset({"own-weights"}) | MODEL, says="numbers that are never trained"),
+        """), Graded(frozenset({"own-weights", "build-model"}),
+               says="numbers that are never trained"),
         "numbers that were put in by hand pass for a training"),
     case("a table of variables that are all frozen", meddling("""
         def forge(name, found):
             for variable in found.get("variables", []):
                 variable["trainable"] = False
             return found
-        """), Graded(frozenset({"own-weights"}) | MODEL, says="one that is frozen"),
+        """), Graded(COUNTS | {"own-weights", "training-behaviour"}, says="one that is frozen"),
         "the count of what is trained is taken from whoever is counted"),
     case("variables that nobody uses", meddling("""
         def forge(name, found):
             if "variables" in found:
                 found["variables"].append(row(7, 7, 64, 64))
             return found
-        """), Graded(frozenset() | MODEL, says="weights that the output does not depend on"),
+        """), Graded(COUNTS | {"own-weights", "build-model"},
+               says="weights that the output does not depend on"),
         "a count is made to fit by adding what is not there"),
 )  # fmt: skip
