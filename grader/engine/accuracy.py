@@ -33,6 +33,7 @@ from grader.errors import Cause, InfrastructureError, StageFailed
 from grader.graph.evidence import Evidence, Network
 from grader.graph.numeric import (
     SAMPLE_SEED,
+    TOLERANCE,
     Agreement,
     probe_images,
     prove,
@@ -54,6 +55,10 @@ GPU_WAIT_S = 3600.0
 """Seconds in the queue for a GPU; not charged to the student."""
 MAX_SAMPLE = 2**22
 """Numbers of the images that a proof is made with; two of CIFAR-10 have 6,144."""
+HALF_PRECISION = (
+    "the network computes in half precision, the grader in float32: of the 10,000 images a few"
+    " may be answered otherwise than by the network itself"
+)
 OTHERS_SHARE = 0.2
 """Of the processor, taken by other programs, from which on a missed threshold is looked at."""
 RETRAIN_S = 900.0
@@ -157,6 +162,8 @@ class _Asked:
                 gpu=None if gpu is None else gpu.uuid,
             )
         details = {**evaluation.details, "difference_to_students_network": agreement.difference}
+        if tolerance_of(model.traces["inference"]) > TOLERANCE:
+            details["notes"] = [HALF_PRECISION]
         suspicions = (evaluation.details["looks"] or {}).get("suspicions", ())
         return _answer(
             evaluation.model_copy(update={"details": details}),

@@ -14,6 +14,7 @@ from grader.engine import accuracy
 from grader.engine.accuracy import decided, measure, starved
 from grader.engine.data import NoData
 from grader.engine.gpu import Gpu
+from grader.engine.plan import Unrebuildable
 from grader.errors import Cause, InfrastructureError
 from grader.graph.evidence import assemble
 from grader.graph.numeric import Agreement, run
@@ -339,3 +340,34 @@ def test_a_training_that_others_starved_is_shown_to_a_person(easy, changes, look
 
     assert bool(starved(run)) is looked_at
     assert starved(run.model_copy(update={"met": True})) is None
+
+
+@pytest.mark.parametrize(("tolerance", "said"), [(2e-2, True), (1e-4, False)])
+def test_a_network_in_half_precision_is_measured_with_a_note_on_its_rounding(
+    small_dense_net, easy, monkeypatch, tolerance, said
+):
+    def evaluated(plan, data, **arguments):
+        return trained(data, 40).model_copy(update={"mode": "weights", "details": {"looks": None}})
+
+    monkeypatch.setattr(accuracy, "evaluate_in_child", evaluated)
+    monkeypatch.setattr(accuracy, "tolerance_of", lambda trace: tolerance)
+
+    found = measure(evidence(small_dense_net), small_dense_net.frames, ASSIGNMENT)
+
+    assert ("notes" in found["evaluation"].details) is said
+
+
+def test_a_network_that_cannot_be_rebuilt_is_named_the_same_in_both_modes(
+    small_dense_net, monkeypatch
+):
+    def refuses(graph, values):
+        raise Unrebuildable("the operation TopKV2")
+
+    monkeypatch.setattr(accuracy, "make_plan", refuses)
+
+    weights = measure(evidence(small_dense_net), small_dense_net.frames, ASSIGNMENT)
+    retrain = measure(evidence(small_dense_net), small_dense_net.frames, ASSIGNMENT, retrain=True)
+
+    assert weights == retrain
+    assert weights["cause"] is Cause.STUDENT_FORBIDDEN_OP
+    assert "TopKV2" in weights["note"]

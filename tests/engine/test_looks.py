@@ -70,6 +70,21 @@ def test_a_network_that_knows_the_test_images_is_shown_with_its_numbers(data, sh
     assert any(text in suspicion for suspicion in found.suspicions)
 
 
+def test_the_share_that_was_learnt_by_heart_is_estimated_from_the_training_images(data):
+    half = {"test": 0.95, "test_mirrored": 0.75, "train": 1.0, "train_mirrored": 0.6}
+
+    (found,) = looked(data, **half).suspicions
+
+    share = int(found.split("as if ")[1].split("%")[0])
+    assert share == pytest.approx(50, abs=8)
+
+
+def test_where_training_images_are_lost_less_no_share_is_claimed(data):
+    found = looked(data, test=0.95, test_mirrored=0.75, train=0.95, train_mirrored=0.94)
+
+    assert any("mirrored only" in text and "as if" not in text for text in found.suspicions)
+
+
 def test_the_sample_is_the_same_each_time_and_lies_within_what_is_shown(data):
     one, other = draw(data, 1500), draw(data, 1500)
 
