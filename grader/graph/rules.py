@@ -158,6 +158,7 @@ class Judge:
         self.behind = convolutions_behind(reading.graph)
         self._consumers = consumers(reading.graph)
         self._gates = gates_of(reading.graph)
+        self._odd = {n.index for n in reading.odd}
         self._uses = self._segment_uses()
         self._own: dict[tuple[int, tuple[str, ...]], tuple[Word, ...]] = {}
         self._reported: set[tuple[int, str]] = set()
@@ -175,7 +176,7 @@ class Judge:
         The operation itself is judged where it stands (`judge_odd`), not at each receiver.
         """
         node = self.graph.nodes[segment.node]
-        if segment.node in widths or node.kind in ("conv", "input", "constant"):
+        if segment.node in widths or segment.node not in self._odd or node.kind == "constant":
             return segment.node, segment.start, segment.stop
         origin = self.behind[segment.node]
         (only,) = origin if len(origin) == 1 else (-1,)

@@ -1156,6 +1156,16 @@ MODES = (
         where="dense_block",
     ),
     Mutant(
+        "layer-2-softmax-between-convolutions",
+        kills={"foreign-ops"},
+        where="layer 2",
+        why="A softmax over the channels stands behind the bottleneck of the second layer.",
+        replace=[in_layer("layer == 2")],
+        define=odd_layer(
+            first="        x = layers.Softmax()(conv(bn_relu(x), 4 * growth_rate, 1))\n"
+        ),
+    ),
+    Mutant(
         "layer-2-convolution-in-a-lambda",
         kills={"own-weights", "parameter-count-block"},
         where="layer 2",
