@@ -645,9 +645,12 @@ class Judge:
                 usual = not before and source not in ("", "stem", "head")
                 if usual and word.text == "dropout" and word.step.detail[-1] == "elementwise":
                     continue
+                alone = "dense_block" if self.reading.blocks else "transition"
                 self.say(
                     "training-behaviour",
-                    self.reading.place(self.graph.nodes[index] if node is None else node),
+                    self.reading.where.get(index, alone)
+                    if node is None
+                    else self.reading.place(node),
                     "the dropout it receives in training",
                     "of single numbers, behind each convolution but the first",
                     "of another kind or in another place",
