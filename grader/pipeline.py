@@ -252,6 +252,13 @@ def grade_one(path: Path, course: Course) -> Grade:
         return _ungraded(SubmissionRejected(error.cause, error.message), path, course)
     except UsageError:
         raise
+    except MemoryError:
+        problem = InfrastructureError(
+            Cause.INFRA_MEMORY,
+            "memory: the grader could not get what it needed to read this submission",
+            "Free memory on this machine, and grade it again.",
+        )
+        return _ungraded(problem, path, course)
     except Exception as error:  # a grader bug withholds one grade and lets the class go on
         problem = InfrastructureError(
             Cause.INFRA_GRADER_BUG, f"{type(error).__name__}: {error}", "Report this as a bug."

@@ -1172,6 +1172,8 @@ def _scales_the_image(judge: Judge, word: Word) -> bool:
     if word.kind == "constant":
         return True
     if word.kind in ("scale", "bias", "BN", "other") and word.step.affine is not None:
+        if any(t.symbol.statistics for t in word.step.affine.terms):
+            return False  # an image's answer would depend on the images beside it
         used = {i for t in word.step.affine.terms for i in t.symbol.variables}
         return not any(judge.variables[i].trainable for i in used)
     return False

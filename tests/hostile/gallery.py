@@ -2,6 +2,7 @@
 
 from tests.hostile.archives import ARCHIVES
 from tests.hostile.cases import Case
+from tests.hostile.cheats import CHEATS
 from tests.hostile.escapes import ESCAPES
 from tests.hostile.exhaustion import EXHAUSTION
 from tests.hostile.forgery import FORGERY
@@ -19,4 +20,5 @@ GALLERY: tuple[Case, ...] = (
     *ESCAPES,
     *REPORTS,
     *LIES,
+    *CHEATS,
 )
