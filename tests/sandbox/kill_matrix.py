@@ -438,22 +438,6 @@ DEFENCES = (
         "tests/intake/test_paths.py",
     ),
     Defence(
-        "intake: members that overlap",
-        "intake/ziplayout.py",
-        "        if rest < 0:\n            raise bad_archive(\n",
-        "        if False:\n            raise bad_archive(\n",
-        "test_members_that_share_data_are_refused_as_a_bomb",
-        "tests/intake/test_ziplayout.py",
-    ),
-    Defence(
-        "intake: the whole size is declared and capped",
-        "intake/ziplayout.py",
-        "    if total > policy.total_bytes:\n",
-        "    if False:\n",
-        "test_declared_sizes_beyond_the_policy_are_refused_before_anything_is_unpacked",
-        "tests/intake/test_ziplayout.py",
-    ),
-    Defence(
         "intake: the ratio of a bomb",
         "intake/ziplayout.py",
         "        if entry.size_bytes > allowed:\n",
@@ -492,14 +476,6 @@ DEFENCES = (
         "    if False:\n",
         "test_a_broken_run_directory_is_the_machine_s_fault",
         "tests/pipeline/test_pipeline.py",
-    ),
-    Defence(
-        "not a number is never an accuracy",
-        "engine/rule.py",
-        "    return accuracy > threshold and in_time\n",
-        "    return not accuracy <= threshold and in_time\n",
-        "test_nan_never_meets_the_threshold",
-        "tests/scoring/test_accuracy.py",
     ),
     Defence(
         "weights that know the test images are looked at",
