@@ -20,6 +20,8 @@ from grader.assignment import (
 )
 from grader.checks import CHECKS
 from grader.errors import EXIT_USAGE, AssignmentError
+from grader.intake.policy import IntakePolicy
+from grader.paper import Configuration
 from grader.scoring import ACCURACY
 
 SHIPPED = Path(__file__).parents[2] / "assignment"
@@ -515,3 +517,14 @@ def test_the_keys_that_are_shown_commented_out_can_be_taken_as_they_stand(tmp_pa
     assert (rule.borderline, rule.seeds, rule.decide) == (0.007, 3, "mean")
     assert (rule.linear_from, rule.deterministic) == (0.75, True)
     assert rule.retrain_memory_bytes == Evaluation.model_fields["retrain_memory_bytes"].default
+
+
+def test_the_weights_of_the_papers_largest_network_pass_every_limit_on_their_way():
+    largest = Configuration(190, 40, compression=0.5, bottleneck=True)
+    size = 4 * largest.count().total
+
+    assert 100 * 2**20 > size > 90 * 2**20
+    assert size < IntakePolicy().weights_bytes
+    assert size < IntakePolicy().archive_bytes
+    # Out of the sandbox come the weights and, beside them, far smaller frames.
+    assert size < 0.5 * load_assignment(SHIPPED).limits.output_bytes
