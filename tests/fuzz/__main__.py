@@ -30,6 +30,8 @@ def main() -> int:
         begun = time.process_time()
         try:
             forge(seed)
+        except KeyboardInterrupt:  # what was found so far is worth telling
+            break
         except Exception as error:  # what this looks for
             last = traceback.extract_tb(error.__traceback__)[-1]
             place = f"{type(error).__name__} at {last.filename}:{last.lineno} {str(error)[:100]}"
