@@ -187,7 +187,10 @@ def main() -> None:
     if given.json:
         given.json.parent.mkdir(parents=True, exist_ok=True)
         given.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    print(f"{report['network']}, batch {given.batch}, on {report['device']}")
+    if given.only_to:
+        print(f"the reference solution by {given.recipe.name}, on {report['device']}")
+    else:
+        print(f"{report['network']}, batch {given.batch}, on {report['device']}")
     plain = report.get("plain fit", {})
     for name, row in report.items():
         if isinstance(row, dict) and "images_per_s" in row:
