@@ -1895,7 +1895,18 @@ def _fused_batch_norm(reader: _Reader, op: Op, arguments: list[Any]) -> Any:
                 depth=depth,
             )
 
-        mean, variance = moment("mean"), moment("var")
+        share = float(op.attributes.get("exponential_avg_factor", 1.0))
+
+        def moved(old: Symbol, batch: Symbol) -> Symbol:
+            return expression(
+                f"moved by {share}", [old, batch], lambda o, b: (1 - share) * o + share * b, shape
+            )
+
+        olds, batch = (mean, variance), (moment("mean"), moment("var"))
+        averages = batch if share == 1.0 else tuple(map(moved, olds, batch))
+        mean, variance = batch
+    else:
+        averages = (mean, variance)
     scale = expression(
         f"fused scale {epsilon}",
         [gamma, variance],
@@ -1909,7 +1920,7 @@ def _fused_batch_norm(reader: _Reader, op: Op, arguments: list[Any]) -> Any:
         shift = expression("column", [shift], lambda v: v.reshape(column), column)
     result = affine_step(affine_step(value, "multiply", scale), "add", shift)
     rest = [opaque(s or (), op.name, i) for i, (_, s) in enumerate(op.outputs[3:])]
-    return [result, mean, variance, *rest]
+    return [result, *averages, *rest]
 
 
 @rule("Softmax", "LogSoftmax")

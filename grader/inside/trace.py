@@ -136,8 +136,8 @@ def _write_normalisation_as_one_op() -> None:
     A network of the paper is half batch norm, and tracing is most of what a submission costs. The
     class itself only, with all its parts, on float32 maps, channels last: whatever else calls
     itself a normalisation is written op by op. Eagerly Keras's own code runs, so the sample that
-    the other side holds its reading against does not rest on this. The op's moving averages have
-    another momentum and variance than Keras's; neither is looked at.
+    the other side holds its reading against does not rest on this. The op moves its variance by the
+    sample's, n / (n - 1) times the batch's: a moving average all the same.
     """
     import tensorflow as tf
     from keras import ops
@@ -175,6 +175,7 @@ def _write_normalisation_as_one_op() -> None:
             mean=mean,
             variance=variance,
             epsilon=self.epsilon,
+            exponential_avg_factor=1.0 - self.momentum,
             is_training=updated,
         )
         if updated:
@@ -455,8 +456,7 @@ def _describe(
         def call(images: Any, keywords: dict[str, Any] = keywords) -> Any:
             return model(images if entry is None else entry(images), **keywords)
 
-        traced = _traced(call, tf.TensorSpec(shape, dtype))
-        graphs[mode] = _graph(traced, variables, constants)
+        graphs[mode] = _graph(_traced(call, tf.TensorSpec(shape, dtype)), variables, constants)
     table = variables.table()
     if constants.chunks:
         channel.send_binary("constants:" + name, b"".join(constants.chunks))
@@ -464,17 +464,28 @@ def _describe(
 
 
 def _traced(call: Any, images: Any) -> Any:
-    """The concrete function of `call`, with the student's own functions written into its graph.
+    """The graph of `call`, with the student's own functions written into it.
 
-    A function kept as a call of its own loses the shapes of what is in it.
+    A function kept as a call of its own loses the shapes of what is in it. What is only needed to
+    run a graph (an order of its side effects, a compiled function) is left out where that works.
     """
     import tensorflow as tf
+    from tensorflow.python.framework.func_graph import func_graph_from_py_func
+
+    def refuse(*arguments: Any, **keywords: Any) -> Any:
+        raise RuntimeError("a variable that is made in a call, which tf.function knows to keep")
+
+    def alone(images: Any) -> Any:
+        with tf.variable_creator_scope(refuse):
+            return call(images)
 
     try:
         with _uncompiled():
-            return tf.function(call, autograph=False).get_concrete_function(images)
+            return func_graph_from_py_func(
+                "network", alone, (images,), {}, add_control_dependencies=False
+            )
     except Exception:  # e.g. a loop over tensors, which only a tf.function of its own can write
-        return tf.function(call, autograph=False).get_concrete_function(images)
+        return tf.function(call, autograph=False).get_concrete_function(images).graph
 
 
 def _takes_training(model: Any) -> bool:
@@ -598,15 +609,14 @@ def _finite(value: Any) -> Any:
 # --- graphs --------------------------------------------------------------------------------
 
 
-def _graph(traced: Any, variables: Variables, constants: Constants) -> dict[str, Any]:
-    """A concrete function as plain data, calls inlined, ops that nothing needs left out.
+def _graph(graph: Any, variables: Variables, constants: Constants) -> dict[str, Any]:
+    """A function's graph as plain data, calls inlined, ops that nothing needs left out.
 
     Returns:
         {"nodes": [[op, name, [[node, output]...], attributes, [[dtype, shape]...]]...],
         "inputs": [node...], "outputs": [[node, output]...], "updates": [node...]}.
     """
     writer = _Writer(variables, constants)
-    graph = traced.graph
     captured = {id(inner): outer for outer, inner in graph.captures}
     bound: dict[int, tuple[int, int]] = {}
     inputs = []

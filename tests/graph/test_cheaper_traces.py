@@ -1,11 +1,13 @@
 """What makes a trace cheaper changes nothing of what is read."""
 
+import json
 import types
 from pathlib import Path
 
 import pytest
 import tracing
 
+from grader.engine.rebuild import momentum_of
 from grader.graph.numeric import prove, tolerance_of
 from grader.graph.steps import words
 from grader.inside import trace as inside
@@ -36,6 +38,14 @@ def spelled(traced, mode):
 
 def ops_of(traced, mode):
     return [op.op for op in traced.traces[mode].ops]
+
+
+def momenta(traced):
+    """The momentum with which each moving mean is moved."""
+    training = traced.graphs["training"]
+    means = [i for i, v in enumerate(json.loads(traced.record)["variables"])
+             if v["name"].endswith("moving_mean")]  # fmt: skip
+    return [momentum_of(training, index) for index in means]
 
 
 def with_norm(make):
@@ -88,6 +98,7 @@ def test_a_normalisation_as_one_op_is_read_as_keras_writes_it(norm, request):
     for mode in ("inference", "training"):
         assert spelled(fast, mode) == spelled(slow, mode)
     assert fast.graphs["training"].updates.keys() == slow.graphs["training"].updates.keys()
+    assert momenta(fast) == momenta(slow) == {"plain": [0.9]}.get(norm, momenta(slow))
     short = [len(ops_of(fast, m)) < len(ops_of(slow, m)) for m in ("inference", "training")]
     assert short == [norm in ("plain", "frozen")] * 2
 
