@@ -28,7 +28,9 @@ JOB, RESULT, PLAN, CONFIDENCE = "job.json", "result.json", "plan.npz", "confiden
 NOT_A_NUMBER = -1
 """The label of an image for which the network gave a NaN or an infinity: never right."""
 CHUNK = 500
-"""Images between two looks at the clock."""
+"""Images between two looks at the clock, at most: a runtime works on several at a time."""
+LOOK_S = 1.0
+"""Chunks grow as long as they take less, so that a slow network too is stopped on time."""
 UNSUPPORTED_STATUS, MEMORY_STATUS, UNWELL_STATUS = 64, 65, 67
 """Exit statuses: the runtime lacks an operation; memory ran out; the GPU computes wrongly."""
 BUSY = 4.0
@@ -140,17 +142,18 @@ def _predict(
 ) -> tuple[NDArray[Any], float, float]:
     """Answers, seconds by the clock, and seconds charged."""
     parts: list[NDArray[np.float32]] = []
-    chunk = max(job.batch, CHUNK // job.batch * job.batch)
-    spent = worked = 0.0
-    charged = 0.0
-    for begin in range(0, len(images), chunk):
+    chunk, largest = job.batch, max(job.batch, CHUNK // job.batch * job.batch)
+    begin = 0
+    spent = worked = charged = 0.0
+    while begin < len(images) and charged <= job.stop_after_s and spent <= BUSY * job.stop_after_s:
         start, busy = time.perf_counter(), time.process_time()
-        answers = runner.predict(images[begin : begin + chunk])
-        spent, worked = spent + _lap(start), worked + time.process_time() - busy
+        parts.append(runner.predict(images[begin : begin + chunk]))
+        taken = _lap(start)
+        spent, worked = spent + taken, worked + time.process_time() - busy
         charged = charge(spent, worked, runner.device, job.threads)
-        parts.append(answers)
-        if charged > job.stop_after_s or spent > BUSY * job.stop_after_s:
-            break
+        begin += chunk
+        if taken < LOOK_S:
+            chunk = min(2 * chunk, largest)
     return np.concatenate(parts), spent, charged
 
 

@@ -205,9 +205,36 @@ def test_when_time_is_over_the_child_stops_and_says_how_far_it_came(plan):
 
     labels, measured = predict_in_child(plan, sets, stop_after_s=1e-6)
 
-    assert (
-        len(labels["test"]) == measured.images == measure.CHUNK // measured.batch * measured.batch
-    )
+    assert len(labels["test"]) == measured.images == measured.batch
+
+
+class Slow:
+    """A runner that takes its time for each image, on a clock of its own."""
+
+    device = "CPU"
+
+    def __init__(self, clock, image_s):
+        self.clock, self.image_s, self.calls = clock, image_s, []
+
+    def predict(self, images):
+        self.clock["now"] += self.image_s * len(images)
+        self.calls.append(len(images))
+        return np.zeros((len(images), 10), np.float32)
+
+
+@pytest.mark.parametrize(("image_s", "answered", "largest"), [(0.9, 13, 2), (1e-4, 2000, 500)])
+def test_a_slow_network_too_is_stopped_on_time(monkeypatch, image_s, answered, largest):
+    clock = {"now": 0.0}
+    for name in ("perf_counter", "process_time"):
+        monkeypatch.setattr(measure.time, name, lambda: clock["now"])
+    monkeypatch.setattr(measure, "charge", lambda spent, *rest: spent)
+    job = measure.Job(runtime="tensorflow", batch=1, stop_after_s=10)
+    runner = Slow(clock, image_s)
+
+    answers, spent, _ = measure._predict(runner, np.zeros((2000, 1)), job)
+
+    assert (len(answers), max(runner.calls) <= largest) == (answered, True)
+    assert spent <= job.stop_after_s + 2 * image_s
 
 
 def test_a_network_with_giant_maps_is_shown_fewer_images_at_a_time(plan):
