@@ -50,10 +50,10 @@ def history(stopped, epochs=2, training_s=30.0):
     )  # fmt: skip
 
 
-def found(stopped, budget_s=60.0, **changes):
+def found(stopped, budget_s=60.0, device="CPU", **changes):
     return Retrained(
         history=history(stopped, **changes), budget_s=budget_s, reference_images_per_s=None,
-        notes=(), device="CPU", version="TensorFlow 2",
+        notes=(), device=device, version="TensorFlow 2",
     )  # fmt: skip
 
 
@@ -196,7 +196,8 @@ def gpu(free_gib):
 def test_a_batch_that_is_too_large_is_the_students_and_says_what_to_change(
     easy, tmp_path, monkeypatch, device, text
 ):
-    ended_with(monkeypatch, tmp_path, easy, found(StopReason.OUT_OF_MEMORY, epochs=0))
+    on = "CPU" if device is None else "GPU"
+    ended_with(monkeypatch, tmp_path, easy, found(StopReason.OUT_OF_MEMORY, device=on, epochs=0))
 
     with pytest.raises(StageFailed, match=f"more memory than {text}: a smaller batch_size .now 20"):
         retrain_in_child(
@@ -206,7 +207,7 @@ def test_a_batch_that_is_too_large_is_the_students_and_says_what_to_change(
 
 
 def test_a_gpu_that_others_had_filled_is_the_machines_fault(easy, tmp_path, monkeypatch):
-    ended_with(monkeypatch, tmp_path, easy, found(StopReason.OUT_OF_MEMORY, epochs=0))
+    ended_with(monkeypatch, tmp_path, easy, found(StopReason.OUT_OF_MEMORY, device="GPU", epochs=0))
 
     with pytest.raises(InfrastructureError, match="only 20 of 141 GiB were free") as caught:
         retrain_in_child(

@@ -28,16 +28,19 @@ def wrong(case: Case, room: Path) -> list[str]:
     """What about the outcome of a case is not as it must be."""
     path = case.make(room)
     before = everything_below(room)
+    already = {slip for slip in SLIPS if slip.exists()}
     try:
         submission = collect(path, room / "tree")
     except SubmissionRejected as refused:
-        return wrong_refusal(case, refused, room, everything_below(room) - before)
+        return wrong_refusal(case, refused, room, everything_below(room) - before, already)
     except InfrastructureError as error:
         return [f"the machine was blamed: {error.message}"]
     return wrong_tree(case, submission, room / "tree")
 
 
-def wrong_refusal(case: Case, refused: SubmissionRejected, room: Path, left: set[str]) -> list[str]:
+def wrong_refusal(
+    case: Case, refused: SubmissionRejected, room: Path, left: set[str], already: set[Path]
+) -> list[str]:
     if not isinstance(case.expect, Refused):
         return [f"refused: {refused.message}"]
     said = refused.message + refused.help
@@ -50,7 +53,7 @@ def wrong_refusal(case: Case, refused: SubmissionRejected, room: Path, left: set
         "no help": not refused.help,
         "a path of this machine in the message": str(room) in said,
         f"left behind {left}": bool(left),
-        "written outside": any(slip.exists() for slip in SLIPS),
+        "written outside": any(slip.exists() for slip in SLIPS if slip not in already),
     }
     return [fault for fault, found in faults.items() if found]
 

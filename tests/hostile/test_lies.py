@@ -29,7 +29,6 @@ SECONDS = 6.0
 """Of processor time, with tracemalloc: a tenth of it on a quiet machine."""
 MEMORY = 400 * 2**20
 USED_UP = {
-    "a million operations",
     "channels picked one by one, over and over",
     "products of large constant matrices",
     "two hundred joins of five thousand parts",
