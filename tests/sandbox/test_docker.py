@@ -196,7 +196,8 @@ def test_everything_the_container_is_denied_is_asked_for(
     assert wanted["security_opt"] == ["no-new-privileges"]  # and so the engine's own seccomp
     assert wanted["pids_limit"] == LIMITS.processes + 8
     assert wanted["mem_limit"] == wanted["memswap_limit"]
-    assert list(wanted["tmpfs"]) == ["/tmp"]
+    assert list(wanted["tmpfs"]) == ["/tmp", PACKAGE]
+    assert wanted["tmpfs"][PACKAGE].startswith("ro,")
     assert {"noexec", "nosuid", "nodev"} <= set(wanted["tmpfs"]["/tmp"].split(","))
     assert wanted["shm_size"] == "64k"
     assert wanted["ipc_mode"] == "private"
