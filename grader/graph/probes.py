@@ -35,9 +35,9 @@ class Probe(Record):
     dropout_rate: float = 0.0
     """Asked for where it is above 0; must vanish at inference."""
     modes: tuple[str, ...] = ("inference",)
-    """Which calls are traced. One public probe of each kind is traced in training too, and one
-    hidden block, transition and network, with dropout; tracing is most of what a submission
-    costs."""
+    """Which calls are traced. Public blocks, a transition and the networks are traced in training
+    too, and one hidden block, transition and network, with dropout; tracing is most of what a
+    submission costs."""
 
     def request(self) -> dict[str, Any]:
         """The question as the program inside gets it; says nothing of what is expected."""
@@ -114,8 +114,7 @@ def public_probes(probes: Probes) -> list[Probe]:
             function="build_densenet",
             hidden=False,
             network=n,
-            # The last, commonly the smallest: build_model() and a hidden network are traced so too.
-            modes=MODES[: 2 if i == len(probes.networks) - 1 else 1],
+            modes=MODES,
         )
         for i, n in enumerate(probes.networks)
     ]

@@ -1169,7 +1169,7 @@ def _judge_image(judge: Judge, node: Node) -> None:
 
 
 def _scales_the_image(judge: Judge, word: Word) -> bool:
-    if word.kind == "constant":
+    if word.kind in ("constant", "stop"):  # nothing before an image learns
         return True
     if word.kind in ("scale", "bias", "BN", "other") and word.step.affine is not None:
         if any(t.symbol.statistics for t in word.step.affine.terms):

@@ -20,6 +20,11 @@ def _right(name: str, why: str, *edits: Edit, define: str = "") -> Mutant:
 ONE_DIFFERENCE = (
     _right("reference", "The reference itself."),
     _right(
+        "image-behind-a-stopped-gradient",
+        "Nothing before an image learns.",
+        (STEM, "    x = conv(ops.stop_gradient(inputs), stem, 3)\n"),
+    ),
+    _right(
         "relu-activation-layer",
         "ReLU as an Activation layer.",
         (RELU, '    return layers.Activation("relu")(x)\n'),
