@@ -311,18 +311,16 @@ FORGERY: tuple[Case, ...] = (
         """, after=RIGHT), Graded(FUNCTIONS, BAD, says=ANOTHER),
          "the right answer to the first question is not one to the second"),
     case("one trace for every question", last("""
-        import tensorflow as tf
-        given = tf.function
+        from tensorflow.python.framework import func_graph
+        given = func_graph.func_graph_from_py_func
         kept = []
-        class Traced:
-            def __init__(self, function): self.function = function
-            def get_concrete_function(self, spec):
-                if not kept:
-                    kept.append(given(self.function, autograph=False).get_concrete_function(spec))
-                return kept[0]
-        def function(function=None, **keywords):
-            return Traced(function) if "autograph" in keywords else given(function, **keywords)
-        tf.function = function
+        def traced(name, *arguments, **keywords):
+            if name != "network":
+                return given(name, *arguments, **keywords)
+            if not kept:
+                kept.append(given(name, *arguments, **keywords))
+            return kept[0]
+        func_graph.func_graph_from_py_func = traced
         """, after=RIGHT), Graded(FUNCTIONS, BAD, says=ANOTHER), "likewise, a step earlier"),
     case("questions of its own", last(STAGE, PARTLY, """
         public = {p["function"]: p for p in reversed(request["probes"])}
