@@ -117,7 +117,7 @@ def module_contract(evidence: Evidence) -> None:
             older_code(failure)
             or "Only the standard library, NumPy, TensorFlow and Keras are there; training and "
             "reading files belong under `if __name__ == '__main__':`.",
-            [failed_call("densenet.py", failure)],
+            [failed_import(failure)],
         )
     missing = [n for n in NEEDED if evidence.module.functions.get(n) is None]
     if missing:
@@ -144,27 +144,45 @@ def older_code(failure: FailureRecord) -> str:
     return next((help for said, help in OLDER_CODE if re.search(said, failure.message)), "")
 
 
-def failed_call(where: str, failure: FailureRecord, asked: str = "") -> Finding:
-    """An exception in student code as a finding: type, message, place in their file."""
-    help = "Call it yourself with these arguments and see where it stops."
-    if failure.type == "NotImplementedError":
-        help = STUB
-    elif known := older_code(failure):
-        help = known
-    elif failure.type in FORBIDDEN_TYPES or failure.message.startswith("URL fetch failure"):
-        help = FORBIDDEN
-    elif failure.type == "MemoryError":
-        help = "It needs more memory than the grader gives; build the network, do not train it."
-    elif failure.type == "TypeError" and failure.message.startswith(f"{where}() "):
-        help = "Keep the arguments' names and order as in the template."
-    place = f" ({failure.where})" if failure.where else ""
-    call = f" called with {asked}" if asked else ""
-    expected = "a network" if where != "densenet.py" else "a module that can be imported"
+def failed_import(failure: FailureRecord) -> Finding:
+    """Why the module cannot be imported: the exception's own text, and its line in their file."""
+    received = f"{failure.type}: {failure.message}".removesuffix(": ")
+    where = failure.where or "densenet.py"
     return Finding(
         where=where,
-        message=f"{where}{call}: expected {expected}, received {failure.type}: "
+        message=f"{where}: expected a module that can be imported, received {received}",
+        expected="a module that can be imported",
+        received=received,
+        help=_known_help(failure) or "`python densenet.py` stops at the same line.",
+    )
+
+
+def _known_help(failure: FailureRecord) -> str:
+    """What to do about an exception whose cause is known; else ""."""
+    if failure.type == "NotImplementedError":
+        return STUB
+    if known := older_code(failure):
+        return known
+    if failure.type in FORBIDDEN_TYPES or failure.message.startswith("URL fetch failure"):
+        return FORBIDDEN
+    if failure.type == "MemoryError":
+        return "It needs more memory than the grader gives; build the network, do not train it."
+    return ""
+
+
+def failed_call(where: str, failure: FailureRecord, asked: str = "") -> Finding:
+    """An exception in student code as a finding: type, message, place in their file."""
+    help = _known_help(failure)
+    if not help and failure.type == "TypeError" and failure.message.startswith(f"{where}() "):
+        help = "Keep the arguments' names and order as in the template."
+    help = help or "Call it yourself with these arguments and see where it stops."
+    place = f" ({failure.where})" if failure.where else ""
+    call = f" called with {asked}" if asked else ""
+    return Finding(
+        where=where,
+        message=f"{where}{call}: expected a network, received {failure.type}: "
         f"{failure.message}{place}",
-        expected=expected,
+        expected="a network",
         received=failure.type,
         help=help,
     )

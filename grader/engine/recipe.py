@@ -211,7 +211,7 @@ def parse_recipe(raw: bytes, name: str = "recipe.toml") -> Recipe:
             "A recipe is some twenty lines; start again from the template's."
         )
     try:
-        values = _with_tuples(tomllib.loads(raw.decode("utf-8")))
+        values = _with_tuples(tomllib.loads(raw.decode("utf-8-sig")))
     # A ValueError is no valid TOML or UTF-8, or a number of thousands of digits.
     except (ValueError, RecursionError) as error:
         raise RecipeError(f"{name}: not valid TOML: {error}. Correct that line.") from error

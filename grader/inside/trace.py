@@ -250,6 +250,7 @@ def _import(name: str, tree: Path) -> tuple[Any, dict[str, Any] | None]:
         sys.path.append(str(tree))
     importlib.invalidate_caches()
     try:
+        sys.argv = [f"{name}.py"]  # argparse at the top of a module is not asked our arguments
         return importlib.import_module(name), None
     except BaseException as error:  # student code may raise anything, SystemExit included
         return None, _failure(error, tree)
@@ -288,11 +289,14 @@ def _failure(error: BaseException, tree: Path) -> dict[str, Any]:
         root = os.path.realpath(tree)
         for frame in traceback.extract_tb(error.__traceback__):
             path = os.path.realpath(frame.filename)
-            if path.startswith(root + os.sep):
+            # A frozen module's name, "<frozen os>", would be a path below the working folder.
+            if path.startswith(root + os.sep) and os.path.isfile(path):
                 where = f"{os.path.relpath(path, root)}, line {frame.lineno}, in {frame.name}"
         if isinstance(error, SyntaxError) and error.filename:
             where = f"{os.path.basename(error.filename)}, line {error.lineno}"
-        text = _own_words(str(error)).replace(root, "").replace(os.path.expanduser("~"), "~")
+        # str() of a syntax error names the place once more.
+        said = error.msg if isinstance(error, SyntaxError) and error.filename else str(error)
+        text = _own_words(said).replace(root, "").replace(os.path.expanduser("~"), "~")
     except Exception:  # an exception's own __str__ is student code
         text = ""
     told = {"type": type(error).__name__[:80], "message": text[:TEXT], "where": where[:200]}

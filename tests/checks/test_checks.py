@@ -23,10 +23,11 @@ from writing import (
 
 from grader.assignment import load_assignment
 from grader.checks import CHECKS, Check, Failure, NothingToJudge, run_checks
+from grader.checks.contract import failed_import
 from grader.domain import Finding, Outcome
 from grader.errors import Cause
 from grader.graph.evidence import Evidence, assemble
-from grader.graph.record import ModuleRecord
+from grader.graph.record import FailureRecord, ModuleRecord
 from grader.resources import assignment_dir
 
 N, K, SIZE, CHANNELS = 2, 3, 4, 8
@@ -413,3 +414,15 @@ def test_a_module_frame_that_cannot_be_read_earns_nothing_and_rejects_nothing():
     found = run_checks(CHECKS, evidence)
     assert evidence.cause is Cause.STUDENT_BAD_OUTPUT
     assert not [r for r in found if r.outcome in (Outcome.PASSED, Outcome.ERROR)]
+
+
+def test_an_import_error_is_told_by_its_line_and_its_own_text():
+    failure = FailureRecord(
+        type="SyntaxError", message="expected ':'", where="densenet.py, line 49"
+    )
+
+    finding = failed_import(failure)
+
+    assert finding.where == "densenet.py, line 49"
+    assert finding.received == "SyntaxError: expected ':'"
+    assert "arguments" not in finding.help

@@ -152,3 +152,7 @@ def told(raw: bytes) -> str:
 @given(st.binary(max_size=200))
 def test_any_bytes_give_a_recipe_or_a_refusal(raw: bytes) -> None:
     assert told(raw) == Recipe().sha256 or told(raw).startswith("recipe.toml")
+
+
+def test_a_byte_order_mark_as_windows_writes_it_is_no_mistake() -> None:
+    assert parse_recipe(b"\xef\xbb\xbfepochs = 3\n").epochs == 3

@@ -1,5 +1,8 @@
 """What the program in the sandbox says of code that raises, or gives what nobody asked for."""
 
+import importlib
+import sys
+
 import pytest
 
 from grader.inside import trace
@@ -51,3 +54,35 @@ def test_what_is_not_one_tensor_is_refused_with_what_it_is(given, said):
 
 def test_one_thing_is_given_on():
     assert trace._one("a network", "network") == "a network"
+
+
+def imported(tree, monkeypatch, source):
+    """What is told of a module that cannot be imported."""
+    (tree / "handed_in.py").write_text(source)
+    monkeypatch.syspath_prepend(tree)
+    monkeypatch.delitem(sys.modules, "handed_in", raising=False)
+    monkeypatch.setattr(sys, "argv", ["main.py", "trace", "--control", "5"])
+    try:
+        importlib.import_module("handed_in")
+    except BaseException as error:
+        return trace._failure(error, tree)
+    return None
+
+
+def test_a_syntax_error_is_told_once_with_its_line(tmp_path, monkeypatch):
+    told = imported(tmp_path, monkeypatch, "x = 1\nfor _ in range(2)\n    pass\n")
+
+    assert told == {
+        "type": "SyntaxError",
+        "message": "expected ':'",
+        "where": "handed_in.py, line 2",
+    }
+
+
+def test_a_frozen_module_is_not_the_students_file(tmp_path, monkeypatch):
+    (tmp_path / "taken").write_text("")
+    monkeypatch.chdir(tmp_path)  # as in the sandbox: "<frozen os>" would be a path below the tree
+
+    told = imported(tmp_path, monkeypatch, "import os\n\nos.makedirs('taken')\n")
+
+    assert told["where"] == "handed_in.py, line 3, in <module>"
