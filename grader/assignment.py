@@ -299,6 +299,8 @@ class BlockProbe(Table):
     """k, maps that each layer adds."""
     bottleneck: bool = True
     """Whether layers have the 1×1 convolution to 4k maps."""
+    dropout_rate: float = Field(default=0.0, ge=0, lt=1)
+    """Share of activations set to zero in training; asked for where it is above 0."""
     size: int = Field(default=8, gt=1, le=256)
     """Height and width of the input, in pixels."""
 
@@ -310,6 +312,8 @@ class TransitionProbe(Table):
     """Feature maps that enter the transition layer."""
     compression: float = Field(gt=0, le=1)
     """θ, the share of the maps that is kept."""
+    dropout_rate: float = Field(default=0.0, ge=0, lt=1)
+    """Share of activations set to zero in training; asked for where it is above 0."""
     size: int = Field(default=8, gt=1, le=256)
     """Height and width of the input, in pixels."""
 
@@ -327,6 +331,8 @@ class NetworkProbe(Table):
     """Whether layers are bottleneck layers."""
     num_classes: int = Field(default=10, gt=1, le=10_000)
     """Classes of the softmax."""
+    dropout_rate: float = Field(default=0.0, ge=0, lt=1)
+    """Share of activations set to zero in training; asked for where it is above 0."""
     size: int = Field(default=32, gt=7, le=256)
     """Height and width of the images, in pixels; they have three colours."""
 

@@ -3,11 +3,16 @@
 The hidden ones are drawn from HMAC(course key, sha256 of the submission): nobody can predict
 them, and a regrade repeats them. They are chosen where mistakes show: odd widths where ⌊θm⌋ is
 neither the rounded nor the ceiled number, other k, L and θ, bottleneck on and off.
+
+No surprises: what a hidden probe varies, a public one of the shipped assignment varies too, so that
+`grade check` finds every mistake but one that was written for the public numbers. Images keep the
+sizes of the public probes.
 """
 
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -32,11 +37,9 @@ class Probe(Record):
     """Arguments of a transition."""
     network: NetworkProbe | None = None
     """Arguments of a network."""
-    dropout_rate: float = 0.0
-    """Asked for where it is above 0; must vanish at inference."""
     modes: tuple[str, ...] = ("inference",)
     """Which calls are traced. Public blocks, a transition and the networks are traced in training
-    too, and one hidden block, transition and network, with dropout; tracing is most of what a
+    too, and whatever has dropout, which shows in training alone; tracing is most of what a
     submission costs."""
 
     def request(self) -> dict[str, Any]:
@@ -69,13 +72,23 @@ class Probe(Record):
         return base
 
     @property
+    def arguments(self) -> BlockProbe | TransitionProbe | NetworkProbe:
+        """Whichever of the three it asks with."""
+        asked = self.block or self.transition or self.network
+        assert asked is not None
+        return asked
+
+    @property
+    def dropout_rate(self) -> float:
+        """Asked for where it is above 0; must vanish at inference."""
+        return self.arguments.dropout_rate
+
+    @property
     def input_shape(self) -> tuple[int, int, int]:
         """Height, width and channels of what the network is traced on."""
-        if self.network is not None:
-            return self.network.size, self.network.size, 3
-        asked = self.block or self.transition
-        assert asked is not None
-        return asked.size, asked.size, asked.channels
+        asked = self.arguments
+        channels = 3 if isinstance(asked, NetworkProbe) else asked.channels
+        return asked.size, asked.size, channels
 
     def words(self) -> str:
         """The arguments as a message names them."""
@@ -89,13 +102,7 @@ class Probe(Record):
 def public_probes(probes: Probes) -> list[Probe]:
     """The configurations that assignment.toml names."""
     found = [
-        Probe(
-            id=f"block-{i}",
-            function="dense_block",
-            hidden=False,
-            block=b,
-            modes=MODES,
-        )
+        Probe(id=f"block-{i}", function="dense_block", hidden=False, block=b, modes=MODES)
         for i, b in enumerate(probes.blocks)
     ]
     found += [
@@ -104,18 +111,12 @@ def public_probes(probes: Probes) -> list[Probe]:
             function="transition",
             hidden=False,
             transition=t,
-            modes=MODES[: 2 if i == 0 else 1],
+            modes=_modes(t, i == 0),
         )
         for i, t in enumerate(probes.transitions)
     ]
     found += [
-        Probe(
-            id=f"network-{i}",
-            function="build_densenet",
-            hidden=False,
-            network=n,
-            modes=MODES,
-        )
+        Probe(id=f"network-{i}", function="build_densenet", hidden=False, network=n, modes=MODES)
         for i, n in enumerate(probes.networks)
     ]
     return found
@@ -124,63 +125,80 @@ def public_probes(probes: Probes) -> list[Probe]:
 def hidden_probes(probes: Probes, seed: bytes) -> list[Probe]:
     """Configurations drawn from a seed, as many as assignment.toml asks for.
 
+    The first of each kind has dropout, and is traced in training too.
+
     Args:
-        probes: How many of each kind.
+        probes: How many of each kind, and the public ones, whose image sizes are kept.
         seed: HMAC(course key, sha256 of the submission).
     """
     draw = random.Random(int.from_bytes(seed, "big"))
+    blocks = [_block(draw, i, _sizes(probes.blocks)) for i in range(probes.hidden.blocks)]
     found = [
-        Probe(
-            id=f"hidden-block-{i}",
-            function="dense_block",
-            hidden=True,
-            block=_block(draw, i % 2 == 0),
-            dropout_rate=0.2 if i == 0 else 0.0,
-            modes=MODES[: 2 if i == 0 else 1],
-        )
-        for i in range(probes.hidden.blocks)
+        Probe(id=f"hidden-block-{i}", function="dense_block", hidden=True, block=b, modes=_modes(b))
+        for i, b in enumerate(blocks)
+    ]
+    transitions = [
+        _transition(draw, i, _sizes(probes.transitions)) for i in range(probes.hidden.transitions)
     ]
     found += [
         Probe(
             id=f"hidden-transition-{i}",
             function="transition",
             hidden=True,
-            transition=_transition(draw, i == 0),
-            dropout_rate=0.2 if i == 0 else 0.0,
-            modes=MODES[: 2 if i == 0 else 1],
+            transition=t,
+            modes=_modes(t),
         )
-        for i in range(probes.hidden.transitions)
+        for i, t in enumerate(transitions)
     ]
+    networks = [_network(draw, i, _sizes(probes.networks)) for i in range(probes.hidden.networks)]
     found += [
         Probe(
             id=f"hidden-network-{i}",
             function="build_densenet",
             hidden=True,
-            network=_network(draw, i % 2 == 0),
-            dropout_rate=0.2 if i == 0 else 0.0,
-            # What a network does with its dropout shows in training alone.
-            modes=MODES[: 2 if i == 0 else 1],
+            network=n,
+            modes=_modes(n),
         )
-        for i in range(probes.hidden.networks)
+        for i, n in enumerate(networks)
     ]
     return found
 
 
-def _block(draw: random.Random, bottleneck: bool) -> BlockProbe:
+def _modes(
+    asked: BlockProbe | TransitionProbe | NetworkProbe, anyway: bool = False
+) -> tuple[str, ...]:
+    """What is traced: what dropout does shows in training alone."""
+    return MODES if asked.dropout_rate or anyway else MODES[:1]
+
+
+def _sizes(public: Sequence[BlockProbe | TransitionProbe | NetworkProbe]) -> list[int]:
+    """Heights and widths that a hidden probe may have: those of the public ones."""
+    return sorted({asked.size for asked in public})
+
+
+def _dropout(number: int) -> float:
+    return 0.2 if number == 0 else 0.0
+
+
+def _block(draw: random.Random, number: int, sizes: list[int]) -> BlockProbe:
     return BlockProbe(
         channels=draw.randrange(7, 30),
-        # More layers than anybody writes out by hand: links may be lost after the fourth.
+        # More layers than anybody writes out by hand.
         num_layers=draw.randrange(6, 8),
         growth_rate=draw.choice([3, 5, 6, 7]),
-        bottleneck=bottleneck,
-        size=draw.choice([4, 6]),
+        bottleneck=number % 2 == 0,
+        dropout_rate=_dropout(number),
+        size=draw.choice(sizes),
     )
 
 
-def _transition(draw: random.Random, uneven: bool) -> TransitionProbe:
-    compression = draw.choice([0.3, 0.4, 0.6, 0.7, 0.8]) if uneven else 0.5
+def _transition(draw: random.Random, number: int, sizes: list[int]) -> TransitionProbe:
+    compression = draw.choice([0.3, 0.4, 0.6, 0.7, 0.8]) if number == 0 else 0.5
     return TransitionProbe(
-        channels=_telling(draw, compression), compression=compression, size=draw.choice([4, 6])
+        channels=_telling(draw, compression),
+        compression=compression,
+        dropout_rate=_dropout(number),
+        size=draw.choice(sizes),
     )
 
 
@@ -205,8 +223,9 @@ def _blurred(channels: int, compression: float) -> bool:
     )
 
 
-def _network(draw: random.Random, bottleneck: bool) -> NetworkProbe:
+def _network(draw: random.Random, number: int, sizes: list[int]) -> NetworkProbe:
     """A network whose transitions tell ⌊θm⌋ from rounding, and from fractions carried along."""
+    bottleneck = number % 2 == 0
     while True:
         growth_rate = draw.choice([3, 5, 7, 9, 11, 13])
         # Below 1 without bottlenecks too: DenseNet-C is compressed.
@@ -218,13 +237,14 @@ def _network(draw: random.Random, bottleneck: bool) -> NetworkProbe:
             compression=compression,
             bottleneck=bottleneck,
             num_classes=draw.choice([3, 5, 7, 12]),
-            size=draw.choice([16, 24]),
+            dropout_rate=_dropout(number),
+            size=draw.choice(sizes),
         )
-        if _tells_the_floor(network):
+        if tells_the_floor(network):
             return network
 
 
-def _tells_the_floor(network: NetworkProbe) -> bool:
+def tells_the_floor(network: NetworkProbe) -> bool:
     """Whether rounding, and a width kept as a fraction to the second transition, both show."""
     theta = network.compression
     chosen = paper.Configuration(network.depth, network.growth_rate, theta, network.bottleneck)

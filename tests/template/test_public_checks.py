@@ -75,3 +75,16 @@ def test_the_template_as_handed_out_fails_and_says_what_is_left_to_write(templat
     assert 0 <= grade["score"] < grade["max_score"]
     assert "dense_block is yours to write" in told
     assert "transition is yours to write" in told
+
+
+@pytest.mark.parametrize("way", ["round(width)", "math.ceil(width)"])
+def test_a_width_that_is_not_the_floor_fails_on_the_students_own_machine(way, filled_in, tmp_path):
+    source = (filled_in / "densenet.py").read_text(encoding="utf-8")
+    floor = "int(compression * x.shape[-1])"
+    assert floor in source
+    other = way.replace("width", "compression * x.shape[-1]")
+    (tmp_path / "densenet.py").write_text("import math\n" + source.replace(floor, other))
+
+    outcomes = {check["name"]: check["outcome"] for check in run_check(tmp_path)["checks"]}
+
+    assert outcomes["transition-shape"] == "failed"
