@@ -47,6 +47,8 @@ from typing import Any, NoReturn
 HERE = pathlib.Path(__file__).resolve().parent
 TICK_S = 0.025
 """How often the supervisor looks: a program that takes 1 GB/s overshoots by 25 MB."""
+KILL_S = 10.0
+"""For what was killed to be gone; the machine, not the program, makes it take longer."""
 DISK_ENTRIES = 10_000
 """More files than this count as a full disk; it also bounds the time a look takes."""
 
@@ -264,7 +266,8 @@ class SocketLine:
         return self._control.fileno()
 
     def order(self) -> dict[str, Any]:
-        """Wait for what the grader wants."""
+        """Say whom to kill should this process hang, and wait for what the grader wants."""
+        self._control.sendall(json.dumps({"supervisor": os.getpid()}).encode() + b"\n")
         line = bytearray()
         while not line.endswith(b"\n"):
             piece = self._control.recv(1)
@@ -412,27 +415,31 @@ def _watch(job: Job, line: Line) -> dict[str, Any]:
     line.leave_to_supervisor()
     assert job.order is not None
     limits, peak, reason = job.order["limits"], 0, None
-    ended = end_of(worker)
+    ended, alone = end_of(worker), False
     while True:
         readable, _, _ = select.select([line.hangup, *ended, *line.sources()], [], [], TICK_S)
         for fd in set(readable) & set(line.sources()):
             line.pass_on(fd)
+        alone = main_thread_ended(worker)
         pid, status, usage = os.wait4(worker, os.WNOHANG)
         if pid:
+            alone = False
             break
         pids = list(descendants())
         memory, tasks = use_of(pids)
         peak = max(peak, memory)
         reason = over(limits, memory, tasks, disk_of_run(job, pids))
-        if reason or line.hangup in readable:
-            kill_descendants(keep=worker)
-            _, status, usage = os.wait4(worker, 0)
+        if reason or alone or line.hangup in readable:
+            status, usage = kill_descendants(worker)
             break
     kill_descendants()
     for fd in ended:
         os.close(fd)
     if reason is None:
         reason = over(limits, 0, 0, disk_of_run(job, []))
+    # On the way to an ordinary end too the main thread may be gone before the others.
+    if reason is None and alone and os.waitstatus_to_exitcode(status) == -signal.SIGKILL:
+        reason = "main thread"
     scale = 1 if sys.platform == "darwin" else 1024
     return {
         "status": status,
@@ -491,8 +498,11 @@ def memory_of(pid: int, *, alone: bool) -> int:
             for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
                 if line.startswith("Pss:"):
                     return int(line.split()[1]) * 1024
-    pages = int(pathlib.Path(f"/proc/{pid}/statm").read_bytes().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
+    for task in os.listdir(f"/proc/{pid}/task"):  # one that has ended says 0, the others go on
+        pages = int(pathlib.Path(f"/proc/{pid}/task/{task}/statm").read_bytes().split()[1])
+        if pages:
+            return pages * os.sysconf("SC_PAGE_SIZE")
+    return 0
 
 
 def tasks_of_user(uid: int) -> int:
@@ -574,39 +584,53 @@ def _children_by_parent(parent: int) -> list[int]:
     return found
 
 
-def kill_descendants(keep: int | None = None) -> None:
+def kill_descendants(worker: int | None = None) -> tuple[int, Any]:
     """Kill until nothing is left, by pid, and take in all that ended.
 
+    A process shows as a zombie as soon as its main thread has ended, though others may go on: so
+    nothing counts as ended before the kernel has let us take it in. Until then its number is
+    nobody else's.
+
     Args:
-        keep: A child that the caller waits for; killed too, but not taken in.
+        worker: A child whose end the caller wants to know.
+
+    Returns:
+        Its wait status and use; without a worker the status says nothing.
+
+    Raises:
+        TimeoutError: Some would not end.
     """
-    if keep is not None and sys.platform != "linux":
+    if worker is not None and sys.platform != "linux":
         with contextlib.suppress(OSError):
-            os.killpg(keep, signal.SIGKILL)
-    give_up = time.monotonic() + 5
-    while time.monotonic() < give_up:
-        alive = [pid for pid in descendants() if not _is_zombie(pid)]
-        for pid in alive:
+            os.killpg(worker, signal.SIGKILL)
+    end: tuple[int, Any] = (0, None)
+    give_up = time.monotonic() + KILL_S
+    while True:
+        for pid in list(descendants()):
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
-        _take_in(keep)
-        if not alive:
-            return
+        try:
+            while (taken := os.wait4(-1, os.WNOHANG))[0]:
+                if taken[0] == worker:
+                    end = taken[1:]
+        except ChildProcessError:
+            return end
+        if time.monotonic() > give_up:
+            raise TimeoutError(f"processes of the run did not end within {KILL_S:g} s")
         time.sleep(0.002)
 
 
-def _is_zombie(pid: int) -> bool:
-    with contextlib.suppress(OSError, IndexError):
+def main_thread_ended(pid: int) -> bool:
+    """Whether the main thread of a process has ended by itself.
+
+    Where a signal ends all threads, the main one may be gone first: the kernel says so in the last
+    field.
+    """
+    with contextlib.suppress(OSError, IndexError, ValueError):
         text = pathlib.Path(f"/proc/{pid}/stat").read_text()
-        return text.rpartition(")")[2].split()[0] in "ZX"
-    return True
-
-
-def _take_in(keep: int | None) -> None:
-    for pid in _children(os.getpid()):
-        if pid != keep:
-            with contextlib.suppress(OSError):
-                os.waitpid(pid, os.WNOHANG)
+        facts = text.rpartition(")")[2].split()
+        return facts[0] in "ZX" and not os.WIFSIGNALED(int(facts[49]))
+    return False
 
 
 # --- zygote -------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import errno
 import json
 import os
 import selectors
+import signal
 import socket
 import time
 from collections.abc import Callable
@@ -192,7 +193,8 @@ class Pump:
         self.talk = Conversation(limits)
         self._ends = ends
         self._request = memoryview(request)
-        self._report = bytearray()
+        self._heard = bytearray()
+        self._supervisor: int | None = None
         self._selector = selectors.DefaultSelector()
         self._done = False
 
@@ -209,8 +211,11 @@ class Pump:
         with self._selector:
             while not self._done and self.talk.ending.infra is None:
                 self._turn()
-            self._drain()
-        self.talk.hear_report(bytes(self._report))
+            if self._heard.endswith(b"\n"):
+                self._drain()
+        if not self._done:
+            self._kill_supervisor()
+        self.talk.hear_report(bytes(self._heard))
         return self.talk.finish()
 
     def _turn(self) -> None:
@@ -260,11 +265,21 @@ class Pump:
 
     def _read_report(self) -> None:
         data = self._ends.control.recv(_CHUNK)
-        self._report += data
-        self._done = not data or self._report.endswith(b"\n")
+        self._heard += data
+        if self._supervisor is None and b"\n" in self._heard:
+            greeting, _, self._heard = self._heard.partition(b"\n")
+            self._supervisor = json.loads(greeting)["supervisor"]
+        self._done = not data or self._heard.endswith(b"\n")
+
+    def _kill_supervisor(self) -> None:
+        # It holds its end of the socket still, so its number is its own; the kernel ends the
+        # worker with it.
+        if self._supervisor is not None:
+            with contextlib.suppress(OSError):
+                os.kill(self._supervisor, signal.SIGKILL)
 
     def _drain(self) -> None:
-        # All processes are gone: what is in the pipes is all that will ever be there.
+        # All processes are gone, says the report: the pipes hold all that will ever be there.
         for name, read in (("output", self._read_output), ("log", self._read_log)):
             while getattr(self._ends, name) >= 0 and read():
                 pass

@@ -31,7 +31,8 @@ class Ending:
         wall_time_s: By our clock, from "ready" to the end.
         stopped: The cause and sentence for which we ended it ourselves.
         status: Exit status (negative: signal) of the worker, None when unknown.
-        reason: "memory", "processes" or "disk" where the supervisor or the engine saw the limit.
+        reason: "memory", "processes", "disk" or "main thread" where the supervisor or the engine
+            saw a limit reached, or threads without a main one.
         cpu_time_s: Processor time of the worker.
         peak_memory_bytes: Of all its processes.
         infra: What failed on our side, in words; no verdict on the student then.
@@ -67,7 +68,8 @@ def result(
     Raises:
         InfrastructureError: It failed before student code ran, or the sandbox failed.
     """
-    if ending.infra is not None:
+    # What our clock and counters had decided stands, whatever failed after it.
+    if ending.infra is not None and not (ending.stopped and parser.ready):
         raise InfrastructureError(ending.infra_cause, ending.infra)
     if not parser.ready:
         raise _not_started(ending, parser)
@@ -162,6 +164,11 @@ def _reached(reason: str, limits: Limits) -> tuple[Cause, str]:
     if reason == "memory":
         allowed = f"{limits.memory_bytes // _MiB} MiB"
         return Cause.STUDENT_OUT_OF_MEMORY, f"memory: expected at most {allowed}, received more"
+    if reason == "main thread":
+        return (
+            Cause.STUDENT_EXITED,
+            "the program's main thread ended before it had answered, and left others running",
+        )
     if reason == "processes":
         return (
             Cause.STUDENT_PROCESS_LIMIT,

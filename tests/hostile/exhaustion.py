@@ -104,6 +104,12 @@ EXHAUSTION: tuple[Case, ...] = (
         import threading, time
         threading.Thread(target=time.sleep, args=(60,)).start()
         """), Graded(FUNCTIONS, says=STUB), "an interpreter waits for them; nobody else does"),
+    case("the main thread ended, another stays", first("""
+        import ctypes, os, threading, time
+        threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+        ctypes.CDLL(None).syscall({"x86_64": 60, "aarch64": 93}[os.uname().machine], 0)
+        """), Graded(EVERYTHING, Cause.STUDENT_EXITED, says="main thread"),
+         "it looks like one that has ended, and goes on for as long as it likes"),
     # --- disk and pipes ---
     case("a file without end", first("""
         import os

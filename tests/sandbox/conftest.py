@@ -79,16 +79,24 @@ def survivors(scratch: Path) -> list[int]:
     """Processes of this range's runs that still exist, its warm parents apart."""
     found = []
     for entry in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            command = Path(f"/proc/{entry}/cmdline").read_bytes().split(b"\0")
-            cwd = os.readlink(f"/proc/{entry}/cwd")
-            state = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()[0]
-        except OSError:
-            continue
-        ours = os.fsencode(STAGES) in command and cwd.startswith(str(scratch.parent))
-        if ours and state not in "ZX":
-            found.append(int(entry))
+        # The first thread of a process may have ended while others go on.
+        for task in _names(f"/proc/{entry}/task"):
+            try:
+                command = Path(f"/proc/{entry}/task/{task}/cmdline").read_bytes().split(b"\0")
+                cwd = os.readlink(f"/proc/{entry}/task/{task}/cwd")
+            except OSError:
+                continue
+            if os.fsencode(STAGES) in command and cwd.startswith(str(scratch.parent)):
+                found.append(int(entry))
+                break
     return found
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
 
 
 def our_containers() -> list[str]:

@@ -46,6 +46,7 @@ FRAMES, PUMP, VERDICT = "sandbox/frames.py", "sandbox/pump.py", "sandbox/verdict
 PROCESS, DOCKER = "sandbox/process.py", "sandbox/docker.py"
 FRAMES_TEST, CONFINE_TEST = "tests/sandbox/test_frames.py", "tests/sandbox/test_confine.py"
 DOCKER_TEST = "tests/sandbox/test_docker.py"
+ENDING_TEST = "tests/sandbox/test_ending.py"
 
 DEFENCES = (
     Defence(
@@ -196,6 +197,22 @@ DEFENCES = (
         "test_children_holding_the_pipe_do_not_delay_the_end[process]",
     ),
     Defence(
+        "threads do not outlive their main thread",
+        MAIN,
+        "        alone = main_thread_ended(worker)\n",
+        "        pass\n",
+        "test_a_program_whose_main_thread_has_ended_is_over[jail-1]",
+        ENDING_TEST,
+    ),
+    Defence(
+        "a supervisor that hangs is killed",
+        PUMP,
+        "            self._kill_supervisor()\n",
+        "            pass\n",
+        "test_a_supervisor_that_hangs_is_killed_when_its_time_is_over[jail-warm]",
+        ENDING_TEST,
+    ),
+    Defence(
         "orphans stay ours (subreaper)",
         MAIN,
         "        confine.prctl(confine.PR_SET_CHILD_SUBREAPER, 1)\n",
@@ -219,8 +236,8 @@ DEFENCES = (
     Defence(
         "the supervisor hears when the grader is gone",
         MAIN,
-        "        if reason or line.hangup in readable:\n",
-        "        if reason:\n",
+        "        if reason or alone or line.hangup in readable:\n",
+        "        if reason or alone:\n",
         "test_killing_the_grader_ends_the_run_and_removes_its_files[warm]",
     ),
     Defence(
