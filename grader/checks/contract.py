@@ -23,7 +23,26 @@ RAW_TENSORFLOW = (
     "call inside the call() of a layer of your own."
 )
 ONE_TENSOR = "Give back what the template's docstring says, and nothing beside it."
+NO_GPU = (
+    "There is no GPU here, so the list of GPUs is empty: put `if gpus:` before what needs one, as "
+    "on any machine without."
+)
 OLDER_CODE = (
+    (
+        r"name 'get_ipython' is not defined",
+        "This is Jupyter's export of a notebook, where only Jupyter has get_ipython(): delete that "
+        "line, or hand in the notebook itself.",
+    ),
+    (
+        r"list index out of range\n.*(GPU|gpu|physical_devices|set_memory_growth|logical_device)"
+        r"|\nassert .*(GPU|gpu)|GPU device not found|/(device:)?GPU:[0-9]",
+        NO_GPU,
+    ),
+    (
+        r"only available when eager execution is enabled|disable_(v2_behavior|eager_execution)",
+        "Remove disable_v2_behavior() and disable_eager_execution(): they turn TensorFlow 2 into "
+        "TensorFlow 1, in which Keras 3 does not work.",
+    ),
     (r"KerasTensor .* TensorFlow function", RAW_TENSORFLOW),
     (
         r"module 'tensorflow' has no attribute|tensorflow\.contrib|not available with Keras 3",
@@ -100,7 +119,8 @@ OLDER_CODE = (
     ),
     (r"^it gives ", ONE_TENSOR),
 )
-"""What Keras 3 and TensorFlow 2 say to code written for older ones, and what to do about it."""
+"""What Keras 3, TensorFlow 2 and this machine say to code that was written for others, in their
+message or in the line where it stopped, and what to do about it."""
 
 
 def module_contract(evidence: Evidence) -> None:
@@ -140,8 +160,9 @@ def module_contract(evidence: Evidence) -> None:
 
 
 def older_code(failure: FailureRecord) -> str:
-    """What to do about an exception that code for an older Keras or TensorFlow meets; else ""."""
-    return next((help for said, help in OLDER_CODE if re.search(said, failure.message)), "")
+    """What to do about an exception that code for other versions or machines meets; else ""."""
+    told = f"{failure.message}\n{failure.line}"
+    return next((help for said, help in OLDER_CODE if re.search(said, told)), "")
 
 
 def failed_import(failure: FailureRecord) -> Finding:
@@ -159,7 +180,7 @@ def failed_import(failure: FailureRecord) -> Finding:
 
 def _known_help(failure: FailureRecord) -> str:
     """What to do about an exception whose cause is known; else ""."""
-    if failure.type == "NotImplementedError":
+    if failure.type == "NotImplementedError" and failure.line.startswith("raise"):
         return STUB
     if known := older_code(failure):
         return known

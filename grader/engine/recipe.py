@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from grader.errors import UsageError
+from grader.intake.text import as_utf8
 
 MAX_RECIPE_BYTES = 64 * 1024
 """A recipe of 60 lines is 3 kB; more than this is not a recipe."""
@@ -211,7 +212,7 @@ def parse_recipe(raw: bytes, name: str = "recipe.toml") -> Recipe:
             "A recipe is some twenty lines; start again from the template's."
         )
     try:
-        values = _with_tuples(tomllib.loads(raw.decode("utf-8-sig")))
+        values = _with_tuples(tomllib.loads(as_utf8(raw)[0].decode("utf-8-sig")))
     # A ValueError is no valid TOML or UTF-8, or a number of thousands of digits.
     except (ValueError, RecursionError) as error:
         raise RecipeError(f"{name}: not valid TOML: {error}. Correct that line.") from error

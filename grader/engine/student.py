@@ -21,6 +21,7 @@ from grader.engine.recipe import load_recipe
 from grader.engine.train import fit, prepare
 from grader.errors import Cause, InfrastructureError, UsageError
 from grader.intake.notebook import convert
+from grader.intake.text import as_utf8
 
 MODULE = "densenet.py"
 NOTEBOOK = "densenet.ipynb"
@@ -83,7 +84,7 @@ def train_submission(
         on_event=on_event,
         checkpoint_dir=state,
         budget_s=budget_s,
-        fingerprint=hashlib.sha256(source.encode()).hexdigest(),
+        fingerprint=hashlib.sha256(source).hexdigest(),
     )
     _write(folder, model, history)
     return history
@@ -96,24 +97,25 @@ def _begin_with(model: Any, weights: Path) -> None:
         raise UsageError(f"{weights}: no weights of build_model(). {error}") from error
 
 
-def _source(folder: Path) -> str:
-    """The text of densenet.py, read from the notebook where there is one instead."""
+def _source(folder: Path) -> bytes:
+    """densenet.py as Python reads it, from the notebook where there is one instead."""
     try:
         if (folder / MODULE).is_file():
-            return (folder / MODULE).read_text(encoding="utf-8")
+            return as_utf8((folder / MODULE).read_bytes())[0]
         if (folder / NOTEBOOK).is_file():
-            return convert((folder / NOTEBOOK).read_bytes()).source
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{MODULE}: cannot be read ({error}). Save it as UTF-8 text.") from error
+            return convert((folder / NOTEBOOK).read_bytes()).source.encode()
+    except OSError as error:
+        raise UsageError(f"{MODULE}: cannot be read ({error.strerror}).") from error
     raise UsageError(f"{folder}: neither {MODULE} nor {NOTEBOOK} is there. Run grade init first.")
 
 
-def _network(folder: Path, source: str) -> tuple[Any, Callable[[Any], Any]]:
+def _network(folder: Path, source: bytes) -> tuple[Any, Callable[[Any], Any]]:
     """Run densenet.py, and see that its network can be trained on CIFAR-10."""
     module = types.ModuleType("densenet")
     module.__file__ = str(folder / MODULE)
     sys.path.insert(0, str(folder.resolve()))
     sys.modules["densenet"] = module
+    arguments, sys.argv = sys.argv, [MODULE]  # a parser of arguments in it is not meant for ours
     try:
         exec(compile(source, str(folder / MODULE), "exec"), module.__dict__)
         model = module.build_model()
@@ -129,6 +131,7 @@ def _network(folder: Path, source: str) -> tuple[Any, Callable[[Any], Any]]:
     finally:
         sys.path.remove(str(folder.resolve()))
         sys.modules.pop("densenet", None)
+        sys.argv = arguments
     if shape != (2, len(CLASS_NAMES)):
         raise UsageError(
             f"build_model(): expected output (2, {len(CLASS_NAMES)}) for 2 images."

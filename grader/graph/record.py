@@ -74,6 +74,8 @@ class FailureRecord(_Strict):
     type: Text
     message: Text
     where: Text
+    line: Text = ""
+    """What stands at that place."""
 
 
 NodeRecord = tuple[

@@ -51,6 +51,8 @@ KILL_S = 10.0
 """For what was killed to be gone; the machine, not the program, makes it take longer."""
 DISK_ENTRIES = 10_000
 """More files than this count as a full disk; it also bounds the time a look takes."""
+SUBMISSION = "submission"
+"""Name of the program's working folder: its own copy of the student's files, to write in."""
 
 
 def load(name: str, folder: pathlib.Path = HERE) -> types.ModuleType:
@@ -147,9 +149,11 @@ class Job:
         stages: Folder it lies in.
         module: It, where it is imported already.
         order: {"limits": Limits as a dict, "jail": whether to confine, "private": the folder to
-            make and remove, "container": whether the one around it is a file system of its own,
-            and then "tree_bytes": what the student's tree takes of it}. None until it came.
+            make and remove, "tree": the student's files, where they lie on this machine,
+            "container": whether the one around it is a file system of its own, and then
+            "tree_bytes": what the student's tree takes of it}. None until it came.
         private: The private folder.
+        copied: Bytes of it that are the copy of the student's files, not what the program wrote.
         uid: User to become, None to stay.
         tasks: Threads that user has already.
         libraries: What may be read of this machine, and folders that may be listed. The grader's
@@ -162,6 +166,7 @@ class Job:
         self.module: types.ModuleType | None = None
         self.order: dict[str, Any] | None = None
         self.private: str | None = None
+        self.copied = 0
         self.uid: int | None = None
         self.tasks = 0
         ours = confine.copies(str(HERE.parent))
@@ -178,7 +183,7 @@ def work(job: Job, fds: tuple[int, ...]) -> NoReturn:
         envelope = frames.read_frame(fds[0], frames.REQUEST)
         channel = frames.Channel(arrange_descriptors(fds[1], fds[2]))
         try:
-            tree = lay_out(envelope)
+            tree = lay_out(job, envelope)
             module = enter(job, tree)
             channel.send_json(frames.READY, {})
             add_tree_to_path(tree)
@@ -196,12 +201,10 @@ def work(job: Job, fds: tuple[int, ...]) -> NoReturn:
         os._exit(status)  # no atexit, no threads, no destructors of the student's
 
 
-def lay_out(envelope: Mapping[str, Any]) -> pathlib.Path:
-    """Return the student's tree; in a container, which has no folder of ours, write it first."""
-    if envelope.get("files") is None:
-        return pathlib.Path(envelope["tree"])
-    tree = pathlib.Path(tempfile.mkdtemp(prefix="tree-", dir=envelope["tree"]))
-    for name, data in envelope["files"].items():
+def lay_out(job: Job, envelope: Mapping[str, Any]) -> pathlib.Path:
+    """Return the program's working folder; in a container, where nobody could copy it, fill it."""
+    tree = pathlib.Path(str(job.private), SUBMISSION)
+    for name, data in (envelope.get("files") or {}).items():
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
         (tree / name).write_bytes(base64.b64decode(data))
     return tree
@@ -223,7 +226,7 @@ def enter(job: Job, tree: pathlib.Path) -> types.ModuleType:
         confine.prctl(confine.PR_SET_PDEATHSIG, signal.SIGKILL)
         confine.prctl(confine.PR_SET_DUMPABLE, 1)  # the supervisor's watch reads our open files
     if job.order["jail"]:
-        imprison(job, tree)
+        imprison(job)
     module = job.module or load_stage(job.stage, job.stages)
     confine.limit_use(limits, statm)
     if statm is not None:
@@ -231,7 +234,7 @@ def enter(job: Job, tree: pathlib.Path) -> types.ModuleType:
     return module
 
 
-def imprison(job: Job, tree: pathlib.Path) -> None:
+def imprison(job: Job) -> None:
     """Give up files and system calls, in this order: the first needs the second's."""
     missing = confine.lacks()
     if missing:
@@ -239,9 +242,7 @@ def imprison(job: Job, tree: pathlib.Path) -> None:
     if confine.threads() != 1:
         raise confine.Lack("a process with one thread; the libraries started more on import")
     read, names = job.libraries
-    confine.restrict_files(
-        [*read, str(tree), str(HERE), str(job.stages)], names, [str(job.private)]
-    )
+    confine.restrict_files([*read, str(HERE), str(job.stages)], names, [str(job.private)])
     confine.restrict_calls(syscalls)
 
 
@@ -383,8 +384,7 @@ def supervise(job: Job, line: Line) -> None:
         job.private = str(job.order["private"])
         os.mkdir(job.private, 0o700)
         try:
-            if job.uid is not None:
-                os.chown(job.private, job.uid, job.uid)
+            furnish(job)
             report.update(_watch(job, line))
         finally:
             kill_descendants()
@@ -393,6 +393,26 @@ def supervise(job: Job, line: Line) -> None:
         report["error"] = f"{type(error).__name__}: {error}"
         report["errno"] = getattr(error, "errno", None)
     line.report(report)
+
+
+def furnish(job: Job) -> None:
+    """Put a copy of the student's files into the private folder, and give all of it to the worker.
+
+    A log, a picture or a checkpoint that a program writes beside its own files does no harm: it
+    lies here, counts as what the run wrote, and goes with the folder.
+    """
+    assert job.order is not None
+    private, tree = str(job.private), job.order.get("tree")
+    own = os.path.join(private, SUBMISSION)
+    if tree is None:
+        os.mkdir(own)
+    else:
+        shutil.copytree(tree, own, symlinks=True, copy_function=shutil.copyfile)
+        job.copied = disk_use(private)
+    if job.uid is not None:
+        for folder, _, names in os.walk(private):
+            for path in (folder, *[os.path.join(folder, name) for name in names]):
+                os.chown(path, job.uid, job.uid, follow_symlinks=False)
 
 
 def clean_up(job: Job) -> None:
@@ -467,7 +487,7 @@ def disk_of_run(job: Job, pids: list[int]) -> int:
         system = os.statvfs(os.path.dirname(str(job.private)))
         used = (system.f_blocks - system.f_bfree) * system.f_frsize
         return max(0, used - int(job.order["tree_bytes"]))
-    return disk_use(str(job.private)) + unlinked_use(pids)
+    return max(0, disk_use(str(job.private)) - job.copied) + unlinked_use(pids)
 
 
 def over(limits: Mapping[str, Any], memory: int, tasks: int, disk: int) -> str | None:

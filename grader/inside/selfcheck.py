@@ -17,12 +17,18 @@ def run(request: dict[str, Any], tree: pathlib.Path, channel: Any) -> None:
     """Send one frame "held": what was tried → whether it was refused."""
     attempts: dict[str, Callable[[], None]] = {
         "reading other files": lambda: os.close(os.open("/etc/passwd", os.O_RDONLY)),
-        "writing outside its folder": lambda: os.mkdir(tree / ".selfcheck"),
+        "writing outside its folder": lambda: _make_folder(tree.parent.parent),
         "the network": lambda: socket.socket().close(),
         "new processes": _fork,
         "signals": lambda: os.kill(os.getppid(), 0),
     }
     channel.send_json("held", {name: _refused(attempt) for name, attempt in attempts.items()})
+
+
+def _make_folder(outside: pathlib.Path) -> None:
+    folder = outside / f".selfcheck-{os.getpid()}"
+    folder.mkdir()
+    folder.rmdir()
 
 
 def _fork() -> None:

@@ -54,6 +54,7 @@ def run(request: dict[str, Any], tree: Path, channel: Any) -> None:
     warm()
     tf, keras = _silence()
     channel.send_json("versions", {"tensorflow": tf.__version__, "keras": keras.__version__})
+    _greet(request.get("module", "densenet"))
     module, failure = _import(request.get("module", "densenet"), tree)
     channel.send_json("module", {"failure": failure, "functions": _signatures(module)})
     probes = request.get("probes", [])
@@ -245,12 +246,20 @@ def _uncompiled() -> Iterator[None]:
 # --- the student's module ------------------------------------------------------------------
 
 
+def _greet(name: str) -> None:
+    """Let a module find what it would find on its author's machine: its own command line, which
+    holds no arguments to be parsed, and a folder of Keras's that it may write to."""
+    from keras.src.backend import config
+
+    sys.argv[:] = [f"{name}.py"]
+    config._KERAS_DIR = os.path.join(os.path.expanduser("~"), ".keras")
+
+
 def _import(name: str, tree: Path) -> tuple[Any, dict[str, Any] | None]:
     if str(tree) not in sys.path:
         sys.path.append(str(tree))
     importlib.invalidate_caches()
     try:
-        sys.argv = [f"{name}.py"]  # argparse at the top of a module is not asked our arguments
         return importlib.import_module(name), None
     except BaseException as error:  # student code may raise anything, SystemExit included
         return None, _failure(error, tree)
@@ -284,24 +293,55 @@ def _attempt(tree: Path, work: Any, *arguments: Any) -> dict[str, Any]:
 
 def _failure(error: BaseException, tree: Path) -> dict[str, Any]:
     """What went wrong and where in the student's own files; no path of this machine."""
-    where = ""
+    where = line = text = ""
     try:
-        root = os.path.realpath(tree)
-        for frame in traceback.extract_tb(error.__traceback__):
-            path = os.path.realpath(frame.filename)
-            # A frozen module's name, "<frozen os>", would be a path below the working folder.
-            if path.startswith(root + os.sep) and os.path.isfile(path):
-                where = f"{os.path.relpath(path, root)}, line {frame.lineno}, in {frame.name}"
-        if isinstance(error, SyntaxError) and error.filename:
-            where = f"{os.path.basename(error.filename)}, line {error.lineno}"
-        # str() of a syntax error names the place once more.
-        said = error.msg if isinstance(error, SyntaxError) and error.filename else str(error)
-        text = _own_words(said).replace(root, "").replace(os.path.expanduser("~"), "~")
+        where, line = _place(error, tree)
+        told = (error.msg if isinstance(error, SyntaxError) else None) or str(error)
+        text = _without_our_paths(_own_words(told), tree)
     except Exception:  # an exception's own __str__ is student code
         text = ""
-    told = {"type": type(error).__name__[:80], "message": text[:TEXT], "where": where[:200]}
+    record = {
+        "type": type(error).__name__[:80],
+        "message": text[:TEXT],
+        "where": where[:200],
+        "line": line[:200],
+    }
     # Half characters, as file names can hold them, are no JSON that the other side takes.
-    return {key: value.encode("utf-8", "replace").decode() for key, value in told.items()}
+    return {key: value.encode("utf-8", "replace").decode() for key, value in record.items()}
+
+
+def _place(error: BaseException, tree: Path) -> tuple[str, str]:
+    """The last place in the student's own files that an exception passed, and the line there.
+
+    A line that is no Python was passed by nobody: the exception names its place itself.
+
+    Returns:
+        Two texts, both empty where there is no such place.
+    """
+    where = line = ""
+    for frame in traceback.extract_tb(error.__traceback__):
+        if own := _own_file(frame.filename, tree):
+            where, line = f"{own}, line {frame.lineno}, in {frame.name}", frame.line or ""
+    if isinstance(error, SyntaxError) and (own := _own_file(error.filename or "", tree)):
+        where, line = f"{own}, line {error.lineno}", error.text or ""
+    return where, line.strip()
+
+
+def _own_file(name: str, tree: Path) -> str:
+    """The name of a file of the student's, below their folder; "" for any other.
+
+    Python's own frames are no files: "<frozen os>" would be one of the working folder.
+    """
+    root, path = os.path.realpath(tree), os.path.realpath(name)
+    inside = path.startswith(root + os.sep) and os.path.isfile(path)
+    return os.path.relpath(path, root) if inside else ""
+
+
+def _without_our_paths(text: str, tree: Path) -> str:
+    """A text with the student's files named as they are at home: relative to their folder."""
+    for folder in (os.path.realpath(tree), str(tree)):
+        text = text.replace(folder + os.sep, "")
+    return text.replace(os.path.expanduser("~"), "~")
 
 
 def _own_words(text: str) -> str:

@@ -23,6 +23,7 @@ from grader.intake.names import Identity, identify, safe_id
 from grader.intake.notebook import convert
 from grader.intake.policy import DEFAULT, IntakePolicy
 from grader.intake.refusal import bad_archive, listed, missing_file, shown, too_large
+from grader.intake.text import as_utf8
 from grader.intake.writing import new_tree, write_file
 
 
@@ -104,8 +105,13 @@ def _write(
     files = []
     for member in layout.files:
         remarks += _looked_at(member, policy.module)
-        limit = policy.weights_bytes if is_weights(member.path) else policy.file_bytes
-        files.append(write_file(tree, member.path, member.chunks(), limit))
+        if _is_text(member.path):
+            file, noticed = _write_text(member, tree, policy)
+            remarks += noticed
+        else:
+            limit = policy.weights_bytes if is_weights(member.path) else policy.file_bytes
+            file = write_file(tree, member.path, member.chunks(), limit)
+        files.append(file)
     if layout.notebook:
         content = layout.notebook.read(policy.notebook_bytes + 1)
         if len(content) > policy.notebook_bytes:
@@ -115,6 +121,24 @@ def _write(
         files.append(write_file(tree, policy.module, [source], policy.file_bytes))
         remarks += (f"{policy.module} was read from {policy.notebook}.", *converted.remarks)
     return tuple(sorted(files, key=lambda file: file.path)), remarks
+
+
+def _is_text(path: str) -> bool:
+    return path == RECIPE or path.casefold().endswith(".py")
+
+
+def _write_text(
+    member: Member, tree: Path, policy: IntakePolicy
+) -> tuple[SubmittedFile, tuple[str, ...]]:
+    """Write a text file as UTF-8, whatever its editor saved it as."""
+    content, encoding = as_utf8(member.read(policy.file_bytes + 1))
+    file = write_file(tree, member.path, [content], policy.file_bytes)
+    if encoding is not None:
+        name = shown(member.path)
+        return file, (f"{name} is saved as {encoding}. It was read; save it as UTF-8.",)
+    if member.path == RECIPE and b"\0" in content[: magic.SNIFFED_BYTES]:
+        return file, (f"{RECIPE} is not a text file.",)
+    return file, ()
 
 
 def _looked_at(member: Member, module: str) -> tuple[str, ...]:
@@ -132,8 +156,6 @@ def _looked_at(member: Member, module: str) -> tuple[str, ...]:
             f"{module}: expected Python code. Received: an empty file.",
             "Save the file in your editor and repack.",
         )
-    if member.path == RECIPE and b"\0" in head:
-        return (f"{RECIPE} is not a text file.",)
     return ()
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from grader.intake.kinds import MODULE
 from grader.intake.refusal import bad_notebook, listed, shown, size
+from grader.intake.text import as_utf8
 
 HEADER = "# {module}, read from {notebook}. Below, '# cell N' opens the N-th cell.\n"
 """Line 1. With the blank line below it keeps a cell from declaring another source encoding."""
@@ -113,7 +114,7 @@ def _converted(notebook: dict[str, Any], module: str, name: str) -> Converted:
 
 def _parsed(content: bytes) -> dict[str, Any]:
     try:
-        notebook = json.loads(content.decode("utf-8-sig"))
+        notebook = json.loads(as_utf8(content)[0].decode("utf-8-sig"))
     except (ValueError, RecursionError):
         raise _Unreadable("it is not a notebook (not valid JSON).") from None
     if not isinstance(notebook, dict):

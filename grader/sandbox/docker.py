@@ -94,7 +94,7 @@ class DockerSandbox(Sandbox):
         container = self._take(key) or self._start(client, stage, order)
         keep = False
         try:
-            request = {"tree": "/tmp", "files": files, "request": dict(stage.request)}
+            request = {"files": files, "request": dict(stage.request)}
             talk = container.run(encode("order", order) + encode("request", request), stage)
             ending = talk.finish()
             if ending.status == -9 and ending.reason is None and container.out_of_memory():

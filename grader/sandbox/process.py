@@ -103,8 +103,7 @@ class ProcessSandbox(Sandbox):
                 cleanup.callback(_wait, started)
                 cleanup.callback(ends.close)
             ends.control.sendall(self._order(stage, private))
-            tree = {"tree": str(stage.tree.resolve()), "request": dict(stage.request)}
-            pump = Pump(ends, encode("request", tree), stage.limits)
+            pump = Pump(ends, encode("request", {"request": dict(stage.request)}), stage.limits)
             ending = pump.run()
         return result(ending, pump.talk.parser, stage.limits, self.isolation)
 
@@ -118,6 +117,7 @@ class ProcessSandbox(Sandbox):
             "limits": stage.limits.model_dump(),
             "jail": self._jail,
             "private": str(private),
+            "tree": str(stage.tree.resolve()),
         }
         return json.dumps(order).encode() + b"\n"
 

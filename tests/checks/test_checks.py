@@ -151,11 +151,14 @@ def test_a_shape_right_in_one_of_two_probes_earns_half():
 
 def test_a_stub_is_said_to_be_a_stub():
     failure = {"type": "NotImplementedError", "message": "dense_block", "where": "densenet.py"}
+    own = failure | {"line": "raise NotImplementedError('dense_block')"}
 
-    found = results(block={"failure": failure})
+    found = results(block={"failure": own})
+    others = results(block={"failure": failure | {"line": "x = layer(x)"}})
 
     assert found["block-shape"].outcome is Outcome.FAILED
     assert "stub" in found["block-shape"].findings[0].help
+    assert "stub" not in others["block-shape"].findings[0].help
     assert found["composite-function"].outcome is not Outcome.ERROR
 
 
@@ -197,6 +200,9 @@ OLDER = [
     ("'_block' is not a valid root scope name.", "underscore"),
     ("it gives a tuple of 2 (KerasTensor, int): return one tensor alone", "docstring"),
     ("URL fetch failure on https://example.org/weights.h5", "no network"),
+    ("name 'get_ipython' is not defined", "hand in the notebook itself"),
+    ("numpy() is only available when eager execution is enabled.", "disable_v2_behavior()"),
+    ("GPU device not found", "`if gpus:`"),
 ]
 
 
@@ -208,6 +214,33 @@ def test_what_keras_says_of_older_code_is_told_with_what_to_do(message, advice):
 
     assert message in found.message
     assert advice in found.help
+
+
+@pytest.mark.parametrize(
+    ("type", "message", "line"),
+    [
+        ("IndexError", "list index out of range", "config.set_memory_growth(gpus[0], True)"),
+        (
+            "IndexError",
+            "list index out of range",
+            "gpu = tf.config.list_physical_devices('GPU')[0]",
+        ),
+        ("AssertionError", "", "assert len(tf.config.list_physical_devices('GPU')) > 0"),
+        ("RuntimeError", "Could not satisfy device specification '/device:GPU:0'.", ""),
+    ],
+)
+def test_code_that_needs_a_gpu_is_told_that_there_is_none(type, message, line):
+    failure = {"type": type, "message": message, "where": "densenet.py, line 3", "line": line}
+
+    assert "`if gpus:`" in results(block={"failure": failure})["block-shape"].findings[0].help
+
+
+def test_an_index_out_of_range_elsewhere_has_nothing_to_do_with_a_gpu():
+    failure = {"type": "IndexError", "message": "list index out of range", "where": "densenet.py"}
+
+    found = results(block={"failure": failure | {"line": "x = maps[3]"}})
+
+    assert "GPU" not in found["block-shape"].findings[0].help
 
 
 def test_a_module_that_cannot_be_imported_fails_once():

@@ -48,6 +48,11 @@ def test_an_empty_recipe_is_the_defaults() -> None:
     assert parse_recipe(b"") == Recipe()
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "latin-1"])
+def test_a_recipe_is_read_in_the_encoding_an_editor_saved_it_in(encoding: str) -> None:
+    assert parse_recipe("epochs = 5  # é\n".encode(encoding)) == Recipe(epochs=5)
+
+
 def test_an_unknown_key_is_refused_with_the_keys_that_are_known() -> None:
     message = refusal("[optimizer]\nlearning_rat = 0.1\n")
 

@@ -146,3 +146,26 @@ def test_a_run_with_the_template_s_seed_is_the_same_twice(folder: Path) -> None:
     second = train_submission(folder, restart=True)
 
     assert first.epochs[-1].loss == second.epochs[-1].loss
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        b"\xef\xbb\xbf" + DENSENET.encode(),
+        b"# -*- coding: latin-1 -*-\n# \xe9\n" + DENSENET.encode(),
+        b"# \xe9\n" + DENSENET.encode(),
+        DENSENET.encode("utf-16"),
+        b"import argparse\nargparse.ArgumentParser().parse_args()\n" + DENSENET.encode(),
+    ],
+    ids=["with a mark", "names its encoding", "latin-1", "UTF-16", "parses arguments"],
+)
+def test_a_module_that_is_graded_can_be_trained(
+    folder: Path, written: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["grade", "train", "."])
+    (folder / "densenet.py").write_bytes(written)
+
+    network, preprocess = student._network(folder, student._source(folder))
+
+    assert network.output_shape == (None, 10)
+    assert callable(preprocess)

@@ -1,6 +1,5 @@
 """What the program in the sandbox says of code that raises, or gives what nobody asked for."""
 
-import importlib
 import sys
 
 import pytest
@@ -56,33 +55,70 @@ def test_one_thing_is_given_on():
     assert trace._one("a network", "network") == "a network"
 
 
-def imported(tree, monkeypatch, source):
-    """What is told of a module that cannot be imported."""
-    (tree / "handed_in.py").write_text(source)
-    monkeypatch.syspath_prepend(tree)
-    monkeypatch.delitem(sys.modules, "handed_in", raising=False)
-    monkeypatch.setattr(sys, "argv", ["main.py", "trace", "--control", "5"])
-    try:
-        importlib.import_module("handed_in")
-    except BaseException as error:
-        return trace._failure(error, tree)
-    return None
+def failure_of(folder, monkeypatch, source, **more):
+    """The account of a module's import that fails."""
+    for name, text in {"densenet_here": source, **more}.items():
+        (folder / f"{name}.py").write_text(text)
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.chdir(folder)
+    module, failure = trace._import("densenet_here", folder)
+    assert module is None
+    return failure
 
 
-def test_a_syntax_error_is_told_once_with_its_line(tmp_path, monkeypatch):
-    told = imported(tmp_path, monkeypatch, "x = 1\nfor _ in range(2)\n    pass\n")
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        (
+            "import os\nos.makedirs('densenet_here.py/checkpoints')\n",
+            {
+                "type": "NotADirectoryError",
+                "message": "[Errno 20] Not a directory: 'densenet_here.py/checkpoints'",
+                "where": "densenet_here.py, line 2, in <module>",
+                "line": "os.makedirs('densenet_here.py/checkpoints')",
+            },
+        ),
+        (
+            "for i in range(3)\n    pass\n",
+            {
+                "type": "SyntaxError",
+                "message": "expected ':'",
+                "where": "densenet_here.py, line 1",
+                "line": "for i in range(3)",
+            },
+        ),
+        (
+            "import os\nopen(os.path.join(os.path.dirname(__file__), 'no', 'data.npy'))\n",
+            {
+                "type": "FileNotFoundError",
+                "message": "[Errno 2] No such file or directory: 'no/data.npy'",
+                "where": "densenet_here.py, line 2, in <module>",
+                "line": "open(os.path.join(os.path.dirname(__file__), 'no', 'data.npy'))",
+            },
+        ),
+        (
+            "import ast\nast.parse('1 +')\n",
+            {
+                "type": "SyntaxError",
+                "message": "invalid syntax",
+                "where": "densenet_here.py, line 2, in <module>",
+                "line": "ast.parse('1 +')",
+            },
+        ),
+        ("import sys\nsys.exit()\n", {"type": "SystemExit", "message": ""}),
+    ],
+    ids=["Python's own frames", "no Python", "their files", "another text", "an exit"],
+)
+def test_an_exception_is_placed_in_the_students_own_files_once(tmp_path, monkeypatch, source, told):
+    failure = failure_of(tmp_path, monkeypatch, source)
 
-    assert told == {
-        "type": "SyntaxError",
-        "message": "expected ':'",
-        "where": "handed_in.py, line 2",
-    }
+    assert {key: failure[key] for key in told} == told
 
 
-def test_a_frozen_module_is_not_the_students_file(tmp_path, monkeypatch):
-    (tmp_path / "taken").write_text("")
-    monkeypatch.chdir(tmp_path)  # as in the sandbox: "<frozen os>" would be a path below the tree
+def test_a_line_that_is_no_python_is_placed_in_the_file_it_stands_in(tmp_path, monkeypatch):
+    failure = failure_of(
+        tmp_path, monkeypatch, "import densenet_parts\n", densenet_parts="x = 1\ndef f(:\n"
+    )
 
-    told = imported(tmp_path, monkeypatch, "import os\n\nos.makedirs('taken')\n")
-
-    assert told["where"] == "handed_in.py, line 3, in <module>"
+    assert (failure["where"], failure["line"]) == ("densenet_parts.py, line 2", "def f(:")

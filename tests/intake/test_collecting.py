@@ -77,6 +77,23 @@ def desk(tmp_path: Path) -> Desk:
 # --- what is taken ------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("path", "encoding"),
+    [("densenet.py", "utf-16"), ("helpers/layers.PY", "latin-1"), ("recipe.toml", "utf-16")],
+)
+def test_a_text_file_is_written_as_utf_8_whatever_it_was_saved_as(desk, path, encoding):
+    text = "# é\n" + MODULE_SOURCE.decode()
+
+    submission = desk.take(
+        desk.zip(zipped(("densenet.py", MODULE_SOURCE), (path, text.encode(encoding))))
+        if path != "densenet.py"
+        else desk.zip(zipped((path, text.encode(encoding))))
+    )
+
+    assert desk.written()[path].decode("utf-8") == text
+    assert [r for r in submission.remarks if r.startswith(f"{path} is saved as ")]
+
+
 @pytest.mark.parametrize("top", ["", "hw3/", "Jane Doe's DenseNet/", "./"])
 def test_a_zip_with_one_top_folder_or_none_is_taken(desk: Desk, top: str) -> None:
     data = zipped(

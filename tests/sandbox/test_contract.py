@@ -103,6 +103,36 @@ def test_an_honest_program_may_use_its_private_folder_and_threads(any_range: Ran
     assert answer(any_range.run(source)) == "kept"
 
 
+def test_an_honest_program_may_write_beside_its_own_files(any_range: Range) -> None:
+    source = """
+        import os, pathlib
+        os.makedirs("checkpoints/first", exist_ok=True)
+        pathlib.Path("data/train.log").write_text("epoch 1")
+        (pathlib.Path(__file__).parent / "curve.png").write_bytes(bytes(1000))
+        def answer():
+            with open("student.py", "a") as own: own.write("# more")
+            return [pathlib.Path("data/train.log").read_text(), sorted(os.listdir())]
+    """
+    tree = any_range.tree(source, {"data/means.txt": b"125.3"})
+
+    text, names = answer(any_range.run_tree(tree, {}))
+
+    assert text == "epoch 1"
+    assert names == ["checkpoints", "curve.png", "data", "student.py"]
+    assert not list(tree.glob("check*"))
+    assert not (tree / "student.py").read_text().endswith("# more")
+
+
+def test_the_students_own_files_do_not_count_as_written(any_range: Range) -> None:
+    weights = bytes(LIMITS.file_bytes + MiB)
+
+    result = any_range.run(
+        "import os\ndef answer(): return os.path.getsize('w.h5')", files={"w.h5": weights}
+    )
+
+    assert answer(result) == len(weights)
+
+
 def test_an_honest_program_may_silence_itself(any_range: Range) -> None:
     source = """
         import contextlib, os
@@ -556,7 +586,7 @@ def test_nothing_passes_from_one_program_to_the_next(any_range: Range) -> None:
     """
     any_range.run(first)
 
-    assert answer(any_range.run(second)) == [False, False, False, False, False, []]
+    assert answer(any_range.run(second)) == [False, False, False, False, False, ["submission"]]
 
 
 def test_the_environment_holds_nothing_of_ours(any_range: Range) -> None:
@@ -723,16 +753,13 @@ def test_nothing_can_be_left_for_the_next_run(closed_range: Range, where: str) -
 def test_its_own_tree_and_the_libraries_stay_as_they_are(closed_range: Range) -> None:
     source = f"""{TRY}
 import json
-def answer():
-    folders = (os.path.dirname(json.__file__), ".")
+def answer(tree):
+    folders = (os.path.dirname(json.__file__), tree)
     return [refused(lambda f=f: open(f + "/left-by-a-test", "w").close()) for f in folders]
 """
     tree = closed_range.tree(source, {})
 
-    libraries, own = answer(closed_range.run_tree(tree, {}))
-
-    assert libraries is True
-    assert own is True or closed_range.name == "docker"  # there it is a copy that goes with it
+    assert answer(closed_range.run_tree(tree, {"tree": str(tree)})) == [True, True]
     assert [p.name for p in tree.iterdir()] == ["student.py"]
 
 
