@@ -23,7 +23,7 @@ from grader.assignment import Assignment
 from grader.assignment import Evaluation as Rule
 from grader.domain import Evaluation
 from grader.engine.data import Cifar10, NoData, find_cifar10
-from grader.engine.evaluate import evaluate_in_child
+from grader.engine.evaluate import evaluate_in_child, refuse_slow
 from grader.engine.gpu import Device, Gpu, lease, list_gpus, require_device
 from grader.engine.plan import Plan, make_plan
 from grader.engine.recipe import Recipe, RecipeError, load_recipe
@@ -182,18 +182,18 @@ class _Asked:
         if isinstance(data, NoData):
             return _answer(note=data.reason)
         values = _values(record, self.frames)
-        _plan(model, values)  # names the operation that stands in the way, as with weights
+        plan = _plan(model, values)  # names the operation that stands in the way, as with weights
         agreement = _agreement(model, record, self.frames, values)
         if not agreement.holds:
             return _not_proved(agreement)
         with ExitStack() as stack:
             place = self.scratch or Path(stack.enter_context(TemporaryDirectory("-retrain")))
-            runs = self._runs(record, recipe, data, place / RETRAINING)
+            runs = self._runs(record, plan, recipe, data, place / RETRAINING)
         evaluation = decided(runs, self.rule.decide)
         return _answer(evaluation, review=starved(evaluation))
 
     def _runs(
-        self, record: NetworkRecord, recipe: Recipe, data: Cifar10, place: Path
+        self, record: NetworkRecord, plan: Plan, recipe: Recipe, data: Cifar10, place: Path
     ) -> list[Evaluation]:
         """One training; where its accuracy is borderline, further ones with the next seeds."""
         rule = self.rule
@@ -206,6 +206,8 @@ class _Asked:
             start = time.perf_counter()
             with _borrowed(self.backend, self.device) as gpu:
                 waited_s = time.perf_counter() - start
+                if gpu is None:
+                    refuse_slow(plan, self.budget_s)
                 run = retrain_in_child(
                     record.model_dump_json().encode(),
                     self.frames.get("constants:model", b""),

@@ -28,10 +28,12 @@ from grader.engine.measure import Job, Measured, Runtime
 from grader.engine.pictures import write_pictures
 from grader.engine.plan import Plan
 from grader.engine.rule import is_met, wilson_interval
-from grader.errors import Cause, InfrastructureError
+from grader.errors import Cause, InfrastructureError, StageFailed
 
-START_S = 180.0
-"""Allowed for starting Python, importing and compiling; not charged to the student."""
+OUT_OF_PROCESSOR_TIME = -24
+"""How a child ends by SIGXCPU, which has this number on every Unix; see `limit_processor`."""
+TEST_IMAGES = 10_000
+"""Of CIFAR-10."""
 OVERTIME = 2.0
 """The evaluation goes on to so many times its budget, so that the report can say by how much."""
 BUSY = measure.BUSY
@@ -40,6 +42,8 @@ BATCH: dict[str, int] = {"openvino": 1, "tensorflow": 32, "xla": 32, "jax": 32}
 GPU_BATCH = 500
 MAX_BATCH_BYTES = 2**28
 """The largest map of one batch."""
+FASTEST = 1e11
+"""Multiplications a second that no core exceeds: two AVX-512 units of 16 at 3 GHz make 9.6e10."""
 
 
 def runtimes(backend: str = "auto") -> tuple[Runtime, ...]:
@@ -71,6 +75,31 @@ def batch_for(plan: Plan, runtime: Runtime, gpu: bool = False) -> int:
     return min(GPU_BATCH if gpu else BATCH[runtime], room)
 
 
+def refuse_slow(
+    plan: Plan, time_budget_s: float, images: int = TEST_IMAGES, threads: int | None = None
+) -> None:
+    """Refuse a network that no processor like this one could run in time, before anything runs.
+
+    Args:
+        plan: The network.
+        time_budget_s: Seconds that all images together may take.
+        images: How many are shown.
+        threads: Threads of the runtime; None for one a core.
+
+    Raises:
+        StageFailed: Says how many multiplications an image it needs, and how many fit.
+    """
+    cores = min(threads or measure.cores(), measure.cores())
+    fit = int(time_budget_s * cores * FASTEST / max(images, 1))
+    if plan.multiplications > fit:
+        raise StageFailed(
+            Cause.STUDENT_TIMEOUT,
+            f"build_model() needs {plan.multiplications:,} multiplications an image; at most"
+            f" {fit:,} fit in {time_budget_s:g} s for {images:,} images. Hand in a smaller network:"
+            " fewer layers or a smaller growth rate",
+        )
+
+
 def evaluate_in_child(
     plan: Plan,
     data: Cifar10,
@@ -98,8 +127,11 @@ def evaluate_in_child(
 
     Raises:
         InfrastructureError: The child failed for reasons of this machine.
+        StageFailed: The network is too slow to be measured at all.
     """
     shown = data.test_images[:images]
+    if gpu is None:
+        refuse_slow(plan, time_budget_s, len(shown), threads)
     samples = draw(data, len(shown))
     labels, measured = predict_in_child(
         plan,
@@ -111,6 +143,8 @@ def evaluate_in_child(
         threads=threads,
     )
     looks = judge_looks(labels, data, samples)
+    if looks is None and measured.charged_s <= time_budget_s and len(labels["test"]) == len(shown):
+        raise _starved(measured, "not all further images")
     found = judge(
         labels["test"],
         data.test_labels[: len(labels["test"])],
@@ -174,16 +208,10 @@ def judge(
     """
     confusion, correct, no_answer = count(predicted, labels)
     images = len(labels)
-    seconds = measured.times["evaluation_s"]
-    charged = measured.times.get("charged_s", seconds)
+    seconds, charged = measured.times["evaluation_s"], measured.charged_s
     whole = images == more.get("asked", images)
     if not whole and charged <= time_budget_s:
-        raise InfrastructureError(
-            Cause.INFRA_INTERRUPTED,
-            f"other programs held the processor: in {seconds:.0f} s only {images} images could be"
-            f" shown, for {charged:.0f} s of work",
-            "Run it again when the machine is less busy.",
-        )
+        raise _starved(measured, f"only {images} images")
     met = is_met(correct / images, threshold, charged, time_budget_s) and whole
     return Evaluation(
         mode="weights",
@@ -209,6 +237,17 @@ def judge(
             "times": measured.times,
             **more,
         },
+    )
+
+
+def _starved(measured: Measured, shown: str) -> InfrastructureError:
+    """The clock ran out while the network itself was quick enough."""
+    seconds = measured.times["evaluation_s"] + measured.times.get("further_s", 0.0)
+    return InfrastructureError(
+        Cause.INFRA_INTERRUPTED,
+        f"other programs held the processor: in {seconds:.0f} s {shown} could be shown, for"
+        f" {measured.charged_s:.0f} s of work on the test images",
+        "Run it again when the machine is less busy.",
     )
 
 
@@ -242,7 +281,8 @@ def predict_in_child(
     Args:
         plan: The network with its weights.
         sets: Images (N, H, W, C) uint8 by name; the first set is the timed one.
-        stop_after_s: Seconds of computation after which the first set is left unfinished.
+        stop_after_s: Seconds of computation, for all sets together, after which what is left is
+            left undone.
         backend: See `runtimes`.
         folder: Kept where it is given, else temporary.
         gpu: UUID of a leased GPU.
@@ -250,6 +290,7 @@ def predict_in_child(
 
     Raises:
         InfrastructureError: INFRA_TENSORFLOW, INFRA_MEMORY or INFRA_GPU; none could.
+        StageFailed: The network used up its processor time; no other runtime is tried.
     """
     place = folder or Path(tempfile.mkdtemp(prefix="grade-evaluation-"))
     try:
@@ -288,7 +329,7 @@ def _ask_child(
 ) -> tuple[dict[str, NDArray[np.int64]], Measured]:
     (place / measure.RESULT).unlink(missing_ok=True)
     (place / measure.JOB).write_text(job.model_dump_json(), encoding="utf-8")
-    timeout_s = START_S + (BUSY + 1) * job.stop_after_s
+    timeout_s = measure.START_S + (BUSY + 1) * job.stop_after_s
     ended = run_child(
         "grader.engine.measure", place, child_environment(job.runtime, gpu), timeout_s
     )
@@ -309,8 +350,17 @@ def _ask_child(
     return labels, measured.model_copy(update={"times": times})
 
 
-def _crashed(job: Job, ended: Ended, gpu: str | None, timeout_s: float) -> InfrastructureError:
+def _crashed(
+    job: Job, ended: Ended, gpu: str | None, timeout_s: float
+) -> InfrastructureError | StageFailed:
     status, tail = ended.status, ended.tail
+    if status == OUT_OF_PROCESSOR_TIME:
+        return StageFailed(
+            Cause.STUDENT_TIMEOUT,
+            "build_model() is too slow to be measured: it was still not done after"
+            f" {measure.START_S:.0f} s for preparing it and {job.stop_after_s:.0f} s for its"
+            " answers. Hand in a smaller network: fewer layers or a smaller growth rate",
+        )
     if status is None:
         return InfrastructureError(
             Cause.INFRA_GPU if gpu else Cause.INFRA_TENSORFLOW,

@@ -92,9 +92,16 @@ def judge_looks(
         samples: What `draw` gave.
 
     Returns:
-        The accuracies and what is suspicious; None where not all test images were answered.
+        The accuracies and what is suspicious; None where not all images were answered.
     """
+    further = {
+        "test-mirrored": samples.test,
+        "train": samples.train,
+        "train-mirrored": samples.train,
+    }
     if len(labels["test"]) <= int(samples.test.max(initial=0)):
+        return None
+    if any(len(labels[name]) < len(sample) for name, sample in further.items()):
         return None
     test_right = labels["test"] == data.test_labels[: len(labels["test"])]
     sample = test_right[samples.test]

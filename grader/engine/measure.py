@@ -13,6 +13,8 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -35,6 +37,8 @@ UNSUPPORTED_STATUS, MEMORY_STATUS, UNWELL_STATUS = 64, 65, 67
 """Exit statuses: the runtime lacks an operation; memory ran out; the GPU computes wrongly."""
 BUSY = 4.0
 """A computation goes on for so many seconds by the clock for each that it may be charged."""
+START_S = 180.0
+"""Allowed for starting Python, importing and compiling; not charged to the student."""
 PROBE_S = 1.0
 """A GPU is tried for so long before and after it is used."""
 PROBE_SIDE = 1024
@@ -52,7 +56,7 @@ class Job(Record):
     sets: tuple[str, ...] = ("test",)
     """Names of the image sets; the first is the one that is timed against the budget."""
     stop_after_s: float
-    """Seconds charged after which the first set is left unfinished."""
+    """Seconds charged, for all sets together, after which what is left is left undone."""
 
 
 class Measured(Record):
@@ -68,6 +72,11 @@ class Measured(Record):
     times: dict[str, float]
     """Seconds: import_s, data_s, compilation_s, evaluation_s (the first set, by the clock),
     charged_s (what of that was this process's), further_s."""
+
+    @property
+    def charged_s(self) -> float:
+        """Seconds that the first set is charged."""
+        return self.times.get("charged_s", self.times["evaluation_s"])
 
 
 class Runner(Protocol):
@@ -117,12 +126,14 @@ def measure(
     first = sets[job.sets[0]]
     runner.predict(first[: job.batch])
     times["compilation_s"] = _lap(start)
-    answers, times["evaluation_s"], times["charged_s"] = _predict(runner, first, job)
+    clock = Clock(job, runner.device)
+    answers = _predict(runner, first, job, clock)
+    times["evaluation_s"], times["charged_s"] = clock.spent_s, clock.charged_s
     found = {job.sets[0]: labels_of(answers)}
-    start = time.perf_counter()
     for name in job.sets[1:]:
-        found[name] = labels_of(runner.predict(sets[name]))
-    times["further_s"] = _lap(start)
+        # What one set leaves of the time is all that the next one has; none is left for ever.
+        found[name] = labels_of(_predict(runner, sets[name], job, clock))
+    times["further_s"] = clock.spent_s - times["evaluation_s"]
     if runner.device != "CPU":
         try_device()
     measured = Measured(
@@ -137,24 +148,56 @@ def measure(
     return measured, found, confidence_of(answers)
 
 
-def _predict(
-    runner: Runner, images: NDArray[np.uint8], job: Job
-) -> tuple[NDArray[Any], float, float]:
-    """Answers, seconds by the clock, and seconds charged."""
-    parts: list[NDArray[np.float32]] = []
+@dataclass
+class Clock:
+    """The one clock of all image sets.
+
+    Attributes:
+        job: When time is over.
+        device: What computes.
+        spent_s: Seconds by the clock.
+        worked_s: Processor seconds of all threads together.
+    """
+
+    job: Job
+    device: str
+    spent_s: float = 0.0
+    worked_s: float = 0.0
+
+    @property
+    def charged_s(self) -> float:
+        """Seconds charged so far."""
+        return charge(self.spent_s, self.worked_s, self.device, self.job.threads)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more may be begun."""
+        stop = self.job.stop_after_s
+        return self.charged_s > stop or self.spent_s > BUSY * stop
+
+    def run(self, work: Callable[[], Any]) -> tuple[Any, float]:
+        """What a call gives, and its seconds."""
+        start, busy = time.perf_counter(), time.process_time()
+        result = work()
+        taken = _lap(start)
+        self.spent_s += taken
+        self.worked_s += time.process_time() - busy
+        return result, taken
+
+
+def _predict(runner: Runner, images: NDArray[np.uint8], job: Job, clock: Clock) -> NDArray[Any]:
+    """Answers; fewer than images where the time was over."""
+    parts = [np.zeros((0, 1), np.float32)]
     chunk, largest = job.batch, max(job.batch, CHUNK // job.batch * job.batch)
     begin = 0
-    spent = worked = charged = 0.0
-    while begin < len(images) and charged <= job.stop_after_s and spent <= BUSY * job.stop_after_s:
-        start, busy = time.perf_counter(), time.process_time()
-        parts.append(runner.predict(images[begin : begin + chunk]))
-        taken = _lap(start)
-        spent, worked = spent + taken, worked + time.process_time() - busy
-        charged = charge(spent, worked, runner.device, job.threads)
+    while begin < len(images) and not clock.is_over:
+        shown = images[begin : begin + chunk]
+        part, taken = clock.run(partial(runner.predict, shown))
+        parts.append(part)
         begin += chunk
         if taken < LOOK_S:
             chunk = min(2 * chunk, largest)
-    return np.concatenate(parts), spent, charged
+    return np.concatenate(parts[1:] or parts)
 
 
 def charge(spent_s: float, worked_s: float, device: str, threads: int | None = None) -> float:
@@ -280,9 +323,27 @@ def device() -> tuple[str, str]:
     return str(details.get("device_name", "GPU" if gpus else "CPU")), f"TensorFlow {tf.__version__}"
 
 
+def limit_processor(job: Job) -> None:
+    """Let the kernel end this process when it has worked for longer than any job may.
+
+    Compiling, and one call of a network, cannot be stopped from within. What ends by this limit was
+    slow by itself, however busy the machine is: SIGXCPU is never the machine's fault.
+    """
+    if sys.platform == "win32":
+        return
+    import resource
+
+    seconds = int(cores() * (START_S + job.stop_after_s))
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    own = seconds if hard == resource.RLIM_INFINITY else min(seconds, hard)
+    resource.setrlimit(resource.RLIMIT_CPU, (own, hard))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
 def _main(folder: Path) -> int:
     start = time.perf_counter()
     job = Job.model_validate_json((folder / JOB).read_bytes())
+    limit_processor(job)
     plan = Plan.load(folder / PLAN)
     sets = {name: np.load(folder / f"images-{name}.npy", allow_pickle=False) for name in job.sets}
     data_s = _lap(start)

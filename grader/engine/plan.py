@@ -100,10 +100,12 @@ class Plan:
     @property
     def multiplications(self) -> int:
         """Multiply-adds of all convolutions for one image."""
+        # A depthwise kernel (rows, columns, in, multiplier) reads one map for each that it gives.
+        read = {"conv": 3, "depthwise": 2}
         return sum(
-            math.prod(i.shape) * math.prod(i.arrays[0].shape[:3])
+            math.prod(i.shape) * math.prod(i.arrays[0].shape[: read[i.kind]])
             for i in self.instructions
-            if i.kind == "conv"
+            if i.kind in read
         )
 
     def save(self, path: Path) -> None:

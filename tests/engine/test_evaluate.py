@@ -2,6 +2,9 @@
 
 import dataclasses
 import json
+import subprocess
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +15,7 @@ from grader.engine.evaluate import batch_for, evaluate_in_child, judge, predict_
 from grader.engine.measure import NOT_A_NUMBER, Measured, labels_of
 from grader.engine.plan import make_plan
 from grader.engine.runner_openvino import available
-from grader.errors import Cause, InfrastructureError
+from grader.errors import Cause, InfrastructureError, StageFailed
 from grader.graph.numeric import run
 
 needs_openvino = pytest.mark.skipif(not available(), reason="OpenVINO is not installed")
@@ -231,10 +234,101 @@ def test_a_slow_network_too_is_stopped_on_time(monkeypatch, image_s, answered, l
     job = measure.Job(runtime="tensorflow", batch=1, stop_after_s=10)
     runner = Slow(clock, image_s)
 
-    answers, spent, _ = measure._predict(runner, np.zeros((2000, 1)), job)
+    shared = measure.Clock(job, "CPU")
+    answers = measure._predict(runner, np.zeros((2000, 1)), job, shared)
 
     assert (len(answers), max(runner.calls) <= largest) == (answered, True)
-    assert spent <= job.stop_after_s + 2 * image_s
+    assert shared.spent_s <= job.stop_after_s + 2 * image_s
+
+
+@pytest.mark.parametrize(
+    ("image_s", "answered"),
+    [(0.04, [100, 100, 63]), (0.11, [95, 0, 0]), (1e-4, [100, 100, 100])],
+    ids=["over in a further set", "over in the first set", "quick"],
+)
+def test_one_clock_runs_over_all_image_sets(monkeypatch, image_s, answered):
+    clock = {"now": 0.0}
+    for name in ("perf_counter", "process_time"):
+        monkeypatch.setattr(measure.time, name, lambda: clock["now"])
+    monkeypatch.setattr(measure, "charge", lambda spent, *rest: spent)
+    monkeypatch.setattr(measure, "_import", lambda runtime: None)
+    monkeypatch.setattr(measure, "open_runner", lambda plan, job: Slow(clock, image_s))
+    monkeypatch.setattr(Slow, "version", "none", raising=False)
+    names = ("test", "test-mirrored", "train")
+    job = measure.Job(runtime="tensorflow", batch=1, stop_after_s=10, sets=names)
+
+    measured, labels, _ = measure.measure(None, job, {n: np.zeros((100, 1)) for n in names})
+
+    assert [len(labels[name]) for name in names] == answered
+    assert measured.images == answered[0]
+    assert measured.times["evaluation_s"] + measured.times["further_s"] <= 10 + 2
+
+
+def test_looks_that_a_busy_machine_left_no_time_for_are_the_machines_fault(plan, easy, monkeypatch):
+    def child_gives(plan, sets, **options):
+        labels = {name: np.zeros(len(images), np.int64) for name, images in sets.items()}
+        labels["train-mirrored"] = labels["train-mirrored"][:3]
+        return labels, MEASURED
+
+    monkeypatch.setattr(module, "predict_in_child", child_gives)
+
+    with pytest.raises(InfrastructureError, match="not all further images") as caught:
+        evaluate_in_child(plan, easy, threshold=0.05, time_budget_s=10)
+
+    assert caught.value.cause is Cause.INFRA_INTERRUPTED
+
+
+def test_a_network_that_used_up_its_processor_time_is_slow_and_no_other_runtime_is_tried(
+    plan, monkeypatch
+):
+    tried = []
+
+    def ends(command, **options):
+        tried.append(command)
+        return child.subprocess.CompletedProcess(command, -24, b"", b"")
+
+    monkeypatch.setattr(child.subprocess, "run", ends)
+    monkeypatch.setattr(module, "runtimes", lambda backend: ("tensorflow", "tensorflow"))
+
+    with pytest.raises(StageFailed, match="too slow to be measured") as caught:
+        predict_in_child(plan, {"test": np.zeros((2, 32, 32, 3), np.uint8)}, stop_after_s=1)
+
+    assert caught.value.cause is Cause.STUDENT_TIMEOUT
+    assert len(tried) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
+def test_the_kernel_ends_a_computation_that_cannot_end_itself(tmp_path):
+    program = """
+import sys
+from grader.engine import measure
+measure.START_S, measure.cores = 1, lambda: 1
+measure.limit_processor(measure.Job(runtime="tensorflow", batch=1, stop_after_s=0))
+for _ in range(10**10): pass
+"""
+    ended = subprocess.run([sys.executable, "-c", program], timeout=300, check=False)
+
+    assert ended.returncode == module.OUT_OF_PROCESSOR_TIME
+
+
+def test_a_network_that_cannot_fit_is_refused_before_anything_runs(plan, easy, monkeypatch):
+    monkeypatch.setattr(measure, "cores", lambda: 2)
+    monkeypatch.setattr(module, "predict_in_child", lambda *a, **o: pytest.fail("it was run"))
+    budget = plan.multiplications * len(easy.test_images) / (2 * module.FASTEST)
+
+    with pytest.raises(StageFailed, match="multiplications an image; at most") as caught:
+        evaluate_in_child(plan, easy, threshold=0.5, time_budget_s=0.99 * budget)
+
+    assert f"{plan.multiplications:,}" in caught.value.message
+    assert caught.value.cause is Cause.STUDENT_TIMEOUT
+    module.refuse_slow(plan, 1.01 * budget, len(easy.test_images))
+
+
+def test_the_papers_larger_networks_are_not_refused_unseen_on_two_cores(monkeypatch):
+    monkeypatch.setattr(measure, "cores", lambda: 2)
+    bc_250 = SimpleNamespace(multiplications=5_418_785_724)
+
+    module.refuse_slow(bc_250, 300)
 
 
 def test_a_network_with_giant_maps_is_shown_fewer_images_at_a_time(plan):

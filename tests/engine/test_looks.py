@@ -106,3 +106,13 @@ def test_where_time_was_over_nothing_is_compared(data):
     samples = draw(data, 2000)
 
     assert judge_looks({"test": np.zeros(10, np.int64)}, data, samples) is None
+
+
+def test_without_all_further_images_there_is_nothing_to_compare(data):
+    samples = draw(data, len(data.test_images))
+    whole = {name: np.zeros(len(images)) for name, images in further_sets(data, samples).items()}
+    labels = {"test": np.zeros(len(data.test_images)), **whole}
+
+    assert judge_looks(labels, data, samples) is not None
+    for name in whole:
+        assert judge_looks(labels | {name: whole[name][:-1]}, data, samples) is None
