@@ -360,7 +360,7 @@ def collect_run(path: Path, course: Course) -> Path:
         SubmissionRejected: There is nothing to grade.
         InfrastructureError: The machine failed; nothing was kept.
     """
-    from grader.intake import collect
+    from grader.intake import Scope, collect
     from grader.ledger import filling, run_directory, write_atomically
 
     assignment, options = course.assignment, course.options
@@ -368,7 +368,14 @@ def collect_run(path: Path, course: Course) -> Path:
     policy = _policy(assignment)
     with files.scratch("intake") as scratch:
         tree = scratch / "submission"
-        submission = collect(path, tree, student_id=options.student_id, policy=policy, zone=zone)
+        submission = collect(
+            path,
+            tree,
+            student_id=options.student_id,
+            policy=policy,
+            zone=zone,
+            scope=Scope.HANDED_IN if course.key is not None else Scope.CODE,
+        )
         submission = _received(submission, options, checking=course.key is None)
         run_dir = run_directory(
             options.results_dir,

@@ -9,5 +9,15 @@ from grader.intake.collecting import collect
 from grader.intake.discovery import discover
 from grader.intake.pack import Receipt, pack, read_receipt
 from grader.intake.policy import DEFAULT, IntakePolicy
+from grader.intake.working import Scope
 
-__all__ = ["DEFAULT", "IntakePolicy", "Receipt", "collect", "discover", "pack", "read_receipt"]
+__all__ = [
+    "DEFAULT",
+    "IntakePolicy",
+    "Receipt",
+    "Scope",
+    "collect",
+    "discover",
+    "pack",
+    "read_receipt",
+]

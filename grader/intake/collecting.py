@@ -24,6 +24,7 @@ from grader.intake.notebook import convert
 from grader.intake.policy import DEFAULT, IntakePolicy
 from grader.intake.refusal import bad_archive, listed, missing_file, shown, too_large
 from grader.intake.text import as_utf8
+from grader.intake.working import Scope, what_counts
 from grader.intake.writing import new_tree, write_file
 
 
@@ -34,6 +35,7 @@ def collect(
     student_id: str | None = None,
     policy: IntakePolicy = DEFAULT,
     zone: tzinfo | None = None,
+    scope: Scope = Scope.HANDED_IN,
 ) -> Submission:
     """Take in a zip or a folder: check it, hash it, write a clean tree of it.
 
@@ -44,6 +46,7 @@ def collect(
         student_id: Who handed it in; otherwise read from the name.
         policy: What a submission may measure.
         zone: Zone of local times in a learning platform's file names (the assignment's).
+        scope: How much of a folder counts; a zip is taken as a whole.
 
     Returns:
         The submission. `received_at` is the platform's time, or the file's own with
@@ -55,8 +58,13 @@ def collect(
         UsageError: `path` does not exist.
     """
     identity = identify(path, zone)
+    left: tuple[str, ...] = ()
     if path.is_dir():
-        data, members = None, from_folder(path, policy)
+        data = None
+        if scope is Scope.HANDED_IN:
+            members = from_folder(path, policy)
+        else:
+            members, left = what_counts(path, policy, scope)
     elif path.is_file():
         data = read_archive(path, policy)
         members = from_zip(data, policy)
@@ -80,7 +88,7 @@ def collect(
         recipe=layout.recipe,
         received_at=received_at,
         received_from=received_from,
-        remarks=(*identity.remarks, *layout.remarks, *remarks),
+        remarks=(*identity.remarks, *left, *layout.remarks, *remarks),
     )
 
 

@@ -10,8 +10,8 @@ from grader.intake.paths import Parts, portable
 MODULE = "densenet.py"
 NOTEBOOK = "densenet.ipynb"
 RECIPE = "recipe.toml"
-WEIGHTS = "model.weights.h5"
-"""The weights file that wins where there are several; `grade train` writes this name."""
+WEIGHTS = "densenet.weights.h5"
+"""The weights file that counts where there are several: `grade train` writes this name."""
 
 ARCHIVE = "submission.zip"
 RECEIPT = "submission.receipt.json"

@@ -118,8 +118,16 @@ def _refuse_size(member: Member, limit: int) -> None:
     if member.size_bytes > limit:
         raise too_large(
             f"{shown(member.path)}: {size(member.size_bytes)}, expected at most {size(limit)}.",
-            "Clear the notebook's outputs, or leave data out of the file.",
+            _how_to_shrink(member.parts[-1]),
         )
+
+
+def _how_to_shrink(name: str) -> str:
+    if is_weights(name):
+        return "Save the weights alone, with model.save_weights(), or train a smaller network."
+    if name.casefold().endswith(".ipynb"):
+        return "Clear the notebook's outputs."
+    return "Leave data out of the file."
 
 
 # --- the folder that counts ---------------------------------------------------------------
@@ -198,12 +206,12 @@ def _without_hiding_package(
 def _weights(kept: Sequence[Member]) -> tuple[str | None, list[Member]]:
     """The one weights file by the documented rule, and those that lost.
 
-    model.weights.h5 at the top wins; else the only one at the top; else the only one.
+    densenet.weights.h5 at the top wins; else the only one at the top; else the only one of this
+    name, or of any.
     """
     found = [member for member in kept if is_weights(member.parts[-1])]
     at_top = [member for member in found if len(member.parts) == 1]
-    named = [member for member in at_top if member.parts == (WEIGHTS,)]
-    for choice in (named, at_top, found):
+    for choice in (_of_the_name(at_top), at_top, _of_the_name(found), found):
         if len(choice) == 1:
             return choice[0].path, [member for member in found if member is not choice[0]]
         if choice:
@@ -214,6 +222,10 @@ def _weights(kept: Sequence[Member]) -> tuple[str | None, list[Member]]:
             f"Keep one, or name the one that counts {WEIGHTS}, and repack.",
         )
     return None, []
+
+
+def _of_the_name(members: Sequence[Member]) -> list[Member]:
+    return [member for member in members if member.parts[-1] == WEIGHTS]
 
 
 # --- remarks ------------------------------------------------------------------------------

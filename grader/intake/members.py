@@ -175,13 +175,24 @@ def _walk(folder: Path, above: Parts, policy: IntakePolicy, count: list[int]) ->
                 )
             if item.name == ARCHIVE and len(above) < 2:
                 continue  # the last `grade pack` left it here; in a zip it would be refused
-            member = _folder_member(item, above, policy)
+            member = folder_member(item, above, policy)
             yield member
             if member.is_folder and not clutter(member.parts):
                 yield from _walk(Path(item.path), (*above, item.name), policy, count)
 
 
-def _folder_member(item: os.DirEntry[str], above: Parts, policy: IntakePolicy) -> Member:
+def folder_member(item: os.DirEntry[str], above: Parts, policy: IntakePolicy) -> Member:
+    """One entry of a folder.
+
+    Args:
+        item: As `os.scandir` gives it.
+        above: The folders above, below the root.
+        policy: What a name may measure.
+
+    Raises:
+        SubmissionRejected: Its name is unsafe.
+        OSError: It vanished.
+    """
     name = "/".join((*above, item.name))
     info = item.stat(follow_symlinks=False)
     parts = checked_parts(name, policy)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
-import tempfile
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import AwareDatetime, Field
 
+from grader import files
 from grader.domain import Record, Sha256, Submission
 from grader.errors import UsageError
 from grader.intake.collecting import collect
 from grader.intake.kinds import ARCHIVE, MODULE, NOTEBOOK, RECEIPT
 from grader.intake.policy import DEFAULT, IntakePolicy
-from grader.intake.writing import disk_error
+from grader.intake.working import Scope
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """Time of every member: the earliest a zip can hold, so that equal files give equal bytes."""
@@ -50,8 +52,8 @@ class Receipt(Record):
 def pack(folder: Path, dest: Path, *, policy: IntakePolicy = DEFAULT) -> Path:
     """Write `dest`/submission.zip and its receipt from a folder.
 
-    The folder goes through the intake, so that what the grader would refuse is refused here, and
-    the finished zip goes through it once more.
+    What counts of the folder goes through the intake, so that what the grader would refuse is
+    refused here, and the finished zip goes through it once more. The rest is left, with a remark.
 
     Args:
         folder: Folder with densenet.py or densenet.ipynb.
@@ -63,23 +65,31 @@ def pack(folder: Path, dest: Path, *, policy: IntakePolicy = DEFAULT) -> Path:
 
     Raises:
         SubmissionRejected: The grader would refuse it; says why.
-        UsageError: `folder` is no folder.
+        UsageError: `folder` is no folder, or the zip cannot be written to `dest`.
         InfrastructureError: The disk failed.
     """
     if not folder.is_dir():
         raise UsageError(f"{folder}: expected a folder with densenet.py. Received: no folder.")
     archive = dest / ARCHIVE
-    try:
+    with _written_to(archive):
         dest.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".pack-", dir=dest) as scratch:
-            room = Path(scratch)
-            packed, submission = _packed(folder, room, policy)
-            (room / RECEIPT).write_text(_receipt(packed, submission), encoding="utf-8")
-            packed.replace(archive)
-            (room / RECEIPT).replace(dest / RECEIPT)
-    except OSError as error:
-        raise disk_error(error) from error
+    with files.scratch("pack") as room:
+        packed, submission = _packed(folder, room, policy)
+        with _written_to(archive):
+            files.write_atomically(archive, packed.read_bytes())
+            files.write_atomically(dest / RECEIPT, _receipt(packed, submission).encode())
     return archive
+
+
+@contextmanager
+def _written_to(archive: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            f"{archive}: cannot be written: {error.strerror or error}. "
+            "Name another folder for it with -o FOLDER."
+        ) from error
 
 
 def read_receipt(path: Path) -> Receipt:
@@ -93,7 +103,7 @@ def read_receipt(path: Path) -> Receipt:
 
 
 def _packed(folder: Path, room: Path, policy: IntakePolicy) -> tuple[Path, Submission]:
-    first = collect(folder, room / "tree", policy=policy)
+    first = collect(folder, room / "tree", policy=policy, scope=Scope.WORK)
     paths = [file.path for file in first.files]
     tree = Path(first.root)
     original = _notebook_of(folder, first)

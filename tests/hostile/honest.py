@@ -142,7 +142,7 @@ HONEST: tuple[Case, ...] = (
          Taken(("best.h5", "densenet.py"), "expected *.weights.h5"),
          "named as tutorials name them"),
     case("checkpoints beside the weights",
-         zip_of(made(module(), Part("model.weights.h5", HDF5), Part("ckpt/e1.weights.h5", HDF5))),
-         Taken(("densenet.py", "model.weights.h5"), "another weights file counts"),
+         zip_of(made(module(), Part("model.weights.h5", HDF5), Part("densenet.weights.h5", HDF5))),
+         Taken(("densenet.py", "densenet.weights.h5"), "another weights file counts"),
          "the rule decides"),
 )  # fmt: skip

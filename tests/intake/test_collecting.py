@@ -246,7 +246,9 @@ def test_the_module_wins_over_the_notebook(desk: Desk) -> None:
     [
         (["a.weights.h5"], "a.weights.h5"),
         (["sub/a.keras"], "sub/a.keras"),
-        (["a.weights.h5", "model.weights.h5", "b.keras"], "model.weights.h5"),
+        (["a.weights.h5", "densenet.weights.h5", "b.keras"], "densenet.weights.h5"),
+        (["densenet.weights.h5", "model.weights.h5"], "densenet.weights.h5"),
+        (["a/densenet.weights.h5", "b/model.weights.h5"], "a/densenet.weights.h5"),
         (["a.keras", "old/b.weights.h5", "old/c.weights.h5"], "a.keras"),
     ],
 )
@@ -451,7 +453,7 @@ def test_several_weights_files_are_refused_with_the_rule(desk: Desk) -> None:
     refused = desk.refused(desk.zip(data))
 
     assert "a.keras, b.keras" in refused.message
-    assert "model.weights.h5" in refused.help
+    assert "densenet.weights.h5" in refused.help
 
 
 @pytest.mark.parametrize(

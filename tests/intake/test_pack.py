@@ -1,5 +1,6 @@
 """`grade pack`: the student meets at home what the grader would say."""
 
+import errno
 import hashlib
 import json
 import os
@@ -17,7 +18,7 @@ from tests.intake.zips import MODULE_SOURCE
 def work(tmp_path: Path) -> Path:
     folder = tmp_path / "work"
     (folder / "layers").mkdir(parents=True)
-    (folder / "densenet.py").write_bytes(MODULE_SOURCE)
+    (folder / "densenet.py").write_bytes(b"from layers import dense\n" + MODULE_SOURCE)
     (folder / "layers" / "dense.py").write_text("x = 1\n")
     (folder / "recipe.toml").write_text("epochs = 1\n")
     (folder / "__pycache__").mkdir()
@@ -83,6 +84,27 @@ def test_what_the_grader_would_refuse_is_refused_at_home(work: Path, tmp_path: P
         pack(work, tmp_path / "out")
 
     assert caught.value.cause is Cause.SUBMISSION_MISSING_FILE
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_folder_that_takes_no_zip_is_told_with_a_way_out(work: Path, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file")
+
+    with pytest.raises(UsageError, match=r"submission\.zip: cannot be written.*-o FOLDER"):
+        pack(work, tmp_path / "taken")
+
+
+def test_a_full_disk_leaves_no_half_zip(
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+
+    with pytest.raises(UsageError, match="No space left"):
+        pack(work, tmp_path / "out")
+
     assert list((tmp_path / "out").iterdir()) == []
 
 
