@@ -14,13 +14,14 @@ import os
 import platform
 import re
 import secrets
-import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from grader.inside import disk
 
 STALE_S = 24 * 3600.0
 """A leftover of another machine, or under a process number that is somebody else's by now, is
@@ -110,7 +111,8 @@ def sweep(folder: Path, start: str) -> int:
         found = [e.path for e in entries if e.name.startswith(start) and _left_behind(e)]
     for path in found:
         if os.path.isdir(path) and not os.path.islink(path):
-            shutil.rmtree(path, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                disk.remove(path)
         else:
             with contextlib.suppress(OSError):
                 os.unlink(path)

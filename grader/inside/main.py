@@ -36,7 +36,6 @@ import select
 import shutil
 import signal
 import socket
-import stat
 import sys
 import tempfile
 import time
@@ -49,8 +48,6 @@ TICK_S = 0.025
 """How often the supervisor looks: a program that takes 1 GB/s overshoots by 25 MB."""
 KILL_S = 10.0
 """For what was killed to be gone; the machine, not the program, makes it take longer."""
-DISK_ENTRIES = 10_000
-"""More files than this count as a full disk; it also bounds the time a look takes."""
 SUBMISSION = "submission"
 """Name of the program's working folder: its own copy of the student's files, to write in."""
 
@@ -68,6 +65,7 @@ def load(name: str, folder: pathlib.Path = HERE) -> types.ModuleType:
 
 frames = load("frames")
 confine = load("confine")
+disk = load("disk")
 syscalls = load("syscalls")
 
 
@@ -388,7 +386,7 @@ def supervise(job: Job, line: Line) -> None:
             report.update(_watch(job, line))
         finally:
             kill_descendants()
-            clean_up(job)
+            report["left"] = clean_up(job)
     except Exception as error:
         report["error"] = f"{type(error).__name__}: {error}"
         report["errno"] = getattr(error, "errno", None)
@@ -408,21 +406,24 @@ def furnish(job: Job) -> None:
         os.mkdir(own)
     else:
         shutil.copytree(tree, own, symlinks=True, copy_function=shutil.copyfile)
-        job.copied = disk_use(private)
+        job.copied = disk.use(private, [])
     if job.uid is not None:
         for folder, _, names in os.walk(private):
             for path in (folder, *[os.path.join(folder, name) for name in names]):
                 os.chown(path, job.uid, job.uid, follow_symlinks=False)
 
 
-def clean_up(job: Job) -> None:
-    """Remove all that the run wrote."""
+def clean_up(job: Job) -> str | None:
+    """Remove all that the run wrote. Returns what is left, in words."""
     assert job.order is not None
-    shutil.rmtree(str(job.private), ignore_errors=True)
-    if job.order.get("container"):
-        around = os.path.dirname(str(job.private))
-        for entry in os.listdir(around):
-            shutil.rmtree(os.path.join(around, entry), ignore_errors=True)
+    private = str(job.private)
+    try:
+        disk.remove(private)
+        if job.order.get("container"):
+            disk.clear(os.path.dirname(private))
+    except OSError as error:
+        return f"{type(error).__name__}: {error}"
+    return None
 
 
 def _watch(job: Job, line: Line) -> dict[str, Any]:
@@ -487,7 +488,7 @@ def disk_of_run(job: Job, pids: list[int]) -> int:
         system = os.statvfs(os.path.dirname(str(job.private)))
         used = (system.f_blocks - system.f_bfree) * system.f_frsize
         return max(0, used - int(job.order["tree_bytes"]))
-    return max(0, disk_use(str(job.private)) - job.copied) + unlinked_use(pids)
+    return max(0, int(disk.use(str(job.private), pids)) - job.copied)
 
 
 def over(limits: Mapping[str, Any], memory: int, tasks: int, disk: int) -> str | None:
@@ -540,34 +541,6 @@ def _processes() -> list[str]:
         return [name for name in os.listdir("/proc") if name.isdigit()]
     except OSError:
         return []
-
-
-def disk_use(folder: str) -> int:
-    """Return the bytes below a folder; very many entries count as without end."""
-    total = entries = 0
-    for base, folders, files in os.walk(folder):
-        entries += len(folders) + len(files)
-        if entries > DISK_ENTRIES:
-            return sys.maxsize
-        for name in files:
-            with contextlib.suppress(OSError):
-                found = os.lstat(os.path.join(base, name))
-                if stat.S_ISREG(found.st_mode):
-                    total += max(found.st_size, found.st_blocks * 512)
-    return total
-
-
-def unlinked_use(pids: list[int]) -> int:
-    """Return the bytes of files that are open and have no name any more."""
-    found: dict[tuple[int, int], int] = {}
-    for pid in pids:
-        with contextlib.suppress(OSError):
-            for fd in os.listdir(f"/proc/{pid}/fd"):
-                with contextlib.suppress(OSError):
-                    file = os.stat(f"/proc/{pid}/fd/{fd}")
-                    if stat.S_ISREG(file.st_mode) and file.st_nlink == 0:
-                        found[file.st_dev, file.st_ino] = max(file.st_size, file.st_blocks * 512)
-    return sum(found.values())
 
 
 def descendants() -> Iterator[int]:

@@ -21,6 +21,7 @@ import json
 import os
 import platform
 import queue
+import secrets
 import select
 import struct
 import threading
@@ -100,7 +101,8 @@ class DockerSandbox(Sandbox):
             if ending.status == -9 and ending.reason is None and container.out_of_memory():
                 ending.reason = "memory"
             outcome = result(ending, talk.parser, stage.limits, self.isolation)
-            keep = self._warm and outcome.complete and outcome.run.cause is None
+            whole = outcome.complete and outcome.run.cause is None
+            keep = self._warm and whole and ending.left is None
             return outcome
         finally:
             if keep:
@@ -314,7 +316,7 @@ def _order(stage: Stage, files: dict[str, str], *, warm: bool) -> dict[str, Any]
     return {
         "limits": stage.limits.model_dump(),
         "jail": warm,
-        "private": "/tmp/private",
+        "private": f"/tmp/private-{secrets.token_hex(8)}",
         "container": True,
         "tree_bytes": tree_bytes,
         "room_bytes": rooms + 2 * stage.limits.file_bytes,

@@ -10,16 +10,19 @@ import contextlib
 import json
 import os
 import secrets
-import shutil
 import socket
 import subprocess
 import sys
 import tempfile
+import time
+import warnings
 from pathlib import Path
 from typing import Any
 
+from grader import files
 from grader.domain import Isolation
 from grader.errors import Cause, InfrastructureError
+from grader.inside import disk
 from grader.sandbox.contract import Sandbox, Stage, StageResult
 from grader.sandbox.frames import encode
 from grader.sandbox.pump import Ends, Pump
@@ -27,6 +30,8 @@ from grader.sandbox.verdict import result
 from grader.sandbox.zygote import Zygote
 
 STAGES = Path(__file__).resolve().parent.parent / "inside"
+_GONE_S = 5.0
+"""For the last of a killed run to be gone."""
 _NOWHERE = "/dev/null/nowhere"
 """Cannot be made, not even by root."""
 
@@ -93,10 +98,11 @@ class ProcessSandbox(Sandbox):
         if lack is not None:
             raise InfrastructureError(Cause.INFRA_SANDBOX, lack)
         ends, theirs = _pipes()
-        private = Path(self._scratch or tempfile.gettempdir()) / f"grader-{secrets.token_hex(8)}"
+        name = f"grade-run{files.mark()}{secrets.token_hex(8)}"
+        private = Path(self._scratch or tempfile.gettempdir()) / name
         with contextlib.ExitStack() as cleanup:
             # The supervisor makes and removes it; this is for when the supervisor was killed.
-            cleanup.callback(shutil.rmtree, private, ignore_errors=True)
+            cleanup.callback(_remove, private)
             cleanup.callback(ends.close)
             started = self._start(stage, theirs)
             if started is not None:
@@ -167,3 +173,18 @@ def _wait(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+def _remove(private: Path) -> None:
+    """Remove a run's folder; say so where it stays. What stays is tried again by later runs."""
+    give_up = time.monotonic() + _GONE_S
+    while True:
+        try:
+            disk.remove(str(private))
+            return
+        except OSError as error:
+            if time.monotonic() > give_up:
+                told = f"{private}: the folder of a finished run could not be removed: {error}"
+                warnings.warn(told, RuntimeWarning, stacklevel=2)
+                return
+        time.sleep(0.02)

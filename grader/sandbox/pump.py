@@ -176,6 +176,7 @@ class Conversation:
         status = report.get("status")
         ending.status = None if status is None else os.waitstatus_to_exitcode(status)
         ending.reason = report.get("reason")
+        ending.left = report.get("left")
         ending.cpu_time_s = report.get("cpu_time_s")
         ending.peak_memory_bytes = report.get("peak_memory_bytes")
 

@@ -33,6 +33,7 @@ class Ending:
         status: Exit status (negative: signal) of the worker, None when unknown.
         reason: "memory", "processes", "disk" or "main thread" where the supervisor or the engine
             saw a limit reached, or threads without a main one.
+        left: What of the run could not be removed, in words.
         cpu_time_s: Processor time of the worker.
         peak_memory_bytes: Of all its processes.
         infra: What failed on our side, in words; no verdict on the student then.
@@ -44,6 +45,7 @@ class Ending:
     stopped: tuple[Cause, str] | None = None
     status: int | None = None
     reason: str | None = None
+    left: str | None = None
     cpu_time_s: float | None = None
     peak_memory_bytes: int | None = None
     infra: str | None = None

@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "grader"
 
 ORDER = (
+    "inside",
     "errors",
     "files",
     "domain",
@@ -18,7 +19,6 @@ ORDER = (
     "assignment",
     "intake",
     "sandbox",
-    "inside",
     "graph",
     "checks",
     "engine",

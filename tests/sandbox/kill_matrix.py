@@ -41,12 +41,12 @@ class Defence:
     needs: str = ""
 
 
-MAIN, CONFINE = "inside/main.py", "inside/confine.py"
+MAIN, CONFINE, DISK = "inside/main.py", "inside/confine.py", "inside/disk.py"
 FRAMES, PUMP, VERDICT = "sandbox/frames.py", "sandbox/pump.py", "sandbox/verdict.py"
 PROCESS, DOCKER = "sandbox/process.py", "sandbox/docker.py"
 FRAMES_TEST, CONFINE_TEST = "tests/sandbox/test_frames.py", "tests/sandbox/test_confine.py"
 DOCKER_TEST = "tests/sandbox/test_docker.py"
-ENDING_TEST = "tests/sandbox/test_ending.py"
+DISK_TEST, ENDING_TEST = "tests/sandbox/test_disk.py", "tests/sandbox/test_ending.py"
 
 DEFENCES = (
     Defence(
@@ -184,9 +184,9 @@ DEFENCES = (
     ),
     Defence(
         "disk watch over files without a name",
-        MAIN,
-        "    return sum(found.values())\n",
-        "    return 0\n",
+        DISK,
+        "        count.unlinked(pid)\n",
+        "        pass\n",
         "test_files_without_a_name_count_for_the_disk_limit[jail]",
     ),
     Defence(
@@ -213,6 +213,23 @@ DEFENCES = (
         ENDING_TEST,
     ),
     Defence(
+        "folders are removed one at a time, by descriptors",
+        DISK,
+        "    with contextlib.suppress(FileNotFoundError):\n        clear(path)\n",
+        "    shutil.rmtree(path, ignore_errors=True)\n"
+        "    with contextlib.suppress(FileNotFoundError):\n",
+        "test_folders_deeper_than_any_path_are_removed[d-3000]",
+        DISK_TEST,
+    ),
+    Defence(
+        "what cannot be counted is a full disk",
+        DISK,
+        "    except (_Full, PermissionError):\n        return sys.maxsize\n",
+        "    except (_Full, PermissionError):\n        pass\n",
+        "test_what_cannot_be_counted_is_a_full_disk",
+        DISK_TEST,
+    ),
+    Defence(
         "orphans stay ours (subreaper)",
         MAIN,
         "        confine.prctl(confine.PR_SET_CHILD_SUBREAPER, 1)\n",
@@ -229,8 +246,8 @@ DEFENCES = (
     Defence(
         "the private folder is removed",
         MAIN,
-        "    shutil.rmtree(str(job.private), ignore_errors=True)\n",
-        "    pass\n",
+        "        disk.remove(private)\n",
+        "        pass\n",
         "test_killing_the_grader_ends_the_run_and_removes_its_files[cold]",
     ),
     Defence(
@@ -423,10 +440,19 @@ DEFENCES = (
     Defence(
         "container: thrown away after a failure",
         DOCKER,
-        "            keep = self._warm and outcome.complete and outcome.run.cause is None\n",
+        "            keep = self._warm and whole and ending.left is None\n",
         "            keep = self._warm\n",
         "test_a_warm_container_is_thrown_away_after_a_failure",
         DOCKER_TEST,
+        needs="docker",
+    ),
+    Defence(
+        "container: thrown away where something of a run is left",
+        DOCKER,
+        "            keep = self._warm and whole and ending.left is None\n",
+        "            keep = self._warm and whole\n",
+        "test_a_warm_container_that_something_is_left_in_is_thrown_away",
+        ENDING_TEST,
         needs="docker",
     ),
     Defence(
@@ -598,7 +624,7 @@ def without_defence(defence: Defence, folder: Path) -> None:
     for name in ("grader/sandbox", "grader/inside", "tests/sandbox"):
         ignore = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / name, folder / name, ignore=ignore)
-    for name in ("__init__", "errors", "domain", "paper"):
+    for name in ("__init__", "errors", "files", "domain", "paper"):
         shutil.copy(ROOT / f"grader/{name}.py", folder / f"grader/{name}.py")
     (folder / "reference_solution").mkdir()
     shutil.copy(ROOT / "reference_solution/densenet.py", folder / "reference_solution")

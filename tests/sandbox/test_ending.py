@@ -7,6 +7,7 @@ half a minute, and write at most 48 MiB below their own folder.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -15,10 +16,11 @@ from pathlib import Path
 
 import pytest
 
+from grader import files
 from grader.errors import Cause
 from grader.sandbox import pump
 
-from .conftest import Range, settle, survivors
+from .conftest import HONEST, Range, settle, survivors
 
 EXIT_OF_ONE_THREAD = (
     "ctypes.CDLL(None).syscall({'x86_64': 60, 'aarch64': 93}[os.uname().machine], 0)"
@@ -86,3 +88,91 @@ def test_a_supervisor_that_hangs_is_killed_when_its_time_is_over(
     assert settle(lambda: not Path(f"/proc/{stopped[0]}").exists())
     assert settle(lambda: not survivors(found.scratch))
     assert list(found.scratch.iterdir()) == []
+
+
+# --- what stays on disk -------------------------------------------------------------------
+
+NESTED = """
+    for number in range(1500):
+        os.mkdir("d"); os.chdir("d")
+"""
+LONG = """
+    for number in range(25):
+        os.mkdir("d" * 250); os.chdir("d" * 250)
+    open("file", "w").close()
+"""
+UNREADABLE = """
+    os.mkdir("d", 0o300)
+    open("d/file", "w").close()
+    os.mkdir("d/e", 0o300)
+    os.mkdir("d/e/f", 0o000)
+"""
+READ_ONLY = """
+    os.umask(0)
+    os.makedirs("d/e")
+    open("d/e/file", "w").close()
+    os.mkdir("g", 0o700)
+    os.rename("d", "g/d")
+    os.mkdir("h", 0o500)
+"""
+
+
+@pytest.mark.parametrize(
+    "make", [NESTED, LONG, UNREADABLE, READ_ONLY], ids=["nested", "long", "unreadable", "read-only"]
+)
+def test_any_folders_that_a_program_leaves_are_removed(any_range: Range, make: str) -> None:
+    source = f"import os\ndef answer():\n    os.chdir(os.environ['HOME'])\n{make}\n    return 42"
+
+    result = any_range.run(source)
+
+    # Where they cannot be counted they count as a full disk.
+    assert result.run.cause in (None, Cause.STUDENT_DISK_LIMIT), result.run.message
+
+
+@pytest.mark.parametrize("name", ["process", "jail-warm"])
+def test_a_run_s_folder_is_swept_should_everybody_be_killed(
+    ranges: Callable[[str], Range], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = ranges(name).run("import os\ndef answer(): return os.environ['HOME']")
+    folder = Path(json.loads(result.json_frames["answer"])).name
+    left = tmp_path / folder.replace(f"-{os.getpid()}-", f"-{2**31 - 1}-")
+    (left / "d").mkdir(parents=True, mode=0o300)
+    (tmp_path / folder).mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    files.sweep_scratch()
+
+    assert [path.name for path in tmp_path.iterdir()] == [folder]
+
+
+def test_a_folder_that_cannot_be_removed_is_named(
+    ranges: Callable[[str], Range], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: str) -> None:
+        raise OSError("busy")
+
+    monkeypatch.setattr("grader.inside.disk.remove", refuse)
+    monkeypatch.setattr("grader.sandbox.process._GONE_S", 0.1)
+
+    with pytest.warns(RuntimeWarning, match="grade-run.*could not be removed: busy"):
+        ranges("process").run(HONEST)
+
+
+def test_a_warm_container_that_something_is_left_in_is_thrown_away(
+    ranges: Callable[[str], Range], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = ranges("docker-warm")
+    take_report = pump.Conversation._take_report
+    which = "import os\ndef answer(): return os.stat('/proc/1').st_ino"
+    first = found.run(which).json_frames["answer"]
+    assert found.run(which).json_frames["answer"] == first
+
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            pump.Conversation,
+            "_take_report",
+            lambda talk, report: take_report(talk, {**report, "left": "OSError: busy"}),
+        )
+        assert found.run(which).complete
+
+    assert found.run(which).json_frames["answer"] != first
