@@ -148,6 +148,7 @@ class _Asked:
             return _answer(note=data.reason)
         values = trained_values(record, self.frames)
         plan = _plan(model, values)
+        _refuse_diverged(record, self.frames, values)
         agreement = _agreement(model, record, self.frames, values)
         if not agreement.holds:
             return _not_proved(agreement)
@@ -335,6 +336,41 @@ def trained_values(record: NetworkRecord, frames: Mapping[str, bytes]) -> list[A
     return _values(record, frames)
 
 
+def _refuse_diverged(
+    record: NetworkRecord, frames: Mapping[str, bytes], values: list[Array]
+) -> None:
+    """A network whose own answers are no numbers has nothing that could be measured.
+
+    Raises:
+        StageFailed: Says what of the weights is no number, where something is.
+    """
+    answers = _answers(record, frames)
+    if answers is None or np.all(np.isfinite(answers)):
+        return
+    named = zip(record.variables, values, strict=True)
+    broken = [variable.name for variable, value in named if not np.all(np.isfinite(value))]
+    why = (
+        f"the weights hold NaN or infinity ({len(broken)} of {len(values)} variables, the first is"
+        f" {broken[0][:60]})"
+        if broken
+        else "with these weights the network's own answers are NaN or infinity"
+    )
+    raise StageFailed(
+        Cause.STUDENT_BAD_OUTPUT,
+        f"{why}: the training diverged. Train again with a smaller learning rate, or warm up to it,"
+        " and see that the loss stays a number.",
+    )
+
+
+def _answers(record: NetworkRecord, frames: Mapping[str, bytes]) -> Array | None:
+    """What the student's network gave on random images; None where that did not arrive whole."""
+    sizes = record.sample.shape or []
+    flat = np.frombuffer(frames.get("sample", b""), np.uint8)
+    if flat.size != 4 * math.prod(sizes):
+        return None
+    return flat.view("<f4").reshape(sizes)
+
+
 def _values(record: NetworkRecord, frames: Mapping[str, bytes]) -> list[Array]:
     try:
         return variable_values(record.variables, frames["weights"])
@@ -363,13 +399,13 @@ def _agreement(
     # The other side says how many images of which size it was shown: it is asked for small ones.
     if len(image) != 3 or math.prod(record.input_shape) > MAX_SAMPLE or sizes[:1] != [batch]:
         return Agreement(None, "its own answers are not for the images that it was shown")
-    flat = np.frombuffer(frames.get("sample", b""), np.uint8)
-    if flat.size != 4 * math.prod(sizes):
+    answers = _answers(record, frames)
+    if answers is None:
         return Agreement(None, "its own answers did not come out of the sandbox whole")
     return prove(
         model.graph,
         values,
         probe_images(SAMPLE_SEED, batch, image),
-        flat.view("<f4").reshape(sizes),
+        answers,
         tolerance_of(model.traces["inference"]),
     )

@@ -62,6 +62,8 @@ is followed any more, so that no trace takes the machine's memory."""
 MAX_VALUE = 2**25
 """Numbers of one map; two images of BC L=190 k=40 have 2^22, two of 224×224 some 2^23."""
 MAX_CHANNELS = 2**22
+IMAGE_CHANNELS = 4
+"""An input of more is no image but maps, as a dense block gets them."""
 MAX_PADDED = 2**25
 """Numbers of one map with the padding of the convolution or pooling that reads it."""
 MAX_SUMS = 2000
@@ -796,7 +798,16 @@ def _cast_value(reader: _Reader, op: Op, arguments: list[Any]) -> Any:
         return value
     if source == target or (source == "uint8" and target in ("int16", "int32", "int64")):
         return value
+    if target in ("uint8", "int16", "int32", "int64") and _is_image(reader, value):
+        return value
     raise Unreadable(f"rounds to {target}")
+
+
+def _is_image(reader: _Reader, value: Value) -> bool:
+    """Whether a value is the image as it came: bytes, whatever type they travel in."""
+    return value.channels <= IMAGE_CHANNELS and all(
+        reader.graph.nodes[s.node].kind == "input" and not s.steps for s in value.segments
+    )
 
 
 @rule("Shape", "Size", "Rank")

@@ -17,6 +17,7 @@ import inspect
 import os
 import re
 import sys
+import tempfile
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -485,7 +486,7 @@ def _describe(
     """
     import tensorflow as tf
 
-    dtype = tf.float32 if entry is None else tf.uint8
+    dtype = _input_dtype(model) if entry is None else tf.uint8
     variables = Variables()
     with _uncompiled():
         _build(model, shape, entry)
@@ -505,6 +506,16 @@ def _describe(
     if constants.chunks:
         channel.send_binary("constants:" + name, b"".join(constants.chunks))
     return {"graphs": graphs, "variables": table, "input_shape": shape}
+
+
+def _input_dtype(model: Any) -> Any:
+    """The type of the images a model asks for; float32 where it does not say."""
+    import tensorflow as tf
+
+    try:
+        return tf.as_dtype(model.inputs[0].dtype)
+    except (AttributeError, IndexError, TypeError):
+        return tf.float32
 
 
 def _traced(call: Any, images: Any) -> Any:
@@ -550,7 +561,7 @@ def _build(model: Any, shape: list[int], entry: Any) -> None:
     except Exception:  # some subclassed models only take real tensors
         import tensorflow as tf
 
-        images = tf.zeros(shape, tf.float32 if entry is None else tf.uint8)
+        images = tf.zeros(shape, _input_dtype(model) if entry is None else tf.uint8)
         model(images if entry is None else entry(images))
 
 
@@ -830,16 +841,19 @@ def _model(module: Any, wanted: dict[str, Any], tree: Path, channel: Any) -> dic
     batch = _batch(model, wanted.get("batch", 2))
     preprocess = getattr(module, "preprocess", None)
     entry, note = _traceable(preprocess, [batch, *shape])
-    record = _describe(model, [batch, *shape], wanted["modes"], "model", channel, entry)
+    with _uncompiled():
+        _build(model, [batch, *shape], entry)
     _give_values(model)
-    record["preprocess"] = note
-    record["weights"] = _load(model, wanted.get("weights"), tree)
+    # Before it is described: a Normalization takes its mean and variance into the graph then.
+    weights = _load(model, wanted.get("weights"), tree)
+    record = _describe(model, [batch, *shape], wanted["modes"], "model", channel, entry)
+    record["preprocess"], record["weights"] = note, weights
     variables = Variables()
     variables.own(model)
     values = [_float32(variable) for variable, _ in variables.items]
     if len(values) == len(record["variables"]):
         channel.send_binary("weights", b"".join(v.tobytes() for v in values))
-    record["sample"] = _sample(model, preprocess, wanted, batch, shape, channel)
+    record["sample"] = _sample(model, preprocess, wanted, [batch, *shape], tree, channel)
     return record
 
 
@@ -901,24 +915,55 @@ def _load(model: Any, weights: str | None, tree: Path) -> dict[str, Any]:
     if weights is None:
         return {"file": None, "loaded": False}
     try:
-        model.load_weights(str(tree / weights))
+        with _named_by_content(tree / weights) as file:
+            model.load_weights(str(file))
     except BaseException as error:  # a broken file is a finding, not an abort
         return {"file": weights, "loaded": False, "failure": _failure(error, tree)}
     return {"file": weights, "loaded": True}
 
 
+@contextlib.contextmanager
+def _named_by_content(file: Path) -> Iterator[Path]:
+    """A weights file under the ending that tells Keras how it is laid out.
+
+    Keras goes by the ending alone, while Keras 2 wrote its own layout into *.weights.h5 as well.
+    """
+    ending = _ending(file)
+    if file.name.endswith(ending) and not (ending == ".h5" and file.name.endswith(".weights.h5")):
+        yield file
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        link = Path(folder) / f"network{ending}"
+        link.symlink_to(file)
+        yield link
+
+
+def _ending(file: Path) -> str:
+    import h5py
+
+    with file.open("rb") as content:
+        if content.read(2) == b"PK":
+            return ".keras"
+    try:
+        with h5py.File(file, "r") as found:
+            old = "layer_names" in found.attrs or "model_weights" in found
+    except OSError:  # no such file at all: Keras says what is wrong with it
+        return "".join(file.suffixes[-1:])
+    return ".h5" if old else ".weights.h5"
+
+
 def _sample(
-    model: Any, preprocess: Any, wanted: dict[str, Any], batch: int, shape: list[int], channel: Any
+    model: Any, preprocess: Any, wanted: dict[str, Any], shape: list[int], tree: Path, channel: Any
 ) -> dict[str, Any]:
     """What the network gives on random images, with its loaded weights, in inference mode."""
     import numpy as np
 
-    images = np.random.default_rng(wanted["seed"]).integers(0, 256, (batch, *shape), dtype=np.uint8)
+    images = np.random.default_rng(wanted["seed"]).integers(0, 256, shape, dtype=np.uint8)
     try:
         eaten = preprocess(images) if preprocess is not None else images.astype(np.float32)
         keywords = {"training": False} if _takes_training(model) else {}
         result = np.asarray(model(eaten, **keywords), dtype=np.float32)
     except BaseException as error:  # e.g. channels-first convolutions do not run on a CPU
-        return {"shape": None, "failure": _failure(error, Path("/"))}
+        return {"shape": None, "failure": _failure(error, tree)}
     channel.send_binary("sample", np.ascontiguousarray(result).tobytes())
     return {"shape": list(result.shape), "failure": None}

@@ -89,6 +89,26 @@ def test_what_the_student_left_out_fails_with_its_reason(small_dense_net, change
     assert re.search(text, found["note"])
 
 
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [(True, r"NaN or infinity \(1 of \d+ variables"), (False, "own answers are")],
+)
+def test_a_network_whose_answers_are_no_numbers_fails_by_its_training(
+    small_dense_net, broken, said
+):
+    frames = dict(small_dense_net.frames)
+    frames["sample"] = np.full(len(frames["sample"]) // 4, np.nan, "<f4").tobytes()
+    if broken:
+        frames["weights"] = np.float32(np.inf).tobytes() + frames["weights"][4:]
+
+    found = measure(evidence(small_dense_net), frames, ASSIGNMENT)
+
+    assert found["review"] is None
+    assert found["cause"] is Cause.STUDENT_BAD_OUTPUT
+    assert re.search(said, found["note"])
+    assert "smaller learning rate" in found["note"]
+
+
 def test_weights_that_did_not_arrive_whole_are_no_weights(small_dense_net):
     frames = small_dense_net.frames | {"weights": small_dense_net.frames["weights"][:-4]}
 

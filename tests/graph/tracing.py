@@ -44,19 +44,32 @@ class Channel:
         self.binary[name] = data
 
 
-def trace_model(build_model, preprocess=None, modes=("inference", "training")) -> Traced:
-    """Trace a network behind `preprocess`, as inside/trace.py does in the sandbox."""
+def trace_model(
+    build_model, preprocess=None, modes=("inference", "training"), weights=None
+) -> Traced:
+    """Trace a network behind `preprocess`, as inside/trace.py does in the sandbox.
+
+    Args:
+        build_model: Gives the network.
+        preprocess: As a submission has it.
+        modes: Of the trace.
+        weights: File to load; without one, numbers that no fresh network has.
+    """
     from grader.inside import trace as inside
 
     def scattered():
         model = build_model()
-        scatter(model)
+        if weights is None:
+            scatter(model)
         return model
 
     module = types.SimpleNamespace(build_model=scattered, preprocess=preprocess)
     channel = Channel()
     wanted = {"input_shape": [32, 32, 3], "modes": list(modes), "seed": SEED, "weights": None}
-    answer = inside._model(module, wanted, Path("/"), channel)
+    tree = Path("/")
+    if weights is not None:
+        wanted["weights"], tree = weights.name, weights.parent
+    answer = inside._model(module, wanted, tree, channel)
     text = json.dumps({"failure": None, **answer}).encode()
     record = parse_network(text)
     constants = channel.binary.get("constants:model", b"")
