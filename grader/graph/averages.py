@@ -3,7 +3,7 @@
 At inference a batch norm has nothing but these averages, so a mean that follows another number,
 or does not follow at all, is another function. An update is tested by its value, like everything
 on this side (symbols.py): new = a·old + d·batch must hold for all channels and assignments, with
-a + d near 1: the variance may be the sample's, n / (n - 1) times the batch's, and in bfloat16 a
+a + d near 1. The variance may be the sample's, n / (n - 1) times the batch's. In bfloat16 a
 momentum of 0.99 is 0.9883.
 """
 
@@ -14,16 +14,17 @@ import numpy as np
 from grader.graph.canonical import Affine, Array, Part
 from grader.graph.symbols import ASSIGNMENTS, Symbol, Unreadable, variable
 
-LARGEST_RATIO = 2.0
-"""Of d and 1 - a: n / (n - 1) of the smallest batch that has a variance, two numbers."""
+LARGEST_RATIO = {"mean": 1.2, "variance": 2.0}
+"""Of d and 1 - a. For the variance n / (n - 1) of the smallest batch that has one, two numbers; for
+the mean what rounding a momentum of 0.99 to bfloat16 makes of 1."""
 TOLERANCE = 1e-4
 
 
-def follows_batch(update: Symbol, index: int, role: str, norm: Part, affine: Affine) -> bool:
+def follows_batch(update: Symbol | None, index: int, role: str, norm: Part, affine: Affine) -> bool:
     """Whether a moving average is moved towards what its batch norm measures in training.
 
     Args:
-        update: What training sets the average to.
+        update: What training sets the average to; None where that depends on single images.
         index: The variable that holds the average.
         role: "mean" or "variance".
         norm: That batch norm in training.
@@ -32,6 +33,8 @@ def follows_batch(update: Symbol, index: int, role: str, norm: Part, affine: Aff
     Returns:
         True also where the update cannot be computed here: no verdict is no accusation.
     """
+    if update is None:
+        return False
     statistics = [s for t in affine.terms for s in t.symbol.statistics]
     measured = next((s for s in statistics if s.of == norm.normalises), None)
     if measured is None:
@@ -51,8 +54,8 @@ def follows_batch(update: Symbol, index: int, role: str, norm: Part, affine: Aff
     (kept, added), *_ = np.linalg.lstsq(terms, new, rcond=None)
     if not np.allclose(terms @ np.array([kept, added]), new, atol=TOLERANCE):
         return False
-    share = 1.0 - kept
+    share, ratio = 1.0 - kept, LARGEST_RATIO[role]
     return bool(
         -TOLERANCE <= kept < 1.0 - 1e-7
-        and share / LARGEST_RATIO - TOLERANCE <= added <= share * LARGEST_RATIO + TOLERANCE
+        and share / ratio - TOLERANCE <= added <= share * ratio + TOLERANCE
     )

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from grader.errors import Cause, StageFailed
 from grader.graph import work
-from grader.graph.symbols import ASSIGNMENTS, Symbol, Unreadable, Values, digest
+from grader.graph.symbols import ASSIGNMENTS, Symbol, Unreadable, Values, digest, unreached
 
 Array = NDArray[Any]
 Known = TypeVar("Known")
@@ -127,6 +127,11 @@ class Affine:
     def key(self) -> str:
         """Equal for equal maps."""
         return digest("affine", self.channels, *[t.key for t in self.terms])
+
+    @cached_property
+    def stopped(self) -> frozenset[int | str]:
+        """The variables (indices) and batch statistics (keys) in it that no gradient reaches."""
+        return unreached([t.symbol for t in self.terms])
 
     def coefficients(self, start: int, stop: int, assignment: int | Values) -> tuple[Array, Array]:
         """A and B of terms[start:stop] as vectors of `channels` numbers."""

@@ -49,6 +49,7 @@ from grader.graph.symbols import (
     followed,
     opaque,
     variable,
+    without_gradient,
 )
 
 MAX_SEGMENTS = 4096
@@ -301,8 +302,9 @@ class _Reader:
         name = op.op + repr(sorted((k, repr(v)) for k, v in op.attributes.items()))
         if op.op == "Cast":
             kind = _cast_kind(op)
-            name = "" if kind == "float" else f"cast to {kind}"
-            return expression(name, arguments, _CASTS[kind], shape, keeps_variable=not name)
+            if kind == "float":
+                return expression("", arguments, _CASTS[kind], shape, keeps_variable=True)
+            return without_gradient(expression(f"cast to {kind}", arguments, _CASTS[kind], shape))
         if op.op == "Reshape":
             return expression(
                 f"reshape{shape}",
@@ -335,7 +337,8 @@ class _Reader:
         if function is None:
             raise Unreadable("")
         checked = function
-        return expression(name, arguments, lambda *a: checked(op, *a), shape)
+        result = expression(name, arguments, lambda *a: checked(op, *a), shape)
+        return without_gradient(result) if op.op in FLAT else result
 
 
 def _fits(shape: tuple[int, ...]) -> bool:
@@ -767,11 +770,18 @@ CHANGES: dict[str, Callable[..., Any]] = {
 """Assignments that say by how much, not to what."""
 
 
+FLAT = {
+    "Ceil", "Equal", "Floor", "FloorDiv", "Greater", "GreaterEqual", "Less", "LessEqual",
+    "NotEqual", "Rint", "Round", "Sign",
+}  # fmt: skip
+"""Steps: their slope is zero wherever there is one, so that nothing behind them is trained."""
+
+
 def _without_gradient(symbol: Symbol) -> Symbol:
     """A variable behind a stopped gradient is never trained: it is a computed number."""
-    if symbol.bare is None:
-        return symbol
-    return expression("stop gradient", [symbol], lambda a: a, symbol.shape)
+    if symbol.bare is not None:
+        symbol = expression("stop gradient", [symbol], lambda a: a, symbol.shape)
+    return without_gradient(symbol)
 
 
 @rule("Identity", "PreventGradient", "EnsureShape", "CheckNumerics", "Snapshot")

@@ -490,7 +490,7 @@ def _updates(
                 received = "never updated"
             else:
                 update, norm = training.graph.updates[index], measured.get(_gains(part))
-                if update is None or norm is None or received:
+                if norm is None or received:
                     continue
                 if not follows_batch(update, index, role, *norm):
                     expected = f"moved towards the {role} of the batch in training"

@@ -612,6 +612,7 @@ class Judge:
     ) -> None:
         assert word.part is not None
         affine = word.step.affine.key if word.step.affine else ""
+        self._gradients(node, where, word)
         for role, index in word.part.roles:
             if index in owner and owner[index][0] != hash(affine):
                 if (node.index, "norm") not in self._reported:
@@ -633,6 +634,29 @@ class Judge:
                         "a trained scale and offset", f"{received} ones", COMPOSITE, help,
                         cause=node.index,
                     )  # fmt: skip
+
+    def _gradients(self, node: Node, where: str, word: Word) -> None:
+        """A gradient reaches the scale, the offset and the batch statistics of a batch norm.
+
+        At inference nothing is trained, so a gradient that is stopped there alone is no mistake.
+        """
+        if not self.expected.training or word.step.affine is None or word.part is None:
+            return
+        stopped = word.step.affine.stopped
+        trained = {index for role, index in word.part.roles if role in ("gamma", "beta")}
+        what, expected = "the statistics of its batch normalisation", "part of what is trained"
+        if stopped & trained:
+            what, expected = "its batch normalisation", "a trained scale and offset"
+        elif not any(isinstance(source, str) for source in stopped):
+            return
+        if (node.index, "gradient") in self._reported:
+            return
+        self._reported.add((node.index, "gradient"))
+        self.say(
+            "training-behaviour", where, what, expected, "some that no gradient reaches",
+            COMPOSITE, "Take the stop_gradient away: what stands behind it is not trained.",
+            cause=node.index,
+        )  # fmt: skip
 
     def dropouts(self) -> None:
         """Dropout belongs behind each convolution but the first; another is a remark."""

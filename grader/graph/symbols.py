@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -72,6 +72,8 @@ class Symbol:
         bare: (variable index, key of the transformations) where it is a variable that was only
             cast, reshaped or transposed.
         constant: Its value where it depends on nothing.
+        stopped: Of its variables (indices) and batch statistics (keys), those that no gradient
+            reaches through it.
     """
 
     kind: str
@@ -83,6 +85,7 @@ class Symbol:
     bare: tuple[int, str] | None = None
     constant: Array | None = None
     depth: int = 0
+    stopped: frozenset[int | str] = frozenset()
     _cache: dict[int, Array] = field(default_factory=dict)
 
     def value(self, assignment: int | Values) -> Array:
@@ -117,6 +120,16 @@ class Symbol:
     def size(self) -> int:
         """Elements."""
         return math.prod(self.shape)
+
+    @property
+    def sources(self) -> frozenset[int | str]:
+        """Its variables (indices) and batch statistics (keys)."""
+        return self.variables.union(s.key for s in self.statistics)
+
+    @property
+    def reached(self) -> frozenset[int | str]:
+        """The sources that a gradient reaches through it."""
+        return self.sources - self.stopped
 
     def is_zero(self) -> bool:
         """Whether it is a constant full of zeros."""
@@ -229,4 +242,18 @@ def expression(
         lambda k: compute(*[a.value(k) for a in arguments]),
         bare,
         depth=depth,
+        stopped=unreached(arguments),
     )
+
+
+def unreached(symbols: Sequence[Symbol]) -> frozenset[int | str]:
+    """What some symbols together depend on, and no gradient reaches through any of them."""
+    if not any(s.stopped for s in symbols):
+        return frozenset()
+    every: frozenset[int | str] = frozenset().union(*[s.sources for s in symbols])
+    return every.difference(*[s.reached for s in symbols])
+
+
+def without_gradient(symbol: Symbol) -> Symbol:
+    """The same numbers, computed so that no gradient reaches what they are made of."""
+    return replace(symbol, stopped=symbol.sources)

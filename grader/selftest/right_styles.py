@@ -521,6 +521,15 @@ class Composed(layers.Layer):
         define=_own_bn("(x - mean) * ops.rsqrt(variance + 1e-3) * self.gamma + self.beta"),
     ),
     _style(
+        "own-bn-stopped-at-inference",
+        "An own BN that stops the gradient where nothing is trained.",
+        (BN, "    x = OwnBatchNorm()(x)\n"),
+        define=_own_bn(
+            "(x - mean) * ops.rsqrt(variance + 1e-3)"
+            " * (self.gamma if training else ops.stop_gradient(self.gamma)) + self.beta"
+        ),
+    ),
+    _style(
         "own-bn-folded",
         "An own BN that folds gamma and deviation into one factor first.",
         (BN, "    x = OwnBatchNorm()(x)\n"),

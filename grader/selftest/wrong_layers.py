@@ -366,6 +366,17 @@ _UPDATE = """\
 """
 
 
+_MODES = (
+    "        if training:\n"
+    "            mean, variance = ops.mean(x, (0, 1, 2)), ops.var(x, (0, 1, 2))\n"
+    + _UPDATE
+    + "        else:\n"
+    "            mean, variance = self.mean, self.variance\n"
+)
+"""The batch's statistics in training, the moving ones at inference."""
+_STOPPED = "(ops.stop_gradient(f(x, (0, 1, 2))) for f in (ops.mean, ops.var))"
+
+
 def _own_bn(body: str, result: str = "self.gamma * x + self.beta") -> str:
     return _OWN_BN.replace("{body}\n", body).replace("{result}", result)
 
@@ -481,13 +492,7 @@ NORMALISATIONS = (
         "bn-divides-by-variance",
         "OwnBatchNorm()(x)",
         "An own BN that divides by the variance, not by its root.",
-        _own_bn(
-            "        if training:\n"
-            "            mean, variance = ops.mean(x, (0, 1, 2)), ops.var(x, (0, 1, 2))\n"
-            + _UPDATE
-            + "        else:\n"
-            "            mean, variance = self.mean, self.variance\n"
-        ).replace("ops.rsqrt(variance + 1e-3)", "ops.reciprocal(variance + 1e-3)"),
+        _own_bn(_MODES).replace("ops.rsqrt(variance + 1e-3)", "ops.reciprocal(variance + 1e-3)"),
     ),
     _normalisation(
         "bn-gamma-beta-unused",
@@ -523,6 +528,47 @@ NORMALISATIONS = (
             + _UPDATE.replace("            self", "        self")
             + "        if not training:\n"
             "            mean, variance = self.mean, self.variance\n"
+        ),
+    ),
+    _normalisation(
+        "bn-moving-mean-follows-twice-the-mean",
+        "OwnBatchNorm()(x)",
+        "An own BN whose moving mean is moved towards twice the mean of the batch.",
+        _own_bn(_MODES.replace("0.01 * mean", "0.02 * mean")),
+    ),
+    _normalisation(
+        "bn-moving-mean-follows-one-pixel",
+        "OwnBatchNorm()(x)",
+        "An own BN whose moving mean is moved towards the first pixel of the first image.",
+        _own_bn(_MODES.replace("0.01 * mean", "0.01 * x[0, 0, 0]")),
+    ),
+    _normalisation(
+        "bn-scale-behind-a-stopped-gradient",
+        "OwnBatchNorm()(x)",
+        "An own BN whose scale no gradient reaches.",
+        _own_bn(_MODES, result="ops.stop_gradient(self.gamma) * x + self.beta"),
+    ),
+    _normalisation(
+        "bn-offset-behind-a-stopped-gradient",
+        "OwnBatchNorm()(x)",
+        "An own BN whose offset no gradient reaches, in training alone.",
+        _own_bn(
+            _MODES,
+            result="self.gamma * x + (ops.stop_gradient(self.beta) if training else self.beta)",
+        ),
+    ),
+    _normalisation(
+        "bn-statistics-behind-a-stopped-gradient",
+        "OwnBatchNorm()(x)",
+        "An own BN whose batch statistics pass no gradient.",
+        _own_bn(_MODES.replace("ops.mean(x, (0, 1, 2)), ops.var(x, (0, 1, 2))", _STOPPED)),
+    ),
+    _normalisation(
+        "bn-variance-behind-a-stopped-gradient",
+        "OwnBatchNorm()(x)",
+        "An own BN whose variance of the batch passes no gradient.",
+        _own_bn(
+            _MODES.replace("ops.var(x, (0, 1, 2))", "ops.stop_gradient(ops.var(x, (0, 1, 2)))")
         ),
     ),
     Mutant(

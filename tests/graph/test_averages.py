@@ -1,7 +1,7 @@
 """Whether a moving average follows what its batch norm measures; op lists written by hand."""
 
 import pytest
-from writing import BATCH, Writer
+from writing import BATCH, Tensor, Writer
 
 from grader.graph.averages import follows_batch
 
@@ -57,11 +57,19 @@ def test_a_mean_that_is_moved_towards_the_batch_follows_it_however_it_is_written
     [
         lambda w, a, m, v: ("AssignVariableOp", moved(w, a, v, 0.9, 0.1)),
         lambda w, a, m, v: ("AssignVariableOp", moved(w, a, m, 0.9, 0.9)),
+        lambda w, a, m, v: ("AssignVariableOp", moved(w, a, m, 0.9, 0.2)),
         lambda w, a, m, v: ("AssignVariableOp", w.binary("Mul", a, w.number(0.9))),
         lambda w, a, m, v: ("AssignVariableOp", a),
         lambda w, a, m, v: ("AssignAddVariableOp", w.binary("Mul", m, w.number(0.1))),
     ],
-    ids=["the variance", "a sum that grows", "less and less", "itself", "a sum without end"],
+    ids=[
+        "the variance",
+        "a sum that grows",
+        "twice the mean",
+        "less and less",
+        "itself",
+        "a sum without end",
+    ],
 )
 def test_a_mean_that_is_set_to_something_else_does_not_follow(update):
     assert not averaged(update)
@@ -79,3 +87,12 @@ def test_an_update_that_cannot_be_computed_is_no_accusation():
         return "AssignVariableOp", w.op("Unheard", [mean], (6,))
 
     assert averaged(update)
+
+
+def test_an_average_that_is_set_to_one_pixel_does_not_follow():
+    def update(w, average, mean, variance):
+        begin, size = w.integers([0, 0, 0, 0]), w.integers([1, 1, 1, 6])
+        pixel = w.op("Slice", [Tensor(0, 0, (BATCH, 4, 4, 6)), begin, size], (1, 1, 1, 6))
+        return "AssignVariableOp", w.op("Reshape", [pixel, w.integers([6])], (6,))
+
+    assert not averaged(update)
