@@ -3,9 +3,9 @@
 Results go to standard output, progress and errors to standard error. No room that needs
 TensorFlow, Keras, OpenCV or Docker is imported before a command asks for it.
 
-    0    graded, whatever the score
-    1    a submission was rejected: there was nothing to grade; or what `verify` read was changed;
-         or what `compare` compared is not the same
+    0    graded, whatever the score; of `check`: every check passed
+    1    a submission was rejected: there was nothing to grade; or a check of `check` failed; or
+         what `verify` read was changed; or what `compare` compared is not the same
     2    the command line or assignment.toml is wrong
     3    the grader or its machine failed; nothing was turned into points
     130  interrupted
@@ -212,11 +212,16 @@ def grade(
     module = load_assignment(options.assignment_dir).module
     waiting = len(discover(paths, IntakePolicy(module=module)))
     several = waiting > 1
-    with _Working("Grading", waiting, _shown(options, quiet, several)) as on_grade:
+    show = _shown(options, quiet, several)
+    alone: list[Grade] = []
+    with _Working("Grading", waiting, show if several else alone.append) as on_grade:
         grades = grade_paths(list(paths), options, on_grade)
+    # The file first: a screen that goes away must not cost it.
+    _write_json(grades, json)
+    for one in alone:
+        show(one)
     if several and not quiet:
         _out().print(render_class(grades))
-    _write_json(grades, json)
     return _status(grades)
 
 
@@ -246,8 +251,8 @@ def regrade(
         device=device,
     )
     grade = regrade_run(run_dir, options)
-    _shown(options, quiet)(grade)
     _write_json([grade], json)
+    _shown(options, quiet)(grade)
     return _status([grade])
 
 
@@ -313,28 +318,36 @@ def check(
     json: JsonFile = None,
     sandbox: SandboxOption = "auto",
     quiet: Quiet = False,
+    all: Annotated[
+        bool, _flag("--all", "Show everything that was found, not only the first cause.")
+    ] = False,
     diff: Annotated[
         bool, _flag("--diff", "Show the network beside the paper's, block by block, as well.")
     ] = False,
 ) -> int:
-    """Run every check that needs neither the test set nor the hidden probes."""
+    """Run every check that needs neither the test set nor the hidden probes.
+
+    Exit status: 0 every check passed, 1 one failed or there was nothing to check, 2 usage, 3 the
+    machine failed.
+    """
     from grader.handout import sandbox_for_own_code
     from grader.pipeline import check_folder
 
     if sandbox == "auto":
         sandbox = sandbox_for_own_code()
     options = _options(assignment=assignment, sandbox=sandbox, evaluate=False)
-    with _Working("Checking", 1, _shown(options, quiet)) as on_grade:
+    with _Working("Checking", 1, _unseen):
         read: list[Evidence] = []
         grade = check_folder(folder.resolve(), options, read.append)
-        on_grade(grade)
+    _write_json([grade], json)
     if diff:
         from grader.graph.drawing import draw
         from grader.report.diff import render_drawing
 
         _out().print(render_drawing(draw(read[0]) if read else None))
-    _write_json([grade], json)
-    return _status([grade])
+    # Last, so that it is what stays on the screen.
+    _shown(options, quiet, checking=True, everything=all)(grade)
+    return _status([grade]) or _status_of_checks(grade)
 
 
 @app.command(group=STUDENT)
@@ -593,7 +606,9 @@ def _has_offset(written: str) -> bool:
     return datetime.fromisoformat(written.strip()).tzinfo is not None
 
 
-def _shown(options: GradeOptions, quiet: bool, several: bool = False) -> Callable[[Grade], None]:
+def _shown(
+    options: GradeOptions, quiet: bool, several: bool = False, **how: bool
+) -> Callable[[Grade], None]:
     """How a grade is shown when it is made.
 
     One grade is a report. Of several, each is a line of progress, and their table is the result;
@@ -604,7 +619,11 @@ def _shown(options: GradeOptions, quiet: bool, several: bool = False) -> Callabl
 
     assignment = load_assignment(options.assignment_dir)
     console = Console(stderr=True) if several and not quiet else _out()
-    return lambda grade: console.print(render(grade, assignment, quiet=quiet or several))
+    return lambda grade: console.print(render(grade, assignment, quiet=quiet or several, **how))
+
+
+def _unseen(grade: Grade) -> None:
+    """Show nothing now: the grade is shown when its file is written, or nobody reads any more."""
 
 
 class _Working:
@@ -633,7 +652,10 @@ class _Working:
 
     def _one_done(self, grade: Grade) -> None:
         self.status.stop()
-        self.show(grade)
+        try:
+            self.show(grade)
+        except (BrokenPipeError, SystemExit):  # Rich ends a program whose reader went away
+            self.show = _unseen
         self.done += 1
         if self.done < self.total:
             self.status.update(self._words())
@@ -652,6 +674,13 @@ def _status(grades: Iterable[Grade]) -> int:
     from grader.scoring.grade import exit_status
 
     return exit_status(grades)
+
+
+def _status_of_checks(grade: Grade) -> int:
+    from grader.domain import Outcome
+
+    failed = any(check.outcome is Outcome.FAILED for check in grade.checks)
+    return EXIT_REJECTED if failed else EXIT_GRADED
 
 
 def _tell(message: str) -> None:
@@ -723,6 +752,9 @@ def _explain(error: Exception, debug: bool) -> None:
 
 def main() -> None:
     """The console script `grade`."""
+    from grader.report.plain import show_every_character
+
+    show_every_character(sys.stdout, sys.stderr)
     sys.exit(run(sys.argv[1:]))
 
 

@@ -129,6 +129,18 @@ class Finding(Record):
     help: str = ""
     """One sentence: what to try."""
     severity: Literal["deviation", "remark"] = "deviation"
+    what: str = ""
+    """What differs there, the first part of the message: "its 3×3 convolution"."""
+    place: str = ""
+    """Where an exception was raised in the student's files: "densenet.py, line 49, in f"."""
+    line: int = Field(default=0, ge=0)
+    """The number of the line there; 0 where it is not known."""
+    code: str = ""
+    """What stands in that line."""
+    call: str = ""
+    """A command that shows it; empty for a hidden configuration."""
+    asked: str = ""
+    """The call in words; of a hidden configuration only its kind."""
 
 
 class Outcome(StrEnum):
@@ -156,6 +168,10 @@ class CheckResult(Record):
     """Why it did not pass, one or two sentences."""
     help: str | None = None
     findings: tuple[Finding, ...] = ()
+    rank: int = Field(default=0, ge=0)
+    """Of the causes, the number in the order to mend them in; 0 for what is no cause."""
+    follows_from: str | None = None
+    """The check whose failure explains why this one did not pass."""
 
 
 # --- evaluation ---------------------------------------------------------------------------

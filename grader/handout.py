@@ -110,7 +110,10 @@ def run_public_checks(folder: Path | str) -> dict[str, PublicResult]:
 
 
 def _as_test(check: CheckResult) -> PublicResult:
-    lines = [f"{check.name}: {check.title}", check.rationale, check.help]
+    said = {words for f in check.findings for words in (f.message, f.help)}
+    lines = [f"{check.name}: {check.title}"]
+    lines += [f"It follows from {check.follows_from}: mend that first."] * bool(check.follows_from)
+    lines += [words for words in (check.rationale, check.help) if words and words not in said]
     lines += [_in_words(finding) for finding in check.findings]
     explanation = "\n".join(line for line in lines if line)
     return PublicResult(check.outcome.value, explanation, check.group, check.score)
@@ -137,9 +140,10 @@ def points_of(group: str, results: Mapping[str, PublicResult]) -> float:
 
 def _in_words(finding: Finding) -> str:
     source = f" ({finding.source})" if finding.source else ""
-    return "\n    ".join(
-        line for line in (f"{finding.where}: {finding.message}{source}", finding.help) if line
-    )
+    where = "" if finding.place else f"{finding.where}: "
+    said = f"{where}{finding.message}{source}"
+    lines = (said, finding.code, finding.help, finding.call or finding.asked)
+    return "\n    ".join(line for line in lines if line)
 
 
 def _why_unchecked(grade: Grade) -> str:

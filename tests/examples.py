@@ -172,6 +172,7 @@ def deviating() -> Grade:
         Finding(
             where=f"block {block}, layer {layer}",
             message=f"input: expected {layer} sources, received {layer - 1}",
+            what="input",
             expected="the block's input and " + (f"layers 1 to {layer - 1}"),
             received=f"the same without layer {layer - 2}",
             source=f"{PAPER}, eq. 2",
@@ -183,10 +184,13 @@ def deviating() -> Grade:
     wide = Finding(
         where="dense_block, layer 1, first convolution",
         message="maps: expected 48, received 24",
+        what="maps",
         expected="48 maps (4k)",
         received="24 maps (2k)",
         source=f"{PAPER}, sec. 3, Bottleneck layers",
         help="Give the 1×1 convolution 4 * growth_rate filters.",
+        call='python -c "import keras, densenet as d; print(d.dense_block(keras.Input((8, 8, 24)), '
+        'num_layers=4, growth_rate=12, bottleneck=True))"',
     )
     pooled = Finding(
         where="transition 1",
@@ -197,6 +201,7 @@ def deviating() -> Grade:
     count = Finding(
         where="build_densenet(depth=22, growth_rate=12)",
         message="trainable parameters: expected 71,686, received 66,214",
+        what="trainable parameters",
         expected="71,686",
         received="66,214 (−5,472 = 9 bottlenecks with 2k maps and 12 missing links)",
         source=f"{PAPER}, sec. 3, Implementation details",
@@ -207,6 +212,7 @@ def deviating() -> Grade:
             "parameter-count-block",
             Outcome.FAILED,
             rationale="2 of 4 probes differ.",
+            follows_from="bottleneck",
             score=0.5,
             max_score=1.0,
         ),
@@ -214,6 +220,7 @@ def deviating() -> Grade:
             "parameter-count-network",
             Outcome.FAILED,
             rationale="3 of 3 probes differ.",
+            follows_from="bottleneck",
             findings=(count,),
         ),
         check(
@@ -222,6 +229,7 @@ def deviating() -> Grade:
             score=0.25,
             max_score=1.0,
             rationale="12 of 18 layers do not receive all earlier maps.",
+            rank=2,
             findings=links,
         ),
         check(
@@ -229,10 +237,14 @@ def deviating() -> Grade:
             Outcome.FAILED,
             findings=(wide,),
             rationale="The bottleneck is 2k maps wide.",
+            rank=1,
         ),
         check("transition-layer", findings=(pooled,)),
         check(
-            "own-weights", Outcome.SKIPPED, rationale="builds on dense-connectivity, which failed"
+            "own-weights",
+            Outcome.SKIPPED,
+            rationale="builds on dense-connectivity, which failed",
+            follows_from="dense-connectivity",
         ),
     )
     late = submission(
@@ -268,19 +280,30 @@ def under_review() -> Grade:
 def stopped() -> Grade:
     """The student's module does not import; all that builds on it is skipped."""
     results = [
-        check(name, Outcome.SKIPPED, rationale="the module does not import") for name in TITLES
+        check(
+            name,
+            Outcome.SKIPPED,
+            rationale="the module does not import",
+            follows_from="module-contract",
+        )
+        for name in TITLES
     ]
     results[0] = check(
         "module-contract",
         Outcome.FAILED,
         rationale="densenet.py does not import.",
+        rank=1,
         findings=(
             Finding(
-                where="densenet.py, line 3",
-                message="import: expected a module of the list, received 'torch'",
-                expected="only modules that the assignment allows",
+                where="densenet.py, line 3, in <module>",
+                message="densenet.py, line 3, in <module>: expected a module that can be "
+                "imported, received ModuleNotFoundError: No module named 'torch'",
+                expected="a module that can be imported",
                 received="ModuleNotFoundError: No module named 'torch'",
                 help="Write the network with Keras; other frameworks are not installed.",
+                place="densenet.py, line 3, in <module>",
+                line=3,
+                code="import torch",
             ),
         ),
     )

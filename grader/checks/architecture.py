@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from grader.checks.check import Failure, NothingToJudge
 from grader.checks.contract import answered, failed_call, nothing_is_missing
 from grader.domain import Finding
-from grader.graph.evidence import Evidence, Network, finding_for_student
+from grader.graph.evidence import Evidence, Network, finding_for_student, of_call
 from grader.graph.rules import DETAILS
+
+IDLE_HELP = "A layer whose output is thrown away, or multiplied by zero, is no part of the network."
 
 
 def composite_function(evidence: Evidence) -> list[Finding]:
@@ -66,13 +68,13 @@ def own_weights(evidence: Evidence) -> list[Finding]:
         findings.append(
             Finding(
                 where=idle.name,
+                what="its trained weights",
                 message=f"its trained weights: expected all used, received "
                 f"{len(idle.counted.idle)} that the output does not depend on ({names})",
                 expected="all used",
-                received=f"{len(idle.counted.idle)} idle",
+                received=f"{len(idle.counted.idle)} idle: {names}",
                 source=DETAILS,
-                help="A layer whose output is thrown away, or multiplied by zero, is no part of "
-                "the network.",
+                help=IDLE_HELP,
             )
         )
     return _verdict(networks, findings, remarks)
@@ -82,12 +84,12 @@ def build_model(evidence: Evidence) -> list[Finding]:
     """build_model() gives a DenseNet of the paper for 32×32×3 images and 10 classes."""
     model = evidence.model
     if model is None:
-        raise NothingToJudge("build_model gave nothing that could be looked at")
+        raise NothingToJudge("build_model gave nothing that could be looked at", "build_model")
     if model.failure is not None:
-        finding = failed_call("build_model", model.failure)
+        finding = of_call(model, failed_call("build_model", model.failure))
         raise Failure(finding.message, finding.help, [finding])
     findings = [
-        d.finding.model_copy(update={"where": "build_model, " + d.finding.where})
+        of_call(model, d.finding.model_copy(update={"where": "build_model, " + d.finding.where}))
         for n, d in evidence.deviations
         if n is model and d.finding.severity == "deviation"
     ]
@@ -96,8 +98,12 @@ def build_model(evidence: Evidence) -> list[Finding]:
         findings.append(
             Finding(
                 where="build_model",
+                what="its trained weights",
                 message=f"its trained weights: expected all used, received "
                 f"{len(model.counted.idle)} that the output does not depend on",
+                expected="all used",
+                received=f"{len(model.counted.idle)} idle: {', '.join(model.counted.idle[:3])}",
+                help=IDLE_HELP,
             )
         )
     shape = model.output_shape
@@ -105,6 +111,7 @@ def build_model(evidence: Evidence) -> list[Finding]:
         findings.append(
             Finding(
                 where="build_model",
+                what="the shape it gives",
                 message=f"the shape it gives: expected (batch, 10), received {shape}",
                 expected="(batch, 10)",
                 received=str(shape),

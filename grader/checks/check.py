@@ -10,6 +10,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from grader.checks.causes import with_causes
 from grader.domain import CheckResult, Finding, Outcome
 from grader.graph.evidence import Evidence
 
@@ -39,7 +40,16 @@ class Failure(Exception):
 
 
 class NothingToJudge(Exception):
-    """What the check looks at could not be had; another check says why."""
+    """What the check looks at could not be had; another check says why.
+
+    Args:
+        rationale: Why, one sentence.
+        about: The functions, or the checks, that it could not look at.
+    """
+
+    def __init__(self, rationale: str, *about: str) -> None:
+        super().__init__(rationale)
+        self.about = about
 
 
 CheckFunction = Callable[[Evidence], Sequence[Finding] | None]
@@ -83,18 +93,25 @@ def run_checks(checks: Sequence[Check], evidence: Evidence) -> tuple[CheckResult
         evidence: What the trace showed.
 
     Returns:
-        One result a check; the score is a share of 1 (the rubric gives the points).
+        One result a check; the score is a share of 1 (the rubric gives the points). Each that did
+        not pass is a cause, with its rank, or follows from one.
     """
     outcomes: dict[str, Outcome] = {}
+    about: dict[str, tuple[str, ...]] = {}
     results = []
     for check in checks:
-        result = _run(check, evidence, outcomes)
+        result = _run(check, evidence, outcomes, about)
         outcomes[check.name] = result.outcome
         results.append(result)
-    return tuple(results)
+    return with_causes(results, evidence, about)
 
 
-def _run(check: Check, evidence: Evidence, outcomes: dict[str, Outcome]) -> CheckResult:
+def _run(
+    check: Check,
+    evidence: Evidence,
+    outcomes: dict[str, Outcome],
+    about: dict[str, tuple[str, ...]],
+) -> CheckResult:
     base = CheckResult(
         name=check.name,
         group=check.group,
@@ -105,6 +122,7 @@ def _run(check: Check, evidence: Evidence, outcomes: dict[str, Outcome]) -> Chec
     )
     for needed in check.depends_on:
         if outcomes.get(name_of(needed)) is not Outcome.PASSED:
+            about[check.name] = (name_of(needed),)
             return base.model_copy(
                 update={
                     "outcome": Outcome.SKIPPED,
@@ -126,6 +144,7 @@ def _run(check: Check, evidence: Evidence, outcomes: dict[str, Outcome]) -> Chec
             }
         )
     except NothingToJudge as nothing:
+        about[check.name] = nothing.about
         return base.model_copy(
             update={"outcome": Outcome.SKIPPED, "score": 0.0, "rationale": str(nothing)}
         )

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from grader import paper
 from grader.checks.check import Failure, NothingToJudge
 from grader.domain import Finding
+from grader.errors import Cause
 from grader.graph.evidence import Evidence, Network
 from grader.graph.record import FailureRecord
 
@@ -26,6 +27,25 @@ ONE_TENSOR = "Give back what the template's docstring says, and nothing beside i
 NO_GPU = (
     "There is no GPU here, so the list of GPUs is empty: put `if gpus:` before what needs one, as "
     "on any machine without."
+)
+ONLY_HERE = (
+    "Only the standard library, NumPy, TensorFlow and Keras are installed: remove the import, or "
+    "move what needs it under `if __name__ == '__main__':`."
+)
+RUN_IT = "`python densenet.py` stops at the same place."
+OUT_OF_THE_WAY = (
+    "Nobody types anything in while it is graded, and the module must reach its end: move this "
+    "line under `if __name__ == '__main__':`."
+)
+IMPORT_HELP = {
+    "EOFError": OUT_OF_THE_WAY,
+    "SystemExit": OUT_OF_THE_WAY,
+    "TabError": "Indent with spaces only: let the editor change every tab to four spaces.",
+}
+SAME_CALL = "Make the same call yourself and see where it stops."
+OTHER_CALLS = (
+    "Call it with other arguments than the public ones: other sizes, widths and depths, with "
+    "bottlenecks and without."
 )
 OLDER_CODE = (
     (
@@ -132,19 +152,15 @@ def module_contract(evidence: Evidence) -> None:
         )
     if evidence.module.failure is not None:
         failure = evidence.module.failure
-        raise Failure(
-            "densenet.py cannot be imported",
-            older_code(failure)
-            or "Only the standard library, NumPy, TensorFlow and Keras are there; training and "
-            "reading files belong under `if __name__ == '__main__':`.",
-            [failed_import(failure)],
-        )
+        finding = failed_import(failure)
+        raise Failure("densenet.py cannot be imported", finding.help, [finding])
     missing = [n for n in NEEDED if evidence.module.functions.get(n) is None]
     if missing:
         findings = [
             Finding(
                 where="densenet.py",
                 message=f"{name}: expected a function, received nothing",
+                what=name,
                 expected="a function",
                 received="nothing",
                 help="Keep the names and arguments of the template.",
@@ -167,15 +183,42 @@ def older_code(failure: FailureRecord) -> str:
 
 def failed_import(failure: FailureRecord) -> Finding:
     """Why the module cannot be imported: the exception's own text, and its line in their file."""
-    received = f"{failure.type}: {failure.message}".removesuffix(": ")
+    received = _told(failure)
     where = failure.where or "densenet.py"
     return Finding(
         where=where,
         message=f"{where}: expected a module that can be imported, received {received}",
         expected="a module that can be imported",
         received=received,
-        help=_known_help(failure) or "`python densenet.py` stops at the same line.",
+        help=_import_help(failure),
+        place=failure.where,
+        line=_line_number(failure.where),
+        code=failure.line,
     )
+
+
+def _line_number(where: str) -> int:
+    """The line of a place as the program inside words it: "densenet.py, line 49, in f"."""
+    named = re.search(r", line ([0-9]{1,7})(?:, in .*)?$", where)
+    return int(named[1]) if named else 0
+
+
+def _import_help(failure: FailureRecord) -> str:
+    """What to do; nothing where the line and the exception's own text say it."""
+    known = _known_help(failure) or _missing_module(failure) or IMPORT_HELP.get(failure.type, "")
+    return known or ("" if failure.where else RUN_IT)
+
+
+def _told(failure: FailureRecord) -> str:
+    """An exception as Python tells it; what the sandbox says of itself, without our own word."""
+    if failure.type in set(Cause):
+        return failure.message
+    return f"{failure.type}: {failure.message}".removesuffix(": ")
+
+
+def _missing_module(failure: FailureRecord) -> str:
+    named = re.fullmatch(r"No module named '([\w.]+)'", failure.message)
+    return f"{named[1]} is not here. {ONLY_HERE}" if named else ""
 
 
 def _known_help(failure: FailureRecord) -> str:
@@ -191,21 +234,27 @@ def _known_help(failure: FailureRecord) -> str:
     return ""
 
 
-def failed_call(where: str, failure: FailureRecord, asked: str = "") -> Finding:
-    """An exception in student code as a finding: type, message, place in their file."""
+def failed_call(where: str, failure: FailureRecord, hidden: bool = False) -> Finding:
+    """An exception in student code as a finding: its place in their file, type and text.
+
+    Args:
+        where: The function that was called.
+        failure: What it raised.
+        hidden: Whether nobody may read the arguments.
+    """
     help = _known_help(failure)
     if not help and failure.type == "TypeError" and failure.message.startswith(f"{where}() "):
         help = "Keep the arguments' names and order as in the template."
-    help = help or "Call it yourself with these arguments and see where it stops."
-    place = f" ({failure.where})" if failure.where else ""
-    call = f" called with {asked}" if asked else ""
+    help = help or (OTHER_CALLS if hidden else SAME_CALL)
     return Finding(
         where=where,
-        message=f"{where}{call}: expected a network, received {failure.type}: "
-        f"{failure.message}{place}",
+        message=f"{failure.where or where}: expected a network, received {_told(failure)}",
         expected="a network",
-        received=failure.type,
+        received=_told(failure),
         help=help,
+        place=failure.where,
+        line=_line_number(failure.where),
+        code=failure.line,
     )
 
 
@@ -216,7 +265,9 @@ def imported(evidence: Evidence) -> None:
         NothingToJudge: densenet.py was imported with an exception.
     """
     if evidence.module is not None and evidence.module.failure is not None:
-        raise NothingToJudge("densenet.py cannot be imported, so nothing of it could be called")
+        raise NothingToJudge(
+            "densenet.py cannot be imported, so nothing of it could be called", "module-contract"
+        )
 
 
 def answered(evidence: Evidence, *functions: str) -> list[Network]:
@@ -230,7 +281,9 @@ def answered(evidence: Evidence, *functions: str) -> list[Network]:
     """
     good = [n for f in functions for n in _good(evidence.of(f))]
     if not good:
-        raise NothingToJudge(f"{' and '.join(functions)} gave nothing that could be looked at")
+        raise NothingToJudge(
+            f"{' and '.join(functions)} gave nothing that could be looked at", *functions
+        )
     return good
 
 
@@ -266,7 +319,8 @@ def nothing_is_missing(networks: Sequence[Network], layers: int = 1) -> None:
         if found < wanted:
             raise NothingToJudge(
                 f"{network.name}: there is too little to look at. "
-                f"{what}: expected {wanted} or more, received {found}"
+                f"{what}: expected {wanted} or more, received {found}",
+                network.name,
             )
 
 

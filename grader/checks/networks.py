@@ -49,7 +49,8 @@ def same_network_as(evidence: Evidence, name: str) -> list[Finding]:
     compared = evidence.compared[name]
     if compared.mine is None:
         assert compared.failure is not None
-        finding = failed_call(compared.function, compared.failure, compared.asked)
+        finding = failed_call(compared.function, compared.failure)
+        finding = finding.model_copy(update={"asked": compared.asked})
         raise Failure(finding.message, finding.help, [finding])
     if compared.reference is None:
         raise NothingToJudge("its reference is the course's: it is compared when it is graded")

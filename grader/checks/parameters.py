@@ -8,9 +8,18 @@ from grader import paper
 from grader.checks.check import Failure, NothingToJudge
 from grader.checks.contract import answered
 from grader.domain import Finding
-from grader.graph.evidence import Evidence, Network, accepted_stems, configuration_of
+from grader.graph.evidence import (
+    EVERYWHERE,
+    Evidence,
+    Network,
+    accepted_stems,
+    configuration_of,
+    of_call,
+)
 from grader.graph.forensics import explain
 from grader.graph.rules import DETAILS
+
+OWN_NORMS = "Each batch normalisation keeps a mean and a variance for each map that it receives."
 
 
 def parameter_count_block(evidence: Evidence) -> None:
@@ -32,13 +41,13 @@ def build_model_parameters(evidence: Evidence) -> None:
     """build_model() has exactly the parameters of a DenseNet of its depth and growth rate."""
     model = evidence.model
     if model is None or model.failure is not None or model.counted is None:
-        raise NothingToJudge("build_model gave nothing that could be looked at")
+        raise NothingToJudge("build_model gave nothing that could be looked at", "build_model")
     if model.configuration is None:
         raise Failure(
             "build_model() could not be recognised as a DenseNet, so its count has no formula",
             "Return build_densenet(...) with your configuration.",
         )
-    wrong = _compare(model, [model.configuration.count()], "build_model", model.configuration)
+    wrong = _compare(model, [model.configuration.count()], model.configuration)
     if wrong:
         raise Failure(wrong[0].message, wrong[0].help, wrong)
 
@@ -50,7 +59,7 @@ def _counts(
     right = 0
     networks = answered(evidence, function)
     for network in networks:
-        wrong = _compare(network, closed(network), function)
+        wrong = _compare(network, closed(network))
         findings += wrong
         right += not wrong
     if findings:
@@ -60,67 +69,47 @@ def _counts(
 def _compare(
     network: Network,
     accepted: list[paper.Count],
-    where: str,
     configuration: paper.Configuration | None = None,
 ) -> list[Finding]:
     counted = network.counted
     assert counted is not None
-    hidden = network.probe is not None and network.probe.hidden
     best = min(accepted, key=lambda c: abs(c.trainable - counted.comparable))
-    findings = []
     right = {c.statistics for c in accepted if c.trainable == counted.comparable}
     if not right:
         difference = counted.comparable - best.trainable
-        findings.append(
-            _finding(
-                where,
-                "its trainable parameters (convolution biases left out)",
-                f"{best.trainable:,}",
-                f"{counted.comparable:,}",
-                "" if hidden else explain(network, difference, configuration),
-                hidden,
-            )
-        )
-    elif counted.statistics not in right:
-        findings.append(
-            _finding(
-                where,
-                "its batch-norm statistics (moving means and variances)",
-                f"{best.statistics:,}",
-                f"{counted.statistics:,}",
-                "",
-                hidden,
-            )
-        )
-    return findings
+        what = "its trainable parameters (convolution biases left out)"
+        hidden = network.probe is not None and network.probe.hidden
+        help = EVERYWHERE if hidden else explain(network, difference, configuration)
+        return [_finding(network, what, best.trainable, counted.comparable, help)]
+    if counted.statistics not in right:
+        what = "its batch-norm statistics (moving means and variances)"
+        return [_finding(network, what, best.statistics, counted.statistics, OWN_NORMS)]
+    return []
 
 
-def _finding(
-    where: str, what: str, expected: str, received: str, explanation: str, hidden: bool
-) -> Finding:
+def _finding(network: Network, what: str, expected: int, received: int, help: str) -> Finding:
+    hidden = network.probe is not None and network.probe.hidden
+    wanted, found = f"{expected:,}", f"{received:,}"
+    message = f"{what}: expected {wanted}, received {found}"
     if hidden:
-        return Finding(
-            where=where,
-            message=f"{what}: wrong for a hidden configuration",
-            expected="right for every configuration",
-            received="wrong for a hidden one",
-            source=DETAILS,
-            help="Use the arguments everywhere; nothing may be fixed to one configuration.",
-        )
-    return Finding(
-        where=where,
-        message=f"{what}: expected {expected}, received {received}",
-        expected=expected,
-        received=received,
+        wanted, found = "right for every configuration", "wrong for a hidden one"
+        message = f"{what}: wrong for a hidden configuration"
+    finding = Finding(
+        where=network.name,
+        message=message,
+        what=what,
+        expected=wanted,
+        received=found,
         source=DETAILS,
-        help=explanation,
+        help=help,
     )
+    return of_call(network, finding)
 
 
 def _once(findings: list[Finding]) -> list[Finding]:
-    kept: dict[str, Finding] = {}
+    kept: dict[tuple[str, str], Finding] = {}
     for finding in findings:
-        kept.setdefault(finding.message, finding)
+        kept.setdefault((finding.message, finding.asked), finding)
     return list(kept.values())
 
 

@@ -14,7 +14,7 @@ from grader.checks.contract import (
     silent_on_hidden,
 )
 from grader.domain import Finding
-from grader.graph.evidence import Evidence, Network, finding_for_student
+from grader.graph.evidence import EVERYWHERE, Evidence, Network, finding_for_student, of_call
 from grader.graph.rules import COMPRESSION, CONNECTIVITY, DETAILS, GROWTH, POOLING
 
 BLOCK_HELP = "Give back x and every layer's maps concatenated: channels + num_layers · growth_rate."
@@ -46,9 +46,10 @@ def network_shape(evidence: Evidence) -> None:
         received = [b.layers[0].entry.height for b in blocks if b.layers]
         if received != wanted:
             findings.append(
-                _finding("build_densenet", "the sizes of its blocks' maps", wanted, received,
-                         POOLING, probe.hidden, SIZES_HELP)
-            )  # fmt: skip
+                _finding(
+                    network, "the sizes of its blocks' maps", wanted, received, POOLING, SIZES_HELP
+                )
+            )
     if findings:
         raise Failure("the maps do not have the paper's sizes", SIZES_HELP, _few(findings), 0.5)
 
@@ -66,11 +67,8 @@ def growth(evidence: Evidence) -> None:
         wanted = probe.block.num_layers * probe.block.growth_rate
         if gained != wanted and not findings:
             findings.append(
-                _finding(
-                    "dense_block", "the maps it adds", wanted, gained, GROWTH, probe.hidden,
-                    BLOCK_HELP,
-                )
-            )  # fmt: skip
+                _finding(network, "the maps it adds", wanted, gained, GROWTH, BLOCK_HELP)
+            )
     if findings:
         raise Failure(findings[0].message, findings[0].help, findings)
     nothing_is_missing(networks)
@@ -90,9 +88,8 @@ def _shapes(
     for network in networks:
         probe = network.probe
         assert probe is not None
-        asked = "a hidden configuration" if probe.hidden else probe.words()
         if network.failure is not None:
-            findings.append(failed_call(function, network.failure, asked))
+            findings.append(of_call(network, failed_call(function, network.failure, probe.hidden)))
             continue
         wanted = expected(network)
         if network.output_shape in wanted:
@@ -100,12 +97,11 @@ def _shapes(
             continue
         findings.append(
             _finding(
-                function,
-                "the shape it gives" + ("" if probe.hidden else f" for {asked}"),
+                network,
+                "the shape it gives",
                 _shape(sorted(wanted)[0]),
                 _shape(network.output_shape),
                 source,
-                probe.hidden,
                 help,
             )
         )
@@ -118,10 +114,11 @@ def _shapes(
 
 def _few(findings: list[Finding]) -> list[Finding]:
     """One finding a kind: the same exception in every probe is said once."""
-    kept: dict[tuple[str, str], Finding] = {}
+    kept: dict[tuple[str, ...], Finding] = {}
     for finding in findings:
-        key = finding.received if ":" in finding.message else finding.message
-        kept.setdefault((finding.where, key), finding)
+        # An exception is the same at the same place; what else differs is a layer's number.
+        same = (finding.place, finding.received.partition(":")[0]) if finding.place else ()
+        kept.setdefault(same or (finding.message, finding.asked), finding)
     return list(kept.values())
 
 
@@ -132,31 +129,23 @@ def _shape(shape: tuple[int, ...] | None) -> str:
 
 
 def _finding(
-    where: str,
-    what: str,
-    expected: object,
-    received: object,
-    source: str,
-    hidden: bool,
-    help: str,
+    network: Network, what: str, expected: object, received: object, source: str, help: str
 ) -> Finding:
-    if hidden:
-        return Finding(
-            where=where,
-            message=f"{what}: wrong for a hidden configuration",
-            expected="right for every configuration",
-            received="wrong for a hidden one",
-            source=source,
-            help="Use the arguments everywhere; nothing may be fixed to one configuration.",
-        )
-    return Finding(
-        where=where,
-        message=f"{what}: expected {expected}, received {received}",
+    if network.probe is not None and network.probe.hidden:
+        expected, received = "right for every configuration", "wrong for a hidden one"
+        message, help = f"{what}: wrong for a hidden configuration", EVERYWHERE
+    else:
+        message = f"{what}: expected {expected}, received {received}"
+    finding = Finding(
+        where=network.name,
+        message=message,
+        what=what,
         expected=str(expected),
         received=str(received),
         source=source,
         help=help,
     )
+    return of_call(network, finding)
 
 
 def _block_output(network: Network) -> set[tuple[int, ...]]:

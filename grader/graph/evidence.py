@@ -28,7 +28,7 @@ from grader.graph.densenet import (
     read_network,
     read_transition,
 )
-from grader.graph.probes import Probe
+from grader.graph.probes import Probe, python_line
 from grader.graph.record import (
     FailureRecord,
     ModuleRecord,
@@ -432,9 +432,11 @@ def _only_here(own: list[Deviation], known: list[Deviation]) -> list[Deviation]:
             # Weights are shared in every mode; batch norms that share show it in this one only.
             fresh.append(item)
             continue
-        finding = item.finding.model_copy(
-            update={"message": f"when called with training=True: {item.finding.message}"}
-        )
+        said = {
+            key: f"when called with training=True: {getattr(item.finding, key)}"
+            for key in ("message", "what")
+        }
+        finding = item.finding.model_copy(update=said)
         fresh.append(replace(item, check="training-behaviour", finding=finding))
     return fresh
 
@@ -514,7 +516,7 @@ def _updates(
     return rules.first_causes(found)
 
 
-_SAID = ("message", "expected", "received")
+_SAID = ("message", "what", "expected", "received")
 
 
 def _without_numbers(text: str) -> str:
@@ -549,20 +551,31 @@ def _cause(reading: Reading, place: str) -> int:
 
 
 def finding_for_student(network: Network, item: Deviation) -> Finding:
-    """A finding; one of a hidden probe says what kind of mistake, not with which numbers."""
+    """A finding with its call; one of a hidden probe says what kind of mistake, no numbers."""
     if network.probe is None or not network.probe.hidden:
-        return item.finding
+        return of_call(network, item.finding)
     if item.finding.severity == "remark":
         shown = {key: _without_numbers(getattr(item.finding, key)) for key in _SAID}
         return item.finding.model_copy(update=shown)
-    what = item.finding.message.split(": expected")[0]
-    return item.finding.model_copy(
+    what = _without_numbers(item.finding.what or item.finding.message)
+    hidden = item.finding.model_copy(
         update={
-            "message": _without_numbers(what)
-            + ": right on the public configurations, wrong on a hidden one",
+            "message": f"{what}: right on the public configurations, wrong on a hidden one",
+            "what": what,
             "expected": "right for every configuration",
             "received": "wrong for a hidden one",
-            "help": item.finding.help
-            or "Use the arguments everywhere; nothing may be fixed to one configuration.",
+            "help": item.finding.help or EVERYWHERE,
         }
     )
+    return of_call(network, hidden)
+
+
+EVERYWHERE = "Use the arguments everywhere; nothing may be fixed to one configuration."
+
+
+def of_call(network: Network, finding: Finding) -> Finding:
+    """A finding that says which call shows it."""
+    if network.probe is None:
+        return finding.model_copy(update={"call": python_line("d.build_model()")})
+    asked = {"asked": network.probe.asked(), "call": network.probe.command()}
+    return finding.model_copy(update=asked)

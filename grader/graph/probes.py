@@ -98,6 +98,35 @@ class Probe(Record):
             parts.insert(0, "x of shape " + str(tuple(self.request()["input_shape"])))
         return ", ".join(parts)
 
+    def asked(self) -> str:
+        """The call as a student may read it: of a hidden one only the kind."""
+        if not self.hidden:
+            return self.words()
+        kind = ""
+        if self.block is not None:
+            kind = " with bottlenecks" if self.block.bottleneck else " without bottlenecks"
+        elif self.network is not None:
+            kind = " with bottlenecks" if self.network.bottleneck else " without bottlenecks"
+        return "a hidden configuration" + kind
+
+    def command(self) -> str:
+        """A line that makes the same call on a student's own machine; none for a hidden one."""
+        if self.hidden:
+            return ""
+        keywords = self.request()["keywords"]
+        if "input_shape" in keywords:
+            keywords["input_shape"] = self.input_shape
+        parts = [f"{name}={value}" for name, value in keywords.items()]
+        if self.network is None:
+            parts.insert(0, f"keras.Input({self.input_shape})")
+        return python_line(f"d.{self.function}({', '.join(parts)})")
+
+
+def python_line(call: str) -> str:
+    """A command that prints what one call gives; `d` is densenet.py."""
+    imports = "import keras, densenet as d" if "keras." in call else "import densenet as d"
+    return f'python -c "{imports}; print({call})"'
+
 
 def public_probes(probes: Probes) -> list[Probe]:
     """The configurations that assignment.toml names."""

@@ -71,12 +71,14 @@ class Deviation:
         finding: Where, expected, received, help.
         cause: Lower numbers come first: what stands earlier in the network explains the rest.
         places: Every place that shows it, where the finding names only some.
+        wrecks: Whether the rest of the network cannot be read as what it is after it.
     """
 
     check: str
     finding: Finding
     cause: int = 0
     places: tuple[str, ...] = ()
+    wrecks: bool = False
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,7 @@ def deviation(
         source=source,
         help=help,
         severity="remark" if severity == "remark" else "deviation",
+        what=what,
     )
     return Deviation(check, finding, cause)
 
@@ -1517,7 +1520,7 @@ def first_causes(found: list[Deviation]) -> list[Deviation]:
 
 def kind_of(item: Deviation) -> str:
     """The kind of mistake, less its numbers and the layers it names."""
-    what = item.finding.message.split(": expected")[0]
+    what = item.finding.what or item.finding.message
     what = re.sub(r"(layer |transition |block )?[0-9]+(×[0-9]+)?", "#", what)
     what = re.sub(r"the maps of .* before", "the maps of # before", what)
     what = re.sub(r"receives .*", "receives", what)

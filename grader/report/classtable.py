@@ -14,8 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from grader.domain import CheckResult, Grade, GradeStatus, Outcome
-from grader.report.terminal import STATUS_STYLE, STATUS_WORDS, WIDE, duration
 from grader.report.text import safe_text
+from grader.report.words import STATUS_STYLE, STATUS_WORDS, WIDE, duration
 from grader.scoring import ACCURACY, open_points
 
 GROUPS = {"shape": "shape", "parameters": "param", "architecture": "archit"}

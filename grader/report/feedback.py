@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from grader.domain import CheckResult, Finding, Grade, GradeStatus, Outcome
-from grader.report.terminal import duration, minus, percent, score_words
 from grader.report.text import safe_line
+from grader.report.words import duration, minus, percent, score_words
 
 FINDINGS_SHOWN = 5
 """Findings of one check written out; the rest is counted."""
@@ -17,7 +17,10 @@ def check_lines(check: CheckResult) -> Iterator[str]:
     if check.outcome is Outcome.SKIPPED:
         yield f"skipped: {safe_line(check.rationale or 'what it builds on failed', 300)}"
         return
-    if check.rationale and check.outcome is not Outcome.PASSED:
+    if check.follows_from:
+        yield f"Follows from {safe_line(check.follows_from, 60)}: mend that first."
+    said = {finding.message for finding in check.findings}
+    if check.rationale and check.outcome is not Outcome.PASSED and check.rationale not in said:
         yield safe_line(check.rationale, 300)
     for finding in check.findings[:FINDINGS_SHOWN]:
         yield from _finding_lines(finding)
@@ -65,6 +68,11 @@ def student_lines(grade: Grade) -> Iterator[str]:
 def _finding_lines(finding: Finding) -> Iterator[str]:
     remark = "Remark, " if finding.severity == "remark" else ""
     source = f" ({safe_line(finding.source, 120)})" if finding.source else ""
-    yield f"{remark}{safe_line(finding.where, 120)}: {safe_line(finding.message, 400)}{source}"
+    where = "" if finding.place else f"{safe_line(finding.where, 120)}: "
+    yield f"{remark}{where}{safe_line(finding.message, 400)}{source}"
+    if finding.code:
+        yield f"  {safe_line(finding.code, 160)}"
     if finding.help:
         yield f"  {safe_line(finding.help, 300)}"
+    if finding.call or finding.asked:
+        yield f"  Seen by: {safe_line(finding.call or finding.asked, 400)}"

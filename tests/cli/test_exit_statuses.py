@@ -6,6 +6,14 @@ import types
 import pytest
 
 from grader.cli import run
+from grader.domain import (
+    CheckResult,
+    Grade,
+    GradeStatus,
+    Outcome,
+    Provenance,
+    SubmissionRef,
+)
 from grader.errors import AssignmentError, Cause, InfrastructureError, SubmissionRejected
 
 
@@ -150,3 +158,65 @@ def test_a_file_named_like_a_command_is_given_with_its_folder(pipeline):
     run(["./check"])
 
     assert [path.name for path in pipeline.paths] == ["check"]
+
+
+def checked(*outcomes):
+    """A grade of `grade check` with these outcomes of its checks."""
+    checks = [
+        CheckResult(
+            name=f"check-{number}",
+            group="shape",
+            title="A check.",
+            outcome=outcome,
+            max_score=1.0,
+            rationale="it says no",
+            rank=int(outcome is Outcome.FAILED),
+        )
+        for number, outcome in enumerate(outcomes)
+    ]
+    return Grade(
+        student_id="mine",
+        submission=SubmissionRef(source="mine"),
+        status=GradeStatus.GRADED,
+        score=0.0,
+        max_score=2.0,
+        checks=checks,
+        provenance=Provenance(grader="0", assignment_sha256="0" * 64),
+    )
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "expected"),
+    [
+        ([Outcome.PASSED, Outcome.PASSED], 0),
+        ([Outcome.PASSED, Outcome.FAILED], 1),
+        ([Outcome.FAILED, Outcome.SKIPPED], 1),
+        ([Outcome.PASSED, Outcome.SKIPPED], 0),
+    ],
+)
+def test_a_check_that_failed_decides_the_status_of_check(outcomes, expected, pipeline, tmp_path):
+    pipeline.check_folder = lambda folder, options, on_evidence: checked(*outcomes)
+
+    assert run(["check", str(tmp_path), "--sandbox", "process"]) == expected
+
+
+def test_a_quiet_check_says_what_failed(pipeline, tmp_path, capsys):
+    pipeline.check_folder = lambda folder, options, on_evidence: checked(Outcome.FAILED)
+
+    run(["check", str(tmp_path), "--sandbox", "process", "--quiet"])
+
+    assert capsys.readouterr().out == "mine  checked  0 / 2  check-0: it says no\n"
+
+
+def test_the_json_is_written_before_the_report_is_shown(pipeline, tmp_path, monkeypatch):
+    written = tmp_path / "grade.json"
+    pipeline.check_folder = lambda folder, options, on_evidence: checked(Outcome.FAILED)
+
+    def shown(*arguments, **keywords):
+        raise BrokenPipeError if written.is_file() else AssertionError("shown first")
+
+    monkeypatch.setattr("grader.report.terminal.render", shown)
+
+    run(["check", str(tmp_path), "--sandbox", "process", "--json", str(written)])
+
+    assert written.is_file()

@@ -172,7 +172,7 @@ def test_an_exception_of_the_student_is_a_located_failure_of_that_check_alone(co
     towers, alexnet = grade.checks
     assert (towers.outcome, alexnet.outcome) == (Outcome.PASSED, Outcome.FAILED)
     assert alexnet.findings[0].where == "alexnet.py:build"
-    assert "called with classes=7, size=(99, 99)" in alexnet.findings[0].message
+    assert alexnet.findings[0].asked == "classes=7, size=(99, 99)"
     assert "TypeError" in alexnet.findings[0].message
 
 

@@ -13,7 +13,8 @@ from pydantic import BaseModel
 from rich.console import Console
 
 from grader.report.classtable import render_class
-from grader.report.terminal import duration, one_line, render
+from grader.report.terminal import one_line, render
+from grader.report.words import duration
 
 GOLDEN = Path(__file__).parent / "golden"
 NAMES = (

@@ -1,0 +1,222 @@
+"""Which failed checks are causes, and which only follow from one.
+
+One wrong line fails ten checks. A student mends the line, so a report tells that line first and
+names the nine others below it. What is told as a consequence costs what it costs: nothing here
+changes a point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from grader.domain import CheckResult, Outcome
+from grader.graph.evidence import Evidence, Network
+from grader.graph.record import FailureRecord
+
+CONTRACT = "module-contract"
+FOREIGN = "foreign-ops"
+ANSWERS = {
+    "dense_block": "block-shape",
+    "transition": "transition-shape",
+    "build_densenet": "network-shape",
+    "build_model": "build-model",
+}
+"""Function → the check that says what it raised, in the order in which they call each other."""
+SIZES = {
+    "block-shape": ("dense_block",),
+    "growth": ("dense_block", "build_densenet"),
+    "parameter-count-block": ("dense_block",),
+    "transition-shape": ("transition",),
+    "parameter-count-transition": ("transition",),
+    "network-shape": ("build_densenet",),
+    "parameter-count-network": ("build_densenet", "dense_block", "transition"),
+    "build-model-parameters": ("build_model", "build_densenet", "dense_block", "transition"),
+}
+"""Checks of numbers → the functions whose structure explains them."""
+BEHIND = {
+    "growth": ("block-shape",),
+    "parameter-count-block": ("block-shape", "growth"),
+    "parameter-count-transition": ("transition-shape",),
+    "network-shape": ("block-shape", "transition-shape"),
+    "parameter-count-network": (
+        "network-shape", "growth", "parameter-count-block", "parameter-count-transition",
+    ),
+    "build-model-parameters": (
+        "build-model", "growth", "parameter-count-network", "parameter-count-block",
+        "parameter-count-transition",
+    ),
+}  # fmt: skip
+"""Checks of numbers → other ones that explain them, where no structure does."""
+SIZELESS = {"training-behaviour"}
+"""What a structure can have wrong without a number being another."""
+
+
+def with_causes(
+    results: Sequence[CheckResult], evidence: Evidence, about: Mapping[str, Sequence[str]]
+) -> tuple[CheckResult, ...]:
+    """Each result that did not pass, as a cause with its rank or as what follows from one.
+
+    Args:
+        results: In the order of display.
+        evidence: What they were read from.
+        about: Skipped check → the functions, or checks, that it could not look at.
+    """
+    found = _Causes(results, evidence, about)
+    ranks = {name: number for number, name in enumerate(found.in_order(), 1)}
+    return tuple(
+        r.model_copy(update={"rank": ranks.get(r.name, 0), "follows_from": found.root(r.name)})
+        for r in results
+    )
+
+
+class _Causes:
+    """The links from each check to what explains it, at most one."""
+
+    def __init__(
+        self,
+        results: Sequence[CheckResult],
+        evidence: Evidence,
+        about: Mapping[str, Sequence[str]],
+    ) -> None:
+        self.evidence = evidence
+        self.failed = [r.name for r in results if r.outcome is Outcome.FAILED]
+        self.skipped = [r.name for r in results if r.outcome is Outcome.SKIPPED]
+        self.about = about
+        self.link: dict[str, str] = {}
+        self._structure = {f: tuple(self._deviating(f)) for f in ANSWERS}
+        for name in self.failed:
+            self._add(name, self._why_failed(name))
+        for name in self.skipped:
+            self._add(name, self._why_skipped(name))
+
+    def _add(self, name: str, why: str | None) -> None:
+        if why is not None and why != name and self.root(why) != name:
+            self.link[name] = why
+
+    def root(self, name: str) -> str | None:
+        """The cause that a check follows from in the end; None where it is one, or passed."""
+        seen = [name]
+        while seen[-1] in self.link and self.link[seen[-1]] not in seen:
+            seen.append(self.link[seen[-1]])
+        return seen[-1] if len(seen) > 1 else None
+
+    def in_order(self) -> list[str]:
+        """The causes, in the order in which they are best mended."""
+        places = [d.check for _, d in self.evidence.deviations]
+
+        def key(name: str) -> tuple[int, int]:
+            if name == CONTRACT:
+                return 0, 0
+            if self._raised(name):
+                return 1, 0
+            return (2, places.index(name)) if name in places else (3, 0)
+
+        return sorted((n for n in self.failed if n not in self.link), key=key)
+
+    # --- failed -----------------------------------------------------------------------------
+
+    def _why_failed(self, name: str) -> str | None:
+        if name == CONTRACT:
+            return None
+        raised = self._raised(name)
+        if raised:
+            return self._raised_before(name, raised)
+        if name in SIZES and not any(name in checks for checks in self._structure.values()):
+            return self._structure_behind(name) or self._first(BEHIND.get(name, ()))
+        if name == "build-model":
+            return self._behind_the_model()
+        return self._wrecked_by(name)
+
+    def _raised(self, name: str) -> set[tuple[str, str]]:
+        """The exceptions that a check tells of."""
+        functions = [f for f, check in ANSWERS.items() if check == name]
+        return {_key(n.failure) for f in functions for n in self._of(f) if n.failure is not None}
+
+    def _raised_before(self, name: str, raised: set[tuple[str, str]]) -> str | None:
+        """A check that tells of the same exceptions: of a function that this one calls."""
+        missing = self.evidence.module.functions if self.evidence.module is not None else {}
+        functions = [f for f, check in ANSWERS.items() if check == name]
+        if CONTRACT in self.failed and all(missing.get(f) is None for f in functions):
+            return CONTRACT
+        for check in ANSWERS.values():
+            if check == name:
+                return None
+            if check in self.failed and raised <= self._raised(check):
+                return check
+        return None
+
+    def _of(self, function: str) -> list[Network]:
+        if function == "build_model":
+            return [self.evidence.model] if self.evidence.model is not None else []
+        return self.evidence.of(function)
+
+    def _deviating(self, function: str) -> Iterator[str]:
+        """The checks that a function's structure fails, first cause first."""
+        for network in self._of(function):
+            for item in sorted(network.deviations, key=lambda d: d.cause):
+                if item.finding.severity == "deviation" and item.check in self.failed:
+                    yield item.check
+
+    def _structure_behind(self, name: str) -> str | None:
+        for function in SIZES[name]:
+            for check in self._structure[function]:
+                if check not in SIZELESS:
+                    return check
+        return None
+
+    def _behind_the_model(self) -> str | None:
+        """`build_model()` is made of the other functions: their mistakes are its own."""
+        model = self.evidence.model
+        shape = model.output_shape if model is not None else None
+        if shape is None or shape[-1] != 10:
+            return None
+        named = [check for f in ANSWERS for check in self._structure[f] if check in self.failed]
+        return next((check for check in named if check != "build-model"), None)
+
+    def _wrecked_by(self, name: str) -> str | None:
+        """A mistake after which the rest of the network could not be read as what it is."""
+        where = [n for n in self._networks() if any(d.check == name for d in n.deviations)]
+        wrecks = [[d.check for d in n.deviations if d.wrecks] for n in where]
+        if where and all(wrecks):
+            return wrecks[0][0]
+        return FOREIGN if FOREIGN in self.failed and self._at_the_places_of(name) else None
+
+    def _at_the_places_of(self, name: str) -> bool:
+        """Whether a check only fails where something foreign stands in between."""
+        mine, foreign = self._places(name), self._places(FOREIGN)
+        return name != FOREIGN and bool(mine) and mine <= foreign
+
+    def _places(self, name: str) -> set[tuple[int, str]]:
+        return {
+            (number, place)
+            for number, network in enumerate(self._networks())
+            for d in network.deviations
+            if d.check == name and d.finding.severity == "deviation"
+            for place in (d.places or (d.finding.where,))
+        }
+
+    def _networks(self) -> Iterator[Network]:
+        for function in ANSWERS:
+            yield from self._of(function)
+
+    def _first(self, names: Sequence[str]) -> str | None:
+        return next((n for n in names if n in self.failed), None)
+
+    # --- skipped ----------------------------------------------------------------------------
+
+    def _why_skipped(self, name: str) -> str | None:
+        if CONTRACT in self.failed and self.evidence.module is None:
+            return CONTRACT
+        for needed in self.about.get(name, ()):
+            if needed in self.failed or needed in self.skipped:
+                return needed
+            if ANSWERS.get(needed) in self.failed:
+                return ANSWERS[needed]
+            if self._structure.get(needed):
+                return self._structure[needed][0]
+        return CONTRACT if CONTRACT in self.failed else None
+
+
+def _key(failure: FailureRecord) -> tuple[str, str]:
+    """The same exception at the same place; its text may hold a layer's number."""
+    return failure.type, failure.where or failure.message

@@ -1,0 +1,210 @@
+"""What `grade check` shows: the first cause, the others in a line each, and what to do next.
+
+It fits on one small screen (80×24), and the lines that stay in sight are the last: the points so
+far, and the one thing to do next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.padding import Padding
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from grader.assignment import Assignment
+from grader.domain import Finding, Grade, GradeStatus, Outcome
+from grader.report.causes import (
+    INDENT,
+    Cause,
+    add_finding,
+    add_help,
+    brief_words,
+    causes_of,
+    code_line,
+    command,
+    consequences,
+    details,
+    headline,
+)
+from grader.report.text import safe_text
+from grader.report.words import MAX_WIDTH, STATUS_STYLE, STATUS_WORDS, minus, share_style
+from grader.scoring import ACCURACY, open_points
+
+CONTRACT = "module-contract"
+OTHERS_SHOWN = 4
+"""Causes after the first that have a line."""
+REMARKS_SHOWN = 3
+AGAIN = "then `grade check` again."
+EVERYTHING = "Everything: grade check --all"
+
+
+@dataclass(frozen=True)
+class CheckScreen:
+    """The short view of `grade check`.
+
+    Attributes:
+        grade: What was found; every string in it is treated as hostile.
+        assignment: Names the module.
+    """
+
+    grade: Grade
+    assignment: Assignment | None
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield the screen, for consoles up to `MAX_WIDTH` columns and wider."""
+        width = min(options.max_width, MAX_WIDTH)
+        parts = Padding(Group(*self._parts()), (0, 0, 0, 1))
+        yield from console.render(parts, options.update(width=width, max_width=width))
+
+    def _parts(self) -> Iterator[RenderableType]:
+        grade = self.grade
+        causes = causes_of(grade.checks)
+        stopped = import_error(grade)
+        if stopped is not None:
+            yield from _import_error(stopped)
+        else:
+            yield self._title()
+            yield Rule(style="dim")
+            yield from _notice(grade)
+            yield from _causes(causes)
+            yield from _remarks(grade)
+        yield Text()
+        yield from closing(grade)
+
+    def _title(self) -> RenderableType:
+        name = self.assignment.module if self.assignment is not None else "densenet.py"
+        row = Table.grid(expand=True)
+        row.add_column(ratio=1)
+        row.add_column(justify="right", no_wrap=True)
+        row.add_row(Text(name, "bold"), Text(_so_far(self.grade)))
+        return row
+
+
+def import_error(grade: Grade) -> Finding | None:
+    """Why the module could not be imported, so that nothing else was checked."""
+    causes = causes_of(grade.checks)
+    passed = any(c.outcome is Outcome.PASSED and c.name != ACCURACY for c in grade.checks)
+    if len(causes) == 1 and causes[0].check.name == CONTRACT and not passed:
+        return causes[0].finding
+    return None
+
+
+def _import_error(finding: Finding) -> Iterator[RenderableType]:
+    # "in <module>" says nothing of a line outside all functions.
+    place = (finding.place or finding.where).removesuffix(", in <module>")
+    yield safe_text(f"{place}: {finding.received}", 600, "bold")
+    if finding.code:
+        yield Padding(code_line(finding), (0, 0, 0, 2))
+    if finding.help:
+        yield _rows(finding)
+
+
+def _rows(finding: Finding, *, told: bool = True) -> Table:
+    rows = details()
+    if not told:
+        add_finding(rows, finding, wide=False, headed=True)
+    add_help(rows, finding)
+    return rows
+
+
+def _notice(grade: Grade) -> Iterator[RenderableType]:
+    """Why there are no points, or how the program ended."""
+    if grade.message:
+        yield safe_text(grade.message, 400, "bold red")
+    if grade.help:
+        yield safe_text(grade.help, 400)
+
+
+def _causes(causes: Sequence[Cause]) -> Iterator[RenderableType]:
+    if causes:
+        yield from _first(causes[0])
+    for number, cause in enumerate(causes[1 : 1 + OTHERS_SHOWN], 2):
+        yield _one_line(number, cause)
+    left = causes[1 + OTHERS_SHOWN :]
+    if left:
+        yield Text(f"   + {len(left)} more", "dim")
+
+
+def _first(cause: Cause) -> Iterator[RenderableType]:
+    """The cause to mend first, without what else its check found."""
+    yield headline(cause, 1)
+    finding = cause.finding
+    if finding is None:
+        if cause.check.help:
+            yield Padding(safe_text(cause.check.help, 300), INDENT)
+    else:
+        yield Padding(_rows(finding, told=False), INDENT)
+        yield from command(finding)
+    yield from consequences(cause)
+
+
+def _one_line(number: int, cause: Cause) -> RenderableType:
+    row = Table.grid(expand=True, padding=(0, 1))
+    row.add_column(no_wrap=True, min_width=2)
+    row.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
+    row.add_column(justify="right", no_wrap=True)
+    cost = Text(f"{minus(round(cause.lost, 2))} points", "red")
+    row.add_row(Text(str(number), "bold"), safe_text(brief_words(cause), 200), cost)
+    return row
+
+
+def _remarks(grade: Grade) -> Iterator[RenderableType]:
+    """What costs nothing and should be known all the same."""
+    found = [f for c in grade.checks for f in c.findings if f.severity == "remark"]
+    said = [*grade.remarks, *(f"{f.where}: {f.message}" for f in found)]
+    for words in said[:REMARKS_SHOWN]:
+        yield Text("remark ", "cyan").append_text(safe_text(words, 200))
+    if len(said) > REMARKS_SHOWN:
+        yield Text(f"+ {len(said) - REMARKS_SHOWN} more remarks", "dim")
+
+
+# --- the last lines -----------------------------------------------------------------------
+
+
+def closing(grade: Grade) -> Iterator[RenderableType]:
+    """The points so far, and the one thing to do next."""
+    if grade.status is not GradeStatus.GRADED:
+        word = STATUS_WORDS[grade.status].upper()
+        yield Text(word, STATUS_STYLE[grade.status]).append(f"  {_so_far(grade)}", "default")
+        return
+    yield _counts(grade)
+    still_open = open_points(grade)
+    causes = causes_of(grade.checks)
+    if not causes:
+        yield Text("Other configurations are asked for when it is graded", "dim").append(
+            f", and the accuracy ({still_open:g} points) is measured." if still_open else "."
+        )
+        yield Text("Next: train (`grade train`), then `grade pack`.", "bold")
+        return
+    stopped = import_error(grade)
+    if stopped is not None:
+        what = f"mend line {stopped.line}" if stopped.line else "mend the import"
+        yield Text.assemble("Nothing else could be checked. ", (f"Next: {what}, {AGAIN}", "bold"))
+        return
+    if still_open:
+        yield Text(f"The accuracy ({still_open:g} points) is measured when it is graded.", "dim")
+    yield Text.assemble((f"Next: mend 1, {AGAIN}", "bold"), f"  {EVERYTHING}")
+
+
+def _counts(grade: Grade) -> Text:
+    most = grade.max_score - open_points(grade)
+    line = Text(" CHECKED ", f"bold reverse {share_style(grade.score, most)}")
+    line.append(f"  {_so_far(grade)}", "bold not reverse default")
+    counted = [c for c in grade.checks if c.name != ACCURACY]
+    words = [
+        f"{sum(c.outcome is outcome for c in counted)} {outcome.value}"
+        for outcome in Outcome
+        if any(c.outcome is outcome for c in counted)
+    ]
+    return line.append(f"  ({', '.join(words)})", "not bold dim")
+
+
+def _so_far(grade: Grade) -> str:
+    if grade.status is not GradeStatus.GRADED:
+        return "nothing could be checked"
+    most = grade.max_score - open_points(grade)
+    return f"{grade.score:g} of {most:g} points so far"

@@ -1,0 +1,180 @@
+"""One mistake is told once: what it makes fail elsewhere is named as following from it."""
+
+import pytest
+from writing import (
+    Link,
+    Style,
+    Transition,
+    block_probe,
+    block_record,
+    changed,
+    dense,
+    dense_net,
+    evidence_of,
+    network_probe,
+    network_record,
+    transition_probe,
+    transition_record,
+)
+
+from grader.checks import CHECKS, run_checks
+from grader.domain import Outcome
+from grader.graph.evidence import Evidence
+from grader.graph.record import FailureRecord, ModuleRecord
+
+N, K, SIZE, CHANNELS = 2, 3, 4, 8
+BLOCK = block_probe(N, K, True, SIZE, CHANNELS)
+SQUEEZE = transition_probe(0.5, SIZE, 15)
+NETWORK = network_probe(10, K, 0.5, True, 7, 16)
+PLAN = dense_net(1, K, 0.5, True, 7)
+RIGHT = {
+    "block": block_record(Style(), dense(N, K, True), SIZE, CHANNELS),
+    "transition": transition_record(Style(), Transition(7), SIZE, 15),
+    "network": network_record(Style(), PLAN, 16),
+}
+
+
+def block(**fields):
+    """The right block with another last layer."""
+    right = dense(N, K, True)
+    layers = (*right.layers[:-1], changed(right.layers[-1], **fields))
+    return block_record(Style(), changed(right, layers=layers), SIZE, CHANNELS)
+
+
+def shared():
+    right = dense(N, K, True)
+    layers = tuple(changed(layer, kernel_name="the same") for layer in right.layers)
+    return block_record(Style(), changed(right, layers=layers), SIZE, CHANNELS)
+
+
+def raised(where: str, message: str = "no", type: str = "ValueError"):
+    return {"failure": {"type": type, "message": message, "where": where, "line": "x = y"}}
+
+
+def results(hidden=False, **given):
+    answers = RIGHT | given
+
+    def asked(probe):
+        return probe.model_copy(update={"hidden": hidden})
+
+    evidence = evidence_of(
+        (asked(BLOCK), answers["block"]),
+        (asked(SQUEEZE), answers["transition"]),
+        (asked(NETWORK), answers["network"]),
+    )
+    return {r.name: r for r in run_checks(CHECKS, evidence)}
+
+
+def causes(found) -> list[str]:
+    ranked = sorted((r for r in found.values() if r.rank), key=lambda r: r.rank)
+    return [r.name for r in ranked]
+
+
+WRONG = {
+    "a missing link": ({"block": block(links=(Link(0),))}, "dense-connectivity",
+                       {"parameter-count-block"}),
+    "a narrow bottleneck": ({"block": block(squeeze=3 * K)}, "bottleneck",
+                            {"parameter-count-block"}),
+    "a wide layer": ({"block": block(width=K + 1)}, "growth", {"block-shape",
+                                                               "parameter-count-block"}),
+    "one kernel for all": ({"block": shared()}, "own-weights", {"parameter-count-block"}),
+    "rounded up": ({"transition": transition_record(Style(), Transition(8), SIZE, 15)},
+                   "transition-layer", {"transition-shape", "parameter-count-transition"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("given", "cause", "follows"), WRONG.values(), ids=WRONG)
+def test_counts_and_shapes_follow_from_the_structure(given, cause, follows):
+    found = results(**given)
+
+    assert causes(found) == [cause]
+    assert {n for n, r in found.items() if r.follows_from == cause} >= follows
+
+
+def test_two_mistakes_are_two_causes_the_one_nearer_the_input_first():
+    found = results(
+        block=block(between=("ReLU", "BN")),
+        network=network_record(Style(), changed(PLAN, behind_stem=("ReLU",)), 16),
+    )
+
+    assert causes(found) == ["composite-function", "stem"]
+
+
+def test_an_exception_that_three_functions_meet_at_one_place_is_one_cause():
+    place = "densenet.py, line 50, in dense_block"
+    found = results(block=raised(place), network=raised(place, "no, said conv2d_9"))
+
+    assert causes(found) == ["block-shape"]
+    assert found["network-shape"].follows_from == "block-shape"
+    assert found["parameter-count-network"].outcome is Outcome.SKIPPED
+    assert found["parameter-count-network"].follows_from == "block-shape"
+    assert found["transition-shape"].outcome is Outcome.PASSED
+
+
+def test_exceptions_at_two_places_are_two_causes():
+    found = results(block=raised("densenet.py, line 5, in a"), network=raised("b.py, line 9, in b"))
+
+    assert causes(found) == ["block-shape", "network-shape"]
+
+
+def test_everything_follows_from_an_import_that_failed():
+    failure = FailureRecord(type="SyntaxError", message="expected ':'", where="densenet.py, line 4")
+    found = run_checks(CHECKS, Evidence(ModuleRecord(failure=failure, functions={}), (), None))
+
+    assert [r.name for r in found if r.rank] == ["module-contract"]
+    assert {r.follows_from for r in found if not r.rank} == {"module-contract"}
+
+
+def test_every_check_that_did_not_pass_is_a_cause_or_follows_from_one():
+    right = dense(N, K, True)
+    found = results(
+        block=block_record(
+            Style(),
+            changed(right, layers=right.layers[:1], output=(Link(0), Link(1))),
+            SIZE,
+            CHANNELS,
+        )
+    )
+
+    for result in found.values():
+        told = bool(result.rank) + (result.follows_from in causes(found))
+        assert told == (result.outcome is Outcome.FAILED) or result.outcome is Outcome.SKIPPED
+    assert found["dense-connectivity"].follows_from == "block-structure"
+
+
+def test_a_cause_takes_no_point_and_gives_none():
+    found = results(block=block(links=(Link(0),)))
+
+    assert {n: r.score for n, r in found.items() if r.outcome is Outcome.PASSED} == dict.fromkeys(
+        (n for n, r in found.items() if r.outcome is Outcome.PASSED), 1.0
+    )
+    assert found["parameter-count-block"].score == 0
+
+
+def test_a_finding_says_by_which_call_it_was_seen():
+    finding = results(block=block(links=(Link(0),)))["dense-connectivity"].findings[0]
+
+    assert finding.call == (
+        'python -c "import keras, densenet as d; print(d.dense_block(keras.Input((4, 4, 8)), '
+        'num_layers=2, growth_rate=3, bottleneck=True))"'
+    )
+
+
+def test_a_hidden_configuration_is_named_by_its_kind_alone():
+    found = results(
+        hidden=True, block=raised("densenet.py, line 5, in dense_block"),
+        network=network_record(Style(), changed(PLAN, stem=8), 16),
+    )  # fmt: skip
+    told = [f for r in found.values() for f in r.findings]
+
+    assert {f.call for f in told} == {""}
+    assert {f.asked for f in told} == {"a hidden configuration with bottlenecks"}
+
+
+def test_the_place_of_an_exception_stands_first():
+    place = "densenet.py, line 50, in dense_block"
+    finding = results(block=raised(place, "a text " * 60))["block-shape"].findings[0]
+
+    assert finding.message.startswith(place)
+    assert (finding.place, finding.line, finding.code) == (place, 50, "x = y")
+    assert "arguments" not in finding.help

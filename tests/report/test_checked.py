@@ -1,0 +1,122 @@
+"""The screen of `grade check`: the first cause, then in the last lines the score and what next."""
+
+import io
+import subprocess
+import sys
+
+import pytest
+from rich.console import Console
+
+from grader.domain import Outcome
+from grader.report.causes import Pasted, causes_of
+from grader.report.terminal import one_line, render
+
+WIDTH, LINES = 80, 24
+
+
+def checked(examples, name: str, **how) -> list[str]:
+    """The screen for one of the example grades, as the student's own check gives it."""
+    grade = getattr(examples, name)()
+    kept = [c for c in grade.checks if c.name != "accuracy"]
+    own = examples.grade(
+        examples.submission("mine", received_at=None, received_from=None),
+        [c.model_copy(update={"max_score": 1.0, "score": 0.0}) for c in kept],
+        evaluation_note="accuracy is measured when the submission is graded",
+    )
+    file = io.StringIO()
+    console = Console(file=file, width=WIDTH)
+    console.print(render(own, examples.ASSIGNMENT, checking=True, **how))
+    return [line.rstrip() for line in file.getvalue().splitlines()]
+
+
+def test_an_import_error_is_the_first_line_and_nothing_else_is_said(examples):
+    assert checked(examples, "stopped") == [
+        " densenet.py, line 3: ModuleNotFoundError: No module named 'torch'",
+        "      3 │ import torch",
+        " help      Write the network with Keras; other frameworks are not installed.",
+        "",
+        "  CHECKED   0 of 82 points so far  (1 failed, 19 skipped)",
+        " Nothing else could be checked. Next: mend line 3, then `grade check` again.",
+    ]
+
+
+def test_the_first_cause_stands_first_and_the_next_step_last_on_one_small_screen(examples):
+    lines = checked(examples, "deviating")
+
+    assert len(lines) <= LINES
+    assert lines[2].startswith(" 1  dense_block, layer 1, first convolution: maps")
+    assert any("2 further checks follow from this: parameter-count-block" in x for x in lines)
+    assert any(x.startswith(" 2  input: block 1, layer 3") for x in lines)
+    assert lines[-1] == " Next: mend 1, then `grade check` again.  Everything: grade check --all"
+    assert "CHECKED" in lines[-3]
+    assert "of 82 points so far" in lines[-3]
+
+
+def test_nothing_of_a_grading_stands_in_a_check(examples):
+    for everything in (False, True):
+        text = "\n".join(checked(examples, "deviating", everything=everything))
+
+        assert "CHECKED" in text
+        for word in ("GRADED", "Deadline", "isolation", "submission  ", "sha256"):
+            assert word not in text
+
+
+def test_all_shows_every_finding_and_ends_alike(examples):
+    few, everything = (
+        checked(examples, "deviating"),
+        checked(examples, "deviating", everything=True),
+    )
+
+    assert few[-3:] == everything[-3:]
+    assert "    received  the same without layer 1" in everything
+    assert "    received  the same without layer 1" not in few
+
+
+def test_a_check_that_passed_says_what_comes_next(examples):
+    lines = checked(examples, "full_marks")
+
+    assert "82 of 82 points so far" in lines[-4]
+    assert lines[-1] == " Next: train (`grade train`), then `grade pack`."
+
+
+def test_quiet_says_what_failed(examples):
+    line = one_line(examples.stopped(), checking=True).plain
+
+    assert line.startswith("s5678901  checked  0 / 100")
+    assert "densenet.py does not import" in line
+    assert "bottleneck: dense_block, layer 1, first convolution: maps; 1 more" in (
+        one_line(examples.deviating()).plain
+    )
+
+
+def test_a_consequence_whose_cause_nobody_may_see_stands_for_itself(examples):
+    grade = examples.deviating()
+    shown = [c for c in grade.checks if c.name != "bottleneck"]
+
+    assert "parameter-count-network" in [c.check.name for c in causes_of(shown)]
+
+
+def test_points_of_all_causes_together_are_the_points_that_were_lost(examples):
+    for name in ("deviating", "stopped"):
+        checks = [c for c in getattr(examples, name)().checks if c.name != "accuracy"]
+        lost = sum(c.max_score - c.score for c in checks if c.outcome is not Outcome.PASSED)
+
+        assert sum(cause.lost for cause in causes_of(checks)) == pytest.approx(lost)
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_a_command_that_was_wrapped_is_still_python(width):
+    call = (
+        'python -c "import math, cmath as d; print(d.isclose(complex(1, 2), complex(1, 2), '
+        'rel_tol=0.5, abs_tol=0.25))"'
+    )
+    console = Console(file=io.StringIO(), width=width)
+    console.print(Pasted(call))
+    shown = [line.rstrip() for line in console.file.getvalue().splitlines()]
+    program = "\n   ".join(shown).removeprefix('python -c "').removesuffix('"')
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    assert ran.stdout == "True\n"
+    assert max(map(len, shown[1:]), default=0) <= width
