@@ -371,6 +371,7 @@ def train(
     """Train build_model() by recipe.toml; interrupted, the same command goes on."""
     from grader.report.training import train_and_show
 
+    _end_silent_downloads()
     history = train_and_show(
         folder, recipe=recipe, data=data, restart=restart, initial_weights=initial_weights
     )
@@ -425,13 +426,10 @@ def doctor(
 @app.command(group=TOOLS)
 def fetch(*, data: Data = None) -> int:
     """Have CIFAR-10 on this machine: say where it is, or let Keras download it (170 MB)."""
-    import socket
-
     from grader.engine.data import NoData, find_cifar10
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # Keras brings TensorFlow's chatter along
-    # Keras waits for ever for a server that does not answer.
-    socket.setdefaulttimeout(FETCH_TIMEOUT_S)
+    _end_silent_downloads()
     with Console(stderr=True).status("Looking for CIFAR-10"):
         found = find_cifar10(data, may_download=True)
     if isinstance(found, NoData):
@@ -560,6 +558,13 @@ LONGEST_LINE = 1000
 
 def _out() -> Console:
     return Console()
+
+
+def _end_silent_downloads() -> None:
+    """Keras waits for ever for a server that does not answer."""
+    import socket
+
+    socket.setdefaulttimeout(FETCH_TIMEOUT_S)
 
 
 def _options(

@@ -26,7 +26,8 @@ def write_template(folder: Path) -> list[Path]:
         The files written.
 
     Raises:
-        UsageError: The folder is a file, or holds a file of the template's names already.
+        UsageError: The folder is a file, holds a file of the template's names already, or cannot
+            be written to.
     """
     source = template_dir()
     names = sorted(path.name for path in source.iterdir() if _handed_out(path))
@@ -37,8 +38,13 @@ def write_template(folder: Path) -> list[Path]:
         raise UsageError(
             f"{folder} already has {', '.join(taken)}. Nothing was written; name a new folder."
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    return [Path(shutil.copyfile(source / name, folder / name)) for name in names]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return [Path(shutil.copyfile(source / name, folder / name)) for name in names]
+    except OSError as error:
+        raise UsageError(
+            f"{folder}: cannot be written: {error.strerror or error}. Name another folder."
+        ) from error
 
 
 def _handed_out(path: Path) -> bool:

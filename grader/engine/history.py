@@ -80,6 +80,18 @@ class History(Record):
     """Hash of the recipe's values."""
     backend: str
     """Keras's backend."""
+    run_id: str = ""
+    """The same over all sittings of a run, and of no other."""
+
+
+@dataclass(frozen=True)
+class Abandoned:
+    """A stored run that is not gone on with, since something that decides it is another now."""
+
+    epochs: int
+    """How many it had finished."""
+    changes: tuple[str, ...]
+    """What is another now, each a clause."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +106,10 @@ class Started:
     """All weights of the network."""
     epochs: tuple[Epoch, ...] = ()
     """What an earlier run had done, when it is taken up."""
+    step: int = 0
+    """Steps that it had done in the epoch under way."""
+    abandoned: Abandoned | None = None
+    """The run that lies there and is left for this one."""
 
 
 @dataclass(frozen=True)
@@ -130,5 +146,15 @@ class Stopped:
     """All of it."""
 
 
-Event = Started | Progress | EpochDone | Stopped
+@dataclass(frozen=True)
+class Written:
+    """The weights are in their place."""
+
+    weights: str
+    """Name of the file."""
+    previous: str | None
+    """Name of the file that now holds the weights of an earlier run, which stood there."""
+
+
+Event = Started | Progress | EpochDone | Stopped | Written
 OnEvent = Callable[[Event], None]

@@ -6,30 +6,36 @@ the person who wrote it; nothing on the way from a submission to a grade comes t
 
 from __future__ import annotations
 
+import ast
 import hashlib
+import json
 import os
 import shutil
 import sys
+import tempfile
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from grader import files
 from grader.engine.data import CLASS_NAMES, NoData, find_cifar10
-from grader.engine.history import History, OnEvent
+from grader.engine.history import History, OnEvent, StopReason, Written
 from grader.engine.recipe import load_recipe
 from grader.engine.train import fit, prepare
 from grader.errors import Cause, InfrastructureError, UsageError
+from grader.intake import code_of
+from grader.intake.kinds import MODULE, NOTEBOOK, RECIPE, WEIGHTS
 from grader.intake.notebook import convert
 from grader.intake.text import as_utf8
 
-MODULE = "densenet.py"
-NOTEBOOK = "densenet.ipynb"
-RECIPE = "recipe.toml"
-WEIGHTS = "densenet.weights.h5"
+PREVIOUS_WEIGHTS = "densenet.weights.previous.h5"
 HISTORY = "training.json"
 STATE_FOLDER = ".training"
 """Holds the checkpoint; hidden, so that it is not packed."""
+WRITTEN = "written.json"
+"""In there: which weights this tool wrote last, and by which run."""
 
 
 def train_submission(
@@ -45,8 +51,9 @@ def train_submission(
 ) -> History:
     """Train `build_model()` of a folder; writes the weights, training.json and checkpoints there.
 
-    An interrupted run is taken up by the same call as long as densenet.py and the recipe are as
-    they were.
+    An interrupted run is taken up by the same call as long as the recipe and the code say the same
+    as before. Weights are written when an epoch of the run is finished, and not before; those of
+    another run that stand there are kept beside them.
 
     Args:
         folder: Holds densenet.py or densenet.ipynb.
@@ -59,34 +66,41 @@ def train_submission(
         budget_s: Seconds of training steps allowed; None for no limit.
 
     Raises:
-        UsageError: The recipe, the code or the network cannot be trained; says what to do.
+        UsageError: The recipe, the code or the network cannot be trained, or nothing can be written
+            to the folder; says what to do.
         InfrastructureError: INFRA_DATA; no CIFAR-10, or a damaged one.
     """
-    rules = load_recipe(recipe or folder / RECIPE)
     source = _source(folder)
+    rules = load_recipe(recipe or folder / RECIPE)
+    state = folder / STATE_FOLDER
+    with _writing_to(folder):
+        _try_to_write(folder, state)
     images = find_cifar10(data, may_download=may_download)
     if isinstance(images, NoData):
         raise InfrastructureError(
             Cause.INFRA_DATA, images.reason, "Name the folder that holds it with --data."
         )
-    state = folder / STATE_FOLDER
-    if restart:
-        shutil.rmtree(state, ignore_errors=True)
     prepare(rules)
     model, preprocess = _network(folder, source)
+    start = None if initial_weights is None else _start(initial_weights, state)
     if initial_weights is not None:
         _begin_with(model, initial_weights)
-    history = fit(
-        model,
-        rules,
-        images,
-        preprocess=preprocess,
-        on_event=on_event,
-        checkpoint_dir=state,
-        budget_s=budget_s,
-        fingerprint=hashlib.sha256(source).hexdigest(),
-    )
-    _write(folder, model, history)
+    if restart:
+        shutil.rmtree(state, ignore_errors=True)
+    with _writing_to(folder):
+        history = fit(
+            model,
+            rules,
+            images,
+            preprocess=preprocess,
+            on_event=on_event,
+            checkpoint_dir=state,
+            budget_s=budget_s,
+            fingerprint=_fingerprint(folder),
+            start=start,
+        )
+        if history.epochs:
+            on_event(_write(folder, model, history, start))
     return history
 
 
@@ -99,6 +113,8 @@ def _begin_with(model: Any, weights: Path) -> None:
 
 def _source(folder: Path) -> bytes:
     """densenet.py as Python reads it, from the notebook where there is one instead."""
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: expected a folder with {MODULE}. Received: no folder.")
     try:
         if (folder / MODULE).is_file():
             return as_utf8((folder / MODULE).read_bytes())[0]
@@ -106,7 +122,9 @@ def _source(folder: Path) -> bytes:
             return convert((folder / NOTEBOOK).read_bytes()).source.encode()
     except OSError as error:
         raise UsageError(f"{MODULE}: cannot be read ({error.strerror}).") from error
-    raise UsageError(f"{folder}: neither {MODULE} nor {NOTEBOOK} is there. Run grade init first.")
+    below = [place.parent.name for place in sorted(folder.glob(f"*/{MODULE}"))[:1]]
+    advice = f"Is it {below[0]} that you mean?" if below else "Run grade init first."
+    raise UsageError(f"{folder}: neither {MODULE} nor {NOTEBOOK} is there. {advice}")
 
 
 def _network(folder: Path, source: bytes) -> tuple[Any, Callable[[Any], Any]]:
@@ -121,6 +139,10 @@ def _network(folder: Path, source: bytes) -> tuple[Any, Callable[[Any], Any]]:
         model = module.build_model()
         preprocess = module.preprocess
         shape = _try_out(model, preprocess)
+    except SystemExit as error:
+        raise UsageError(
+            f"{MODULE}: it ends the program when it is imported (sys.exit or exit). Remove that."
+        ) from error
     except NotImplementedError as error:
         raise UsageError(f"{MODULE}: {error}. Write it, then see grade check.") from error
     # The student's code on the student's machine may raise anything; the cause is chained.
@@ -155,13 +177,137 @@ def _try_out(model: Any, preprocess: Callable[[Any], Any]) -> tuple[int, ...]:
     return tuple(model(tf.function(preprocess)(tf.constant(images))).shape)
 
 
-def _write(folder: Path, model: Any, history: History) -> None:
-    """Weights and history, each put in place whole."""
+# --- what is written ------------------------------------------------------------------------
+
+
+@contextmanager
+def _writing_to(folder: Path) -> Iterator[None]:
+    """A disk that is full or read-only is the user's to mend, and says so.
+
+    Code of the student's that raises an OSError ended before, where its network is built.
+    """
+    try:
+        yield
+    except BrokenPipeError:  # who watched the training went away
+        raise
+    except OSError as error:
+        raise UsageError(
+            f"{folder}: the weights and checkpoints of the training cannot be written there: "
+            f"{error.strerror or error}. Free some space, or copy the folder to where you may "
+            "write, and give the same command again. What was written before is as it was."
+        ) from error
+
+
+def _try_to_write(folder: Path, state: Path) -> None:
+    """Fail now rather than after an epoch."""
+    state.mkdir(exist_ok=True)
+    for place in (folder, state):
+        with tempfile.TemporaryFile(dir=place) as file:
+            file.write(b"x")
+
+
+def _write(folder: Path, model: Any, history: History, start: str | None) -> Written:
+    """Weights and history, each put in place whole; what another run left there is kept."""
     state = folder / STATE_FOLDER
     draft = state / WEIGHTS
-    state.mkdir(exist_ok=True)
-    model.save_weights(draft)
-    os.replace(draft, folder / WEIGHTS)
-    draft = state / HISTORY
-    draft.write_text(history.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    os.replace(draft, folder / HISTORY)
+    try:
+        _save_weights(model, draft)
+        previous = _keep_previous(folder, draft, history.run_id)
+        digest = _digest(draft)
+        os.replace(draft, folder / WEIGHTS)
+    finally:
+        draft.unlink(missing_ok=True)
+    told = {
+        "sha256": digest,
+        "run": history.run_id,
+        "start": start,
+        "interrupted": history.stopped is StopReason.INTERRUPTED,
+    }
+    files.write_atomically(state / WRITTEN, json.dumps(told).encode())
+    text = history.model_dump_json(indent=2) + "\n"
+    files.write_atomically(folder / HISTORY, text.encode())
+    return Written(WEIGHTS, previous)
+
+
+def _save_weights(model: Any, path: Path) -> None:
+    try:
+        model.save_weights(path)
+    except RuntimeError as error:  # what h5py makes of a full disk
+        raise OSError(str(error)) from error
+
+
+def _keep_previous(folder: Path, draft: Path, run_id: str) -> str | None:
+    """Copy the weights of another run aside; returns the copy's name where there was a need."""
+    there = folder / WEIGHTS
+    if not there.is_file():
+        return None
+    digest, last = _digest(there), _last_written(folder / STATE_FOLDER)
+    own = last.get("sha256") == digest and last.get("run") == run_id
+    if own or digest == _digest(draft):
+        return None
+    copy = draft.with_name(PREVIOUS_WEIGHTS)
+    try:
+        shutil.copyfile(there, copy)
+        os.replace(copy, folder / PREVIOUS_WEIGHTS)
+    finally:
+        copy.unlink(missing_ok=True)
+    return PREVIOUS_WEIGHTS
+
+
+def _start(weights: Path, state: Path) -> str | None:
+    """Names the weights that a run begins with.
+
+    An interrupted run may have written its own over those that it began with; then the same
+    command means that run.
+    """
+    try:
+        digest = _digest(weights)
+    except OSError as error:
+        raise UsageError(f"{weights}: cannot be read ({error.strerror}).") from error
+    last = _last_written(state)
+    own = last.get("interrupted") and last.get("sha256") == digest
+    return last.get("start") if own else digest
+
+
+def _last_written(state: Path) -> dict[str, Any]:
+    try:
+        told = json.loads((state / WRITTEN).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+# --- what decides the network ----------------------------------------------------------------
+
+
+def _fingerprint(folder: Path) -> str:
+    """Names what the code says: comments, docstrings and layout do not matter."""
+    whole = hashlib.sha256()
+    for path, content in sorted(code_of(folder).items()):
+        text = _said(content) if path.endswith(".py") else content
+        whole.update(f"{path} {len(text)} ".encode() + text)
+    return whole.hexdigest()
+
+
+def _said(source: bytes) -> bytes:
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError):
+        return source
+    return ast.dump(_Plain().visit(tree)).encode()
+
+
+class _Plain(ast.NodeTransformer):
+    """Leaves out texts that stand alone, such as docstrings, and what runs only as a script."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        return None if isinstance(node.value, ast.Constant) else node
+
+    def visit_If(self, node: ast.If) -> ast.AST | None:
+        script = ast.unparse(node.test).replace('"', "'") == "__name__ == '__main__'"
+        return None if script and not node.orelse else self.generic_visit(node)

@@ -2,8 +2,8 @@
 
 Property protected: what a run costs is measured by our clock, around the steps alone. Moving data,
 compiling, evaluating and writing checkpoints are itemised beside it and charged to nobody. After
-each epoch the whole state is on disk, so a run that ends for any reason still has a last good
-network, and one that goes on gives the curve it would have given.
+each epoch, and every minute within one, the whole state is on disk, so a run that ends for any
+reason still has a last good network, and one that goes on gives the curve it would have given.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +43,10 @@ CALL_AIM_S = 2.0
 be free of Python."""
 STEPS_PER_CALL = 512
 """Most steps in one call; draws are padded to it, so that one compiled program serves all."""
+KEEP_EVERY_S = 60.0
+"""So much of an epoch is lost at most, where the disk is quick."""
+KEEP_SHARE = 0.05
+"""Most of the time that goes into keeping it."""
 CHANCE_EPOCHS = 3
 """A network still at chance after so many epochs past its warm-up is not going to learn."""
 CHANCE_ACCURACY = 0.12
@@ -93,6 +98,7 @@ def fit(
     budget_s: float | None = None,
     evaluate_every: int = 1,
     fingerprint: str = "",
+    start: str | None = "",
     measure_at_end: bool = True,
 ) -> History:
     """Train `model` in place and leave in it the weights of the last good epoch.
@@ -105,15 +111,19 @@ def fit(
         data: Trains on the training images; the test images are measured on, and decide nothing.
         preprocess: uint8 (N, 32, 32, 3) → the model's input; must work on tensors.
         on_event: Told of everything that happens, between compiled calls.
-        checkpoint_dir: Where the state is kept. A run found there with the same recipe, shapes and
-            fingerprint is taken up. None keeps nothing.
+        checkpoint_dir: Where the state is kept. A run found there with the same recipe, shapes,
+            fingerprint and start is taken up. None keeps nothing.
         budget_s: Seconds of training steps allowed; None for no limit.
         evaluate_every: Measure on the test images after every so many epochs and after the last.
-        fingerprint: Anything else that must be equal for a run to be taken up.
+        fingerprint: Names the code that must be equal for a run to be taken up.
+        start: Names the weights that the run begins with; None for those of the run that is there.
         measure_at_end: Whether a run that ends within an epoch is measured on the test images.
 
     Returns:
         The curve, the reason of the end, and where the time went.
+
+    Raises:
+        OSError: A checkpoint cannot be written; found out before the first step where possible.
     """
     with fused_batch_norm(model), logits_of(model) as from_logits:
         shapes = ",".join(str(tuple(v.shape)) for v in model.weights)
@@ -123,7 +133,15 @@ def fit(
             data=data,
             make_steps=lambda: _make_steps(model, recipe, preprocess, data, from_logits),
             on_event=on_event,
-            keep=_Keep(checkpoint_dir, f"{recipe.sha256} {shapes} {fingerprint}"),
+            keep=checkpoints.Keep(
+                checkpoint_dir,
+                {
+                    "code": fingerprint,
+                    "recipe": recipe.model_dump(mode="json"),
+                    "network": shapes,
+                    "start": start,
+                },
+            ),
             budget_s=budget_s,
             evaluate_every=evaluate_every,
             measure_at_end=measure_at_end,
@@ -223,28 +241,15 @@ class _Clock:
         return self.spent.get("training_s", 0.0)
 
 
-class _Keep(NamedTuple):
-    """Where checkpoints go, and what a run must share with one to take it up."""
-
-    folder: Path | None
-    fingerprint: str
-
-    def load(self) -> checkpoints.Checkpoint | None:
-        found = checkpoints.load(self.folder) if self.folder else None
-        return found if found and found.meta.get("fingerprint") == self.fingerprint else None
-
-    def save(self, state: dict[str, checkpoints.Arrays], meta: dict[str, Any]) -> None:
-        if self.folder:
-            meta = {"fingerprint": self.fingerprint, **meta}
-            checkpoints.save(self.folder, checkpoints.Checkpoint(state, meta))
-
-
+@dataclass
 class _Tally:
     """Sums over the epoch under way."""
 
-    def __init__(self) -> None:
-        self.steps = self.right = self.timed_steps = 0
-        self.loss = self.seconds = 0.0
+    steps: int = 0
+    right: int = 0
+    timed_steps: int = 0
+    loss: float = 0.0
+    seconds: float = 0.0
 
     def add(self, steps: int, loss: float, right: int, seconds: float | None) -> None:
         self.steps, self.loss, self.right = self.steps + steps, self.loss + loss, self.right + right
@@ -267,7 +272,7 @@ class _Run:
         data: Cifar10,
         make_steps: Callable[[], Steps],
         on_event: OnEvent,
-        keep: _Keep,
+        keep: checkpoints.Keep,
         budget_s: float | None,
         evaluate_every: int,
         measure_at_end: bool,
@@ -286,11 +291,17 @@ class _Run:
         self.resumed_at: int | None = None
         self.step_s: float | None = None
         self._warm = False
+        self._under_way = _Tally()
+        self._kept_step = 0
+        self._keep_next_at = 0.0
 
     def to_the_end(self) -> History:
-        self._take_up()
+        good = self._take_up()
+        if len(self.epochs) < self.recipe.epochs:
+            with self.clock.charge("checkpoint_s"):
+                self.keep.try_out(good)
         self._announce()
-        good = self.steps.state()
+        self._keep_next_at = time.perf_counter() + KEEP_EVERY_S
         reason, advice = StopReason.FINISHED, ""
         number = len(self.epochs)
         try:
@@ -304,7 +315,7 @@ class _Run:
             reason = StopReason.OUT_OF_MEMORY
             advice = "The device's memory is full: a smaller batch_size or network needs less."
         except KeyboardInterrupt:
-            reason, advice = StopReason.INTERRUPTED, "The same command again goes on from here."
+            reason, advice = StopReason.INTERRUPTED, self._how_to_go_on()
         if not self._may_keep_a_part(reason):
             self.steps.restore(good)
         self._use_averages()
@@ -319,6 +330,7 @@ class _Run:
             resumed_at=self.resumed_at,
             recipe_sha256=self.recipe.sha256,
             backend=_backend(),
+            run_id=self.keep.run["id"],
         )
 
     def _may_keep_a_part(self, reason: StopReason) -> bool:
@@ -332,32 +344,77 @@ class _Run:
             return None
         return self._measure()[0]
 
-    def _take_up(self) -> None:
+    def _take_up(self) -> dict[str, checkpoints.Arrays]:
+        """Go on where a stored run stopped; returns the state after its last whole epoch."""
         found = self.keep.load()
-        if found is None:
-            return
+        if found is not None:
+            self._restore(found)
+        good = self.steps.state()
+        within = self.keep.load_within(len(self.epochs))
+        if within is not None:
+            self._restore(within)
+            self._under_way = _Tally(**within.meta["under_way"])
+            self._kept_step = self._under_way.steps
+        return good
+
+    def _restore(self, found: checkpoints.Checkpoint) -> None:
         self.steps.restore(found.groups)
         self.epochs = [Epoch.model_validate(epoch) for epoch in found.meta["epochs"]]
         self.clock.spent = dict(found.meta["spent"])
         self.resumed_at = len(self.epochs)
 
     def _announce(self) -> None:
-        size = sum(math.prod(v.shape) for v in self.model.weights)
-        self.on_event(Started(self.recipe, self.steps_per_epoch, size, tuple(self.epochs)))
+        self.on_event(
+            Started(
+                self.recipe,
+                self.steps_per_epoch,
+                sum(math.prod(v.shape) for v in self.model.weights),
+                tuple(self.epochs),
+                self._kept_step,
+                self.keep.abandoned,
+            )
+        )
+
+    def _how_to_go_on(self) -> str:
+        """What is true of the same command after an interrupt now."""
+        done = len(self.epochs)
+        if self.keep.folder is None:
+            return ""
+        if self._kept_step:
+            return f"The same command goes on in epoch {done + 1}, after step {self._kept_step}."
+        if done:
+            return f"The same command goes on after epoch {done}."
+        return "Nothing is kept of so short a run: the same command begins anew."
 
     def _keep_epoch(self) -> dict[str, checkpoints.Arrays]:
         """Write the state to disk; returns it, as the last good one."""
         with self.clock.charge("checkpoint_s"):
             state = self.steps.state()
-            epochs = [epoch.model_dump() for epoch in self.epochs]
-            self.keep.save(state, {"epochs": epochs, "spent": self.clock.spent})
+            self.keep.save(state, self._so_far())
+            self._kept_step = 0
         self.on_event(EpochDone(self.epochs[-1]))
         return state
+
+    def _keep_within(self, tally: _Tally) -> None:
+        """Write the state of the epoch under way, every minute or so; a slow disk less often."""
+        start = time.perf_counter()
+        if start < self._keep_next_at:
+            return
+        with self.clock.charge("checkpoint_s"):
+            meta = {**self._so_far(), "under_way": asdict(tally)}
+            if self.keep.save_within(self.steps.state(), meta):
+                self._kept_step = tally.steps
+        took = time.perf_counter() - start
+        self._keep_next_at = start + took + max(KEEP_EVERY_S, took / KEEP_SHARE)
+
+    def _so_far(self) -> dict[str, Any]:
+        return {"epochs": [e.model_dump() for e in self.epochs], "spent": self.clock.spent}
 
     def _epoch(self, number: int) -> None:
         with self.clock.charge("data_s"):
             draws = draw_epoch(self.recipe, number, len(self.data.train_images))
-        tally, first = _Tally(), number * self.steps_per_epoch
+        tally, self._under_way = self._under_way, _Tally()
+        first = number * self.steps_per_epoch
         while tally.steps < self.steps_per_epoch:
             self._stop_when_out_of_time()
             stop = min(tally.steps + self._steps_in_next_call(), self.steps_per_epoch)
@@ -365,6 +422,8 @@ class _Run:
             rates = np.resize(self.rates[first + tally.steps : first + stop], STEPS_PER_CALL)
             self._call(part, rates, stop - tally.steps, tally)
             self._show(number, tally)
+            if tally.steps < self.steps_per_epoch:
+                self._keep_within(tally)
         self._finish(number, tally, float(self.rates[first + tally.steps - 1]))
 
     def _steps_in_next_call(self) -> int:

@@ -9,13 +9,14 @@ from grader.intake.collecting import collect
 from grader.intake.discovery import discover
 from grader.intake.pack import Receipt, pack, read_receipt
 from grader.intake.policy import DEFAULT, IntakePolicy
-from grader.intake.working import Scope
+from grader.intake.working import Scope, code_of
 
 __all__ = [
     "DEFAULT",
     "IntakePolicy",
     "Receipt",
     "Scope",
+    "code_of",
     "collect",
     "discover",
     "pack",

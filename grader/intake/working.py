@@ -22,7 +22,7 @@ from grader.intake.members import Member, folder_member
 from grader.intake.needs import needed_files
 from grader.intake.notebook import convert
 from grader.intake.paths import Parts
-from grader.intake.policy import IntakePolicy
+from grader.intake.policy import DEFAULT, IntakePolicy
 from grader.intake.refusal import listed
 from grader.intake.text import as_utf8
 
@@ -86,6 +86,24 @@ def what_counts(
         return tuple(members), ()
     remarks = (f"Left out, {why}: {listed(names)}." for why, names in sorted(found.left.items()))
     return (*members, *found.clutter), tuple(remarks)
+
+
+def code_of(folder: Path, policy: IntakePolicy = DEFAULT) -> dict[str, bytes]:
+    """The module and the files that it needs, by path: Python as UTF-8, data as it is.
+
+    Args:
+        folder: A working folder.
+        policy: Names the module.
+    """
+    members, _ = what_counts(folder, policy, Scope.CODE)
+    kept = {m.path: m for m in members if not m.special and m.size_bytes <= policy.notebook_bytes}
+    book = kept.pop(policy.notebook, None)
+    if book is not None:
+        kept.setdefault(policy.module, book)
+    return {
+        path: _text(m, policy).encode() if path.endswith(".py") else m.read(m.size_bytes)
+        for path, m in kept.items()
+    }
 
 
 # --- looking ------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
 from grader.engine.history import (
+    Abandoned,
     Epoch,
     EpochDone,
     Event,
@@ -22,6 +23,7 @@ from grader.engine.history import (
     Stopped,
     StopReason,
     Times,
+    Written,
 )
 from grader.engine.history import Progress as StepProgress
 from grader.engine.student import train_submission
@@ -58,8 +60,8 @@ def train_and_show(
             initial_weights=initial_weights,
             on_event=display,
         )
-    if history.epochs:
-        draw_curve(history.epochs, folder / CURVE)
+        if history.epochs:
+            display.draw(history.epochs, folder / CURVE)
     return history
 
 
@@ -102,6 +104,15 @@ class TrainingDisplay:
             self._row(event.epoch)
         elif isinstance(event, Stopped):
             self._end(event.history)
+        elif isinstance(event, Written):
+            self._written(event)
+
+    def draw(self, epochs: Sequence[Epoch], path: Path) -> None:
+        """Write the curve, which is worth no failure: the weights are in their place."""
+        try:
+            draw_curve(epochs, path)
+        except (OSError, ImportError) as error:
+            self._print(f"{path.name} could not be drawn: {error}")
 
     def _start(self, event: Started) -> None:
         self.epochs, self.steps = event.recipe.epochs, event.steps_per_epoch
@@ -111,7 +122,12 @@ class TrainingDisplay:
             f"batch {event.recipe.batch_size}, {rule.name} at {rule.learning_rate:g}, "
             f"{event.recipe.schedule.name}, {event.recipe.precision}"
         )
-        if event.epochs:
+        if event.abandoned is not None:
+            self._print(given_up(event.abandoned))
+        if event.step:
+            place = f"epoch {len(event.epochs) + 1}, after step {event.step} of {self.steps}"
+            self._print(f"goes on in {place}:")
+        elif event.epochs:
             self._print(f"goes on after epoch {event.epochs[-1].number}:")
         self._print(_ROW.format("epoch", "loss", "training", "test", "rate", "images/s", "time"))
         for epoch in event.epochs:
@@ -150,9 +166,29 @@ class TrainingDisplay:
             self._print(f"test {sparkline(tested)}  {tested[0]:.1%} → {tested[-1]:.1%}")
         self._print(verdict(history))
         self._print(split(history.times))
+        if not history.epochs:
+            self._print("No epoch was finished, so no weights were written.")
+
+    def _written(self, event: Written) -> None:
+        self._print(f"The weights are in {event.weights}. Next: grade pack.")
+        if event.previous is not None:
+            self._print(f"Those of an earlier run, which stood there, are in {event.previous}.")
 
     def _print(self, line: str) -> None:
         self.console.print(Text(line), soft_wrap=True)
+
+
+def given_up(run: Abandoned) -> str:
+    """What becomes of a run that was there, and how to go on with it or from it."""
+    changes = "; ".join(run.changes)
+    if not run.epochs:
+        return f"The run that was here had finished no epoch. This is a new one: {changes}."
+    return (
+        f"The run that was here had finished {run.epochs} epoch{'s' if run.epochs > 1 else ''}. "
+        f"This is a new one, from the start: {changes}. To go on with the old one, press Ctrl-C, "
+        "take the change back and run grade train again. To begin with its weights: "
+        "grade train --initial-weights densenet.weights.h5"
+    )
 
 
 _ROW = "{:>7}  {:>6}  {:>8}  {:>7}  {:>7}  {:>8}  {:>8}"

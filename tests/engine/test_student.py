@@ -1,5 +1,6 @@
+import errno
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from grader.engine import student
 from grader.engine.data import Cifar10, NoData
-from grader.engine.history import Progress, StopReason
+from grader.engine.history import Progress, StopReason, Written
 from grader.engine.student import train_submission
 from grader.errors import Cause, InfrastructureError, UsageError
 
@@ -77,10 +78,125 @@ def test_the_same_call_takes_up_an_interrupted_run(folder: Path) -> None:
 def test_a_changed_densenet_py_or_restart_starts_anew(folder: Path) -> None:
     train_submission(folder)
     restarted = train_submission(folder, restart=True)
-    (folder / "densenet.py").write_text(DENSENET + "# changed\n")
+    (folder / "densenet.py").write_text(DENSENET.replace("Conv2D(6", "Conv2D(7"))
 
     assert restarted.resumed_at is None
     assert train_submission(folder).resumed_at is None
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        (DENSENET + "# a comment\n", True),
+        ('"""About it."""\n' + DENSENET.replace("inputs)", "inputs )"), True),
+        (DENSENET + "\nif __name__ == '__main__':\n    build_model().summary()\n", True),
+        (DENSENET.replace("Conv2D(6", "Conv2D(7"), False),
+        (DENSENET.replace("/ 255.0", "/ 256.0"), False),
+        ("import sizes\n" + DENSENET, False),
+    ],
+)
+def test_what_the_code_says_decides_a_run_not_how_it_is_written(
+    folder: Path, text: str, same: bool
+) -> None:
+    (folder / "sizes.py").write_text("maps = 6\n")
+    before = student._fingerprint(folder)
+    (folder / "densenet.py").write_text(text)
+
+    assert (student._fingerprint(folder) == before) == same
+
+
+def test_a_module_that_is_imported_decides_with_it(folder: Path) -> None:
+    (folder / "sizes.py").write_text("maps = 6\n")
+    (folder / "densenet.py").write_text("import sizes\n" + DENSENET)
+    before = student._fingerprint(folder)
+    (folder / "sizes.py").write_text("maps = 7\n")
+
+    assert student._fingerprint(folder) != before
+
+
+def interrupt_in(epoch: int) -> Callable[[object], None]:
+    def on_event(event: object) -> None:
+        if isinstance(event, Progress) and event.epoch == epoch:
+            raise KeyboardInterrupt
+
+    return on_event
+
+
+def test_weights_that_stand_there_are_as_they_were_until_an_epoch_is_finished(
+    folder: Path,
+) -> None:
+    (folder / "densenet.weights.h5").write_bytes(b"trained for a night")
+    (folder / "training.json").write_text("its curve")
+
+    history = train_submission(folder, on_event=interrupt_in(1))
+
+    assert history.epochs == ()
+    assert (folder / "densenet.weights.h5").read_bytes() == b"trained for a night"
+    assert (folder / "training.json").read_text() == "its curve"
+    assert not (folder / "densenet.weights.previous.h5").exists()
+
+
+def test_weights_of_another_run_are_kept_and_its_own_are_not(folder: Path) -> None:
+    (folder / "densenet.weights.h5").write_bytes(b"trained for a night")
+    events: list[Any] = []
+
+    train_submission(folder, on_event=interrupt_in(2))
+    train_submission(folder, on_event=events.append)
+
+    previous = folder / "densenet.weights.previous.h5"
+    assert previous.read_bytes() == b"trained for a night"
+    assert events[-1] == Written("densenet.weights.h5", None)
+
+    own = (folder / "densenet.weights.h5").read_bytes()
+    (folder / "densenet.py").write_text(DENSENET.replace("Conv2D(6", "Conv2D(7"))
+    train_submission(folder, on_event=events.append)
+    assert previous.read_bytes() == own
+    assert events[-1] == Written("densenet.weights.h5", "densenet.weights.previous.h5")
+
+
+def test_training_on_from_finished_weights_is_a_new_run_that_goes_on_when_interrupted(
+    folder: Path,
+) -> None:
+    train_submission(folder)
+    weights = folder / "densenet.weights.h5"
+    first = weights.read_bytes()
+
+    interrupted = train_submission(folder, initial_weights=weights, on_event=interrupt_in(2))
+    finished = train_submission(folder, initial_weights=weights)
+
+    assert interrupted.resumed_at is None
+    assert finished.resumed_at == 1
+    assert finished.epochs[0] == interrupted.epochs[0]
+    assert (folder / "densenet.weights.previous.h5").read_bytes() == first
+
+
+def test_a_folder_that_takes_no_file_is_told_before_anything_is_loaded(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_only(place: Path, state: Path) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(student, "_try_to_write", read_only)
+    monkeypatch.setattr(student, "find_cifar10", None)
+
+    with pytest.raises(UsageError, match="Read-only file system"):
+        train_submission(folder)
+
+
+def test_a_disk_that_fills_up_is_no_error_of_the_grader(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*given: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (folder / "densenet.weights.h5").write_bytes(b"trained for a night")
+    monkeypatch.setattr(student, "_save_weights", full)
+
+    with pytest.raises(UsageError, match="No space left on device"):
+        train_submission(folder)
+
+    assert (folder / "densenet.weights.h5").read_bytes() == b"trained for a night"
+    assert sorted(path.name for path in (folder / ".training").iterdir()) == ["checkpoint.npz"]
 
 
 def test_a_notebook_stands_for_densenet_py(folder: Path) -> None:
@@ -105,6 +221,7 @@ def test_a_module_beside_densenet_py_can_be_imported(folder: Path) -> None:
         ("def build_model(:", "SyntaxError"),
         ("import no_such_module", "No module named 'no_such_module'"),
         ("x = 1", "build_model"),
+        (DENSENET + "raise SystemExit\n", "ends the program"),
         (DENSENET.replace("Dense(10", "Dense(100"), r"Received: \(2, 100\)"),
         ("def build_model():\n    raise NotImplementedError('dense_block is yours')", "is yours"),
         (
@@ -126,6 +243,16 @@ def test_an_empty_folder_is_told_to_begin_with_init(folder: Path) -> None:
     (folder / "densenet.py").unlink()
 
     with pytest.raises(UsageError, match="grade init"):
+        train_submission(folder)
+    with pytest.raises(UsageError, match="nosuch: expected a folder"):
+        train_submission(folder / "nosuch")
+
+
+def test_the_folder_above_names_the_one_that_is_meant(folder: Path) -> None:
+    (folder / "mine").mkdir()
+    (folder / "densenet.py").rename(folder / "mine" / "densenet.py")
+
+    with pytest.raises(UsageError, match="Is it mine that you mean"):
         train_submission(folder)
 
 

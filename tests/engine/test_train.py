@@ -1,3 +1,4 @@
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -99,6 +100,89 @@ def test_a_run_killed_in_an_epoch_goes_on_and_gives_the_curve_it_would_have_give
     assert curve(resumed) == curve(whole)
     for one, other in zip(model.get_weights(), whole_model.get_weights(), strict=True):
         assert (one == other).all()
+
+
+def test_a_run_killed_in_its_first_epoch_goes_on_within_it(
+    tiny: Build, easy: Cifar10, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "KEEP_EVERY_S", 0.0)
+    monkeypatch.setattr(train, "KEEP_SHARE", math.inf)
+    monkeypatch.setattr(train, "STEPS_PER_CALL", 2)
+    monkeypatch.setattr(train, "CALL_AIM_S", 1e9)
+    whole_model = tiny(dropout=0.2)
+    whole = fit(whole_model, recipe(ema=0.9), easy)
+
+    def kill(event: object) -> None:
+        if isinstance(event, Progress) and event.step > 6:
+            raise Killed
+
+    with pytest.raises(Killed):
+        fit(tiny(dropout=0.2), recipe(ema=0.9), easy, checkpoint_dir=tmp_path, on_event=kill)
+    model, events = tiny(dropout=0.2, seed=99), []
+
+    resumed = fit(model, recipe(ema=0.9), easy, checkpoint_dir=tmp_path, on_event=events.append)
+
+    assert events[0].step == 6
+    assert curve(resumed) == curve(whole)
+    for one, other in zip(model.get_weights(), whole_model.get_weights(), strict=True):
+        assert (one == other).all()
+
+
+@pytest.mark.parametrize(
+    ("every_s", "epoch", "told"),
+    [
+        (1e9, 1, "Nothing is kept of so short a run: the same command begins anew."),
+        (0.0, 1, "The same command goes on in epoch 1, after step 6."),
+        (1e9, 3, "The same command goes on after epoch 2."),
+        (0.0, 3, "The same command goes on in epoch 3, after step 6."),
+    ],
+)
+def test_an_interrupt_says_truly_where_the_same_command_goes_on(
+    tiny: Build,
+    easy: Cifar10,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    every_s: float,
+    epoch: int,
+    told: str,
+) -> None:
+    monkeypatch.setattr(train, "KEEP_EVERY_S", every_s)
+    monkeypatch.setattr(train, "KEEP_SHARE", math.inf)
+    monkeypatch.setattr(train, "STEPS_PER_CALL", 2)
+    monkeypatch.setattr(train, "CALL_AIM_S", 1e9)
+
+    def interrupt(event: object) -> None:
+        if isinstance(event, Progress) and event.epoch == epoch and event.step > 6:
+            raise KeyboardInterrupt
+
+    history = fit(tiny(), recipe(), easy, checkpoint_dir=tmp_path, on_event=interrupt)
+    events: list[Any] = []
+    with pytest.raises(Killed):
+        fit(tiny(), recipe(), easy, checkpoint_dir=tmp_path, on_event=started_only(events))
+
+    assert history.advice == told
+    assert len(events[0].epochs) == len(history.epochs) == epoch - 1
+    assert (f"after step {events[0].step}." in told) == (every_s == 0.0)
+
+
+def started_only(events: list[Any]) -> Callable[[object], None]:
+    def on_event(event: object) -> None:
+        events.append(event)
+        raise Killed
+
+    return on_event
+
+
+def test_a_place_that_takes_no_checkpoint_is_found_out_before_the_first_step(
+    tiny: Build, easy: Cifar10, tmp_path: Path
+) -> None:
+    (tmp_path / "taken").write_text("a file")
+    events: list[Any] = []
+
+    with pytest.raises(OSError, match=r"exists|directory"):
+        fit(tiny(), recipe(), easy, checkpoint_dir=tmp_path / "taken", on_event=events.append)
+
+    assert not any(isinstance(event, Progress) for event in events)
 
 
 def test_a_checkpoint_of_another_recipe_or_network_is_not_taken_up(

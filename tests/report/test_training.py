@@ -5,6 +5,7 @@ import pytest
 from rich.console import Console
 
 from grader.engine.history import (
+    Abandoned,
     Epoch,
     EpochDone,
     History,
@@ -13,9 +14,17 @@ from grader.engine.history import (
     Stopped,
     StopReason,
     Times,
+    Written,
 )
 from grader.engine.recipe import Recipe
-from grader.report.training import TrainingDisplay, draw_curve, duration, sparkline, verdict
+from grader.report.training import (
+    TrainingDisplay,
+    draw_curve,
+    duration,
+    given_up,
+    sparkline,
+    verdict,
+)
 
 
 def epoch(number: int, accuracy: float | None = 0.5) -> Epoch:
@@ -85,6 +94,42 @@ def test_a_run_that_goes_on_shows_what_it_had_done() -> None:
 
     assert "goes on after epoch 1" in text
     assert "50.00%" in text
+
+
+def test_a_run_that_goes_on_within_an_epoch_says_where() -> None:
+    text = shown(Started(Recipe(epochs=2), 390, 233138, (epoch(1),), 120))
+
+    assert "goes on in epoch 2, after step 120 of 390" in text
+
+
+def test_a_run_that_is_given_up_is_named_with_why_and_how_to_go_on() -> None:
+    given = Abandoned(7, ("epochs was 4 and is 8",))
+
+    text = shown(Started(Recipe(epochs=2), 390, 233138, abandoned=given))
+
+    assert "had finished 7 epochs" in text
+    assert "epochs was 4 and is 8" in text
+    assert "--initial-weights densenet.weights.h5" in text
+    assert "--initial-weights" not in given_up(Abandoned(0, ("it began with other weights",)))
+
+
+def test_what_was_written_and_what_was_kept_is_said() -> None:
+    text = shown(Written("a.h5", "b.h5"))
+
+    assert "The weights are in a.h5. Next: grade pack." in text
+    assert "an earlier run, which stood there, are in b.h5" in text
+    assert "No epoch was finished" in shown(
+        Stopped(history(StopReason.INTERRUPTED, epochs=(), test_accuracy=None))
+    )
+
+
+def test_a_curve_that_cannot_be_drawn_costs_nothing(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    stream = io.StringIO()
+
+    TrainingDisplay(Console(file=stream)).draw([epoch(1)], tmp_path / "nowhere" / "x.png")
+
+    assert "x.png could not be drawn" in stream.getvalue()
 
 
 def test_an_epoch_that_was_not_measured_shows_a_dash_not_a_zero() -> None:

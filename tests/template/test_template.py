@@ -1,6 +1,7 @@
 """What students get: complete, never written over their work, and as the contract says."""
 
 import ast
+import errno
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,16 @@ def test_init_into_a_file_is_a_usage_error(tmp_path, capsys):
     status = run(["init", str(file)])
     assert status == 2
     assert "expected a folder" in capsys.readouterr().err
+
+
+def test_init_where_nothing_can_be_written_is_a_usage_error(tmp_path, monkeypatch):
+    def read_only(*_given, **_named):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "mkdir", read_only)
+
+    with pytest.raises(UsageError, match=r"mine: cannot be written: Read-only file system"):
+        write_template(tmp_path / "mine")
 
 
 def test_init_names_the_readme_to_read_next(tmp_path, capsys):
