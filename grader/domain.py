@@ -74,7 +74,7 @@ class Limits(Record):
     """What one stage in the sandbox may use. Each limit has its own cause when it is reached."""
 
     wall_time_s: float = Field(default=120.0, gt=0)
-    """Clock on our side; reached: STUDENT_TIMEOUT."""
+    """Clock on our side, less what others kept it from running; reached: STUDENT_TIMEOUT."""
     cpu_time_s: float = Field(default=240.0, gt=0)
     """CPU seconds of the process; reached: STUDENT_CPU_LIMIT."""
     memory_bytes: int = Field(default=6 * 2**30, gt=0)

@@ -55,6 +55,8 @@ class Cause(StrEnum):
     INFRA_DATA = "INFRA_DATA"
     INFRA_DISK = "INFRA_DISK"
     INFRA_MEMORY = "INFRA_MEMORY"
+    INFRA_BUSY = "INFRA_BUSY"
+    """Others kept this machine from giving a program the time or the threads it may have."""
     INFRA_TENSORFLOW = "INFRA_TENSORFLOW"
     INFRA_INTERRUPTED = "INFRA_INTERRUPTED"
     INFRA_GRADER_BUG = "INFRA_GRADER_BUG"

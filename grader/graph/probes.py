@@ -27,7 +27,8 @@ class Probe(Record):
     """One question: a function and its arguments."""
 
     id: str
-    """Short, unique; names the frames of the answer."""
+    """Short, unique; names the frames of the answer. Hidden ones are numbered on from the public:
+    a program that is asked sees it."""
     function: Literal["dense_block", "transition", "build_densenet"]
     hidden: bool
     """Whether its numbers stay out of what a student sees."""
@@ -163,7 +164,13 @@ def hidden_probes(probes: Probes, seed: bytes) -> list[Probe]:
     draw = random.Random(int.from_bytes(seed, "big"))
     blocks = [_block(draw, i, _sizes(probes.blocks)) for i in range(probes.hidden.blocks)]
     found = [
-        Probe(id=f"hidden-block-{i}", function="dense_block", hidden=True, block=b, modes=_modes(b))
+        Probe(
+            id=f"block-{len(probes.blocks) + i}",
+            function="dense_block",
+            hidden=True,
+            block=b,
+            modes=_modes(b),
+        )
         for i, b in enumerate(blocks)
     ]
     transitions = [
@@ -171,7 +178,7 @@ def hidden_probes(probes: Probes, seed: bytes) -> list[Probe]:
     ]
     found += [
         Probe(
-            id=f"hidden-transition-{i}",
+            id=f"transition-{len(probes.transitions) + i}",
             function="transition",
             hidden=True,
             transition=t,
@@ -182,7 +189,7 @@ def hidden_probes(probes: Probes, seed: bytes) -> list[Probe]:
     networks = [_network(draw, i, _sizes(probes.networks)) for i in range(probes.hidden.networks)]
     found += [
         Probe(
-            id=f"hidden-network-{i}",
+            id=f"network-{len(probes.networks) + i}",
             function="build_densenet",
             hidden=True,
             network=n,

@@ -22,7 +22,7 @@ import platform
 import struct
 import sys
 import sysconfig
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 PR_SET_PDEATHSIG = 1
@@ -39,7 +39,7 @@ so that a Python below /root can still be read. Landlock is asked besides and mo
 
 FIRST_UID, UIDS = 60706, 477
 """Users that nobody is (systemd's table of unused ranges); each run of root's takes one of its
-own, so that the limit on processes counts that run alone."""
+own by chance, so that the limit on processes counts that run alone, in several containers too."""
 
 LANDLOCK_CREATE, LANDLOCK_ADD, LANDLOCK_RESTRICT = 444, 445, 446
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1, 2, 4, 8
@@ -91,7 +91,7 @@ def lacks() -> list[str]:
 # --- privileges ---------------------------------------------------------------------------
 
 
-def own_uid() -> int | None:
+def own_uid(taken: Container[int]) -> int | None:
     """Choose the user that a run started by root becomes.
 
     A container may have given root less than it takes to become another and still read what is
@@ -99,7 +99,9 @@ def own_uid() -> int | None:
     """
     if os.geteuid() != 0 or _kept_capability() is None:
         return None
-    return FIRST_UID + os.getpid() % UIDS
+    first = int.from_bytes(os.urandom(4), "big")
+    users = [FIRST_UID + (first + n) % UIDS for n in range(UIDS)]
+    return next((uid for uid in users if uid not in taken), users[0])
 
 
 def step_down(uid: int | None) -> None:
@@ -149,13 +151,16 @@ def _set_capabilities(mask: int) -> None:
 # --- resources ----------------------------------------------------------------------------
 
 
-def limit_resources(limits: Mapping[str, float], tasks_of_user: int | None) -> None:
+def limit_resources(
+    limits: Mapping[str, float], tasks_of_user: int | None, *, container: bool
+) -> None:
     """Set the limits that hold from the start.
 
     Args:
         limits: The fields of `grader.domain.Limits`.
-        tasks_of_user: Threads this user has already: the kernel counts them all together. None
+        tasks_of_user: Threads that this user may have: the kernel counts them all together. None
             where something else counts.
+        container: Whether a kernel that does not know a limit may be a container's own.
     """
     import resource
 
@@ -163,14 +168,31 @@ def limit_resources(limits: Mapping[str, float], tasks_of_user: int | None) -> N
     _lower(resource.RLIMIT_NOFILE, 256)
     _lower(resource.RLIMIT_FSIZE, int(limits["file_bytes"]))
     if hasattr(resource, "RLIMIT_NPROC") and tasks_of_user is not None:
-        _lower(resource.RLIMIT_NPROC, tasks_of_user + int(limits["processes"]))
+        _lower(resource.RLIMIT_NPROC, tasks_of_user)
     for name in ("RLIMIT_MSGQUEUE", "RLIMIT_RTPRIO", "RLIMIT_SIGPENDING"):
         if hasattr(resource, name):
             try:
                 _lower(getattr(resource, name), 64 if name == "RLIMIT_SIGPENDING" else 0)
             except ValueError:  # gVisor's kernel sets none of the three, and is a container's own
-                if tasks_of_user is not None:
+                if not container:
                     raise
+
+
+def be_killed_first() -> None:
+    """Let the kernel take this process before any other where memory runs out."""
+    with contextlib.suppress(OSError):  # no such thing but on Linux
+        pathlib.Path("/proc/self/oom_score_adj").write_text("1000")
+
+
+def take_one_core(seat: int) -> None:
+    """Stay on one processor core, so that many threads here take no other run's time.
+
+    Args:
+        seat: Number of this run among those of this moment; others have other numbers.
+    """
+    if hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[seat % len(cores)]})
 
 
 def limit_use(limits: Mapping[str, float], statm: int | None) -> None:
@@ -352,8 +374,21 @@ _SAFE_IOCTLS = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
 """TCGETS (isatty), TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX"""
 _SAFE_PRCTLS = (3, 15, 16, 21, 23, 39, 0x53564D41)
 """GET_DUMPABLE, SET_NAME, GET_NAME, GET_SECCOMP, CAPBSET_READ, GET_NO_NEW_PRIVS, SET_VMA"""
-_SIGNAL_FCNTLS = (8, 10, 15)
-"""F_SETOWN, F_SETSIG, F_SETOWN_EX: they would send signals to other processes."""
+_SAFE_FCNTLS = (0, 1, 2, 3, 4, 1030, 1032)
+"""F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC, F_GETPIPE_SZ. The others send
+signals, hold up whoever opens a file (leases) or tell of others that do something with one."""
+_LOCKS = (6, 7, 37, 38)
+"""F_SETLK, F_SETLKW and their like for open files. A lock is answered for and not taken: whatever
+an honest program locks is its own, and on a file that all may read a lock is a signal to others."""
+_SAFE_FUTEXES = (0, 1, 3, 4, 5, 9, 10)
+"""All but those that hand on priorities (PI), which name an owner, and one that is long gone."""
+_SOCKET_LEVEL = 1
+_SAFE_SETTINGS = (2, 7, 8, 9, 13, 15, 20, 21)
+"""SO_REUSEADDR, SNDBUF, RCVBUF, KEEPALIVE, LINGER, REUSEPORT, RCVTIMEO, SNDTIMEO: no filter."""
+_SAFE_FACTS = (*_SAFE_SETTINGS, 3, 4, 16, 17, 30, 38, 39)
+"""SO_TYPE, ERROR, PASSCRED, PEERCRED, ACCEPTCONN, PROTOCOL, DOMAIN: no handle of a process."""
+_OF_A_PROCESS, _OF_A_THREAD, _CLOCK_KINDS = 1 << 31, 4, 3
+"""Bits of a clock's number. Of threads the kernel knows but the caller's own."""
 
 Instruction = tuple[int, int, int, int]
 """code, jump if true, jump if false, operand"""
@@ -397,12 +432,27 @@ def filter_program(machine: str, pid: int, tables: Any) -> list[Instruction]:
 
 def _guards(pid: int) -> dict[str, list[Instruction]]:
     allow, refuse = (_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, _ERRNO | errno.EPERM)
+    unknown, as_if_done = (_RETURN, 0, 0, _ERRNO | errno.ENOSYS), (_RETURN, 0, 0, _ERRNO | 0)
 
     def only(argument: int, values: Iterable[int], otherwise: Instruction = refuse) -> Any:
         body: list[Instruction] = [(_LOAD, 0, 0, _ARGUMENT + 8 * argument)]
         for value in values:
             body += [(_EQUAL, 0, 1, value), allow]
         return [*body, otherwise]
+
+    def option(allowed: Iterable[int]) -> list[Instruction]:
+        level = [(_LOAD, 0, 0, _ARGUMENT + 8), (_EQUAL, 1, 0, _SOCKET_LEVEL), refuse]
+        return [*level, *only(2, allowed)]
+
+    # A process's clock bears its number, turned round; 0 is the caller.
+    own_clocks = [~n << 3 & 0xFFFFFFFF | kind for n in (0, pid) for kind in range(_CLOCK_KINDS)]
+    clock: list[Instruction] = [
+        (_LOAD, 0, 0, _ARGUMENT),
+        (_AND, 0, 0, _OF_A_PROCESS | _OF_A_THREAD),
+        (_EQUAL, 1, 0, _OF_A_PROCESS),
+        allow,
+        *only(0, own_clocks, (_RETURN, 0, 0, _ERRNO | errno.EINVAL)),
+    ]
 
     def open_flags(argument: int) -> list[Instruction]:
         # Landlock before version 3 does not see a truncation without write access.
@@ -434,14 +484,34 @@ def _guards(pid: int) -> dict[str, list[Instruction]]:
         "kill": only(0, [pid]),
         "tgkill": only(0, [pid]),
         "prlimit64": only(0, [0, pid]),
-        "sched_setaffinity": only(0, [0, pid]),
+        # Of its own threads too it hears of the main one alone; the C library does without.
+        "sched_getaffinity": only(0, [0, pid], unknown),
+        "sched_getparam": only(0, [0, pid], unknown),
+        "sched_getscheduler": only(0, [0, pid], unknown),
+        "sched_rr_get_interval": only(0, [0, pid], unknown),
+        "getpgid": only(0, [0, pid]),
+        "getsid": only(0, [0, pid]),
+        "getpriority": [(_LOAD, 0, 0, _ARGUMENT), (_EQUAL, 1, 0, 0), refuse, *only(1, [0, pid])],
+        "clock_gettime": clock,
+        "clock_getres": clock,
+        "clock_nanosleep": clock,
+        "timer_create": clock,
         "ioctl": only(1, _SAFE_IOCTLS, (_RETURN, 0, 0, _ERRNO | errno.ENOTTY)),
         "prctl": only(0, _SAFE_PRCTLS),
         "fcntl": [
             (_LOAD, 0, 0, _ARGUMENT + 8),
-            *[i for c in _SIGNAL_FCNTLS for i in ((_EQUAL, 0, 1, c), refuse)],
-            allow,
+            *[i for c in _LOCKS for i in ((_EQUAL, 0, 1, c), as_if_done)],
+            *only(1, _SAFE_FCNTLS),
         ],
+        "flock": [as_if_done],
+        "futex": [
+            (_LOAD, 0, 0, _ARGUMENT + 8),
+            (_AND, 0, 0, 0x7F),
+            *[i for c in _SAFE_FUTEXES for i in ((_EQUAL, 0, 1, c), allow)],
+            unknown,
+        ],
+        "setsockopt": option(_SAFE_SETTINGS),
+        "getsockopt": option(_SAFE_FACTS),
         "socketpair": [  # a pipe between its own threads: AF_UNIX, SOCK_STREAM
             (_LOAD, 0, 0, _ARGUMENT),
             (_EQUAL, 1, 0, 1),

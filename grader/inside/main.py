@@ -48,6 +48,8 @@ TICK_S = 0.025
 """How often the supervisor looks: a program that takes 1 GB/s overshoots by 25 MB."""
 KILL_S = 10.0
 """For what was killed to be gone; the machine, not the program, makes it take longer."""
+SPARE_TASKS = 4096
+"""Threads that others of the same user may start during a run of the bare process."""
 SUBMISSION = "submission"
 """Name of the program's working folder: its own copy of the student's files, to write in."""
 
@@ -66,6 +68,7 @@ def load(name: str, folder: pathlib.Path = HERE) -> types.ModuleType:
 frames = load("frames")
 confine = load("confine")
 disk = load("disk")
+neighbours = load("neighbours")
 syscalls = load("syscalls")
 
 
@@ -147,13 +150,15 @@ class Job:
         stages: Folder it lies in.
         module: It, where it is imported already.
         order: {"limits": Limits as a dict, "jail": whether to confine, "private": the folder to
-            make and remove, "tree": the student's files, where they lie on this machine,
+            make and remove, "tree": the student's files, where they lie on this machine, "seat":
+            number among the runs of this moment, None for one alone,
             "container": whether the one around it is a file system of its own, and then
             "tree_bytes": what the student's tree takes of it}. None until it came.
         private: The private folder.
         copied: Bytes of it that are the copy of the student's files, not what the program wrote.
         uid: User to become, None to stay.
-        tasks: Threads that user has already.
+        tasks: Threads that this user may have, all others of this user's included; None where
+            others count them.
         libraries: What may be read of this machine, and folders that may be listed. The grader's
             own package is left out: where it is installed, a reference solution lies in it.
     """
@@ -166,7 +171,7 @@ class Job:
         self.private: str | None = None
         self.copied = 0
         self.uid: int | None = None
-        self.tasks = 0
+        self.tasks: int | None = None
         ours = confine.copies(str(HERE.parent))
         self.libraries = confine.carve(confine.readable_paths(), *ours)
 
@@ -215,9 +220,11 @@ def enter(job: Job, tree: pathlib.Path) -> types.ModuleType:
     os.environ["HOME"] = os.environ["TMPDIR"] = str(job.private)
     tempfile.tempdir = None
     limits = job.order["limits"]
+    confine.be_killed_first()
+    if job.order.get("seat") is not None:
+        confine.take_one_core(int(job.order["seat"]))
     statm = os.open("/proc/self/statm", os.O_RDONLY) if sys.platform == "linux" else None
-    # In a container the engine counts processes; a user's there are counted on all the machine.
-    confine.limit_resources(limits, None if job.order.get("container") else job.tasks)
+    confine.limit_resources(limits, job.tasks, container=bool(job.order.get("container")))
     if job.order["jail"]:
         confine.step_down(job.uid)
     if sys.platform == "linux":  # after the change of user, which would undo it
@@ -292,6 +299,11 @@ class SocketLine:
     def pass_on(self, fd: int) -> None:
         """Pass on what came from one of the sources."""
 
+    def tell_held(self, seconds: float) -> None:
+        """Say how long others have kept the worker from running so far."""
+        with contextlib.suppress(OSError):
+            self._control.sendall(b"held %.3f\n" % seconds)
+
     def report(self, report: Mapping[str, Any]) -> None:
         """Say how the worker ended."""
         with contextlib.suppress(OSError):
@@ -303,7 +315,8 @@ class StreamLine:
 
     Args:
         stdin: The order, then the request, one frame each; afterwards its end means hang up.
-        stdout: Where pieces go: one letter (O output, L log, R report), four bytes length, data.
+        stdout: Where pieces go: one letter (O output, L log, H held up, R report), four bytes
+            length, data.
     """
 
     def __init__(self, stdin: int, stdout: int) -> None:
@@ -344,6 +357,10 @@ class StreamLine:
             os.close(fd)
             del self._letters[fd]
 
+    def tell_held(self, seconds: float) -> None:
+        """Say how long others have kept the worker from running so far."""
+        self._send(b"H", b"%.3f" % seconds)
+
     def report(self, report: Mapping[str, Any]) -> None:
         """Say how the worker ended, after all it has said itself."""
         self._close_theirs()
@@ -377,8 +394,8 @@ def supervise(job: Job, line: Line) -> None:
     report: dict[str, Any] = {"status": None, "reason": None}
     try:
         job.order = line.order()
-        job.uid = confine.own_uid() if job.order["jail"] else None
-        job.tasks = tasks_of_user(job.uid if job.uid is not None else os.getuid())
+        job.uid = confine.own_uid(users()) if job.order["jail"] else None
+        job.tasks = tasks_allowed(job)
         job.private = str(job.order["private"])
         os.mkdir(job.private, 0o700)
         try:
@@ -427,6 +444,7 @@ def clean_up(job: Job) -> str | None:
 
 
 def _watch(job: Job, line: Line) -> dict[str, Any]:
+    others = neighbours.Neighbours()
     worker = os.fork()
     if worker == 0:
         with contextlib.suppress(OSError):
@@ -447,6 +465,8 @@ def _watch(job: Job, line: Line) -> dict[str, Any]:
             alone = False
             break
         pids = list(descendants())
+        if others.look(pids):
+            line.tell_held(others.held_s)
         memory, tasks = use_of(pids)
         peak = max(peak, memory)
         reason = over(limits, memory, tasks, disk_of_run(job, pids))
@@ -465,6 +485,7 @@ def _watch(job: Job, line: Line) -> dict[str, Any]:
     return {
         "status": status,
         "reason": reason,
+        "shortages": others.shortages(),
         "cpu_time_s": usage.ru_utime + usage.ru_stime,
         "peak_memory_bytes": max(peak, usage.ru_maxrss * scale),
     }
@@ -526,14 +547,35 @@ def memory_of(pid: int, *, alone: bool) -> int:
     return 0
 
 
-def tasks_of_user(uid: int) -> int:
-    """Count the threads a user has: the kernel's limit on processes counts them all together."""
-    count = 0
+def tasks_allowed(job: Job) -> int | None:
+    """Return how many threads the kernel may let the run's user have; None for no such limit.
+
+    The kernel counts all of a user's threads on all the machine, so in the jail only a user of the
+    run's own is limited: else a browser could take an honest program's threads. There the filter
+    allows threads and no processes, and the watch counts them. In a container the engine counts.
+    The bare process can fork, faster than the watch may look.
+    """
+    assert job.order is not None
+    allowed = int(job.order["limits"]["processes"])
+    if job.order.get("container"):
+        return None
+    if job.order["jail"]:
+        return None if job.uid is None else allowed
+    own = sum(tasks for uid, tasks in _tasks_by_user() if uid == os.getuid())
+    return own + allowed + SPARE_TASKS
+
+
+def users() -> set[int]:
+    """Return who has a process on this machine, as far as can be seen."""
+    return {uid for uid, _ in _tasks_by_user()}
+
+
+def _tasks_by_user() -> Iterator[tuple[int, int]]:
+    """Yield the user and the number of threads of each process."""
     for entry in _processes():
         with contextlib.suppress(OSError):
-            if os.stat(f"/proc/{entry}").st_uid == uid:
-                count += len(os.listdir(f"/proc/{entry}/task"))
-    return count
+            tasks = len(os.listdir(f"/proc/{entry}/task"))
+            yield os.stat(f"/proc/{entry}").st_uid, tasks
 
 
 def _processes() -> list[str]:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from grader.domain import Isolation, Limits, Run
+from grader.errors import InfrastructureError
 
 MAGIC = b"GRD1"
 KIND_JSON = b"J"
@@ -59,6 +60,12 @@ class StageResult:
     json_frames: Mapping[str, bytes]
     binary_frames: Mapping[str, bytes]
     complete: bool
+    doubtful: bool = False
+    """Whether others may have caused this end, though nothing of it was seen."""
+
+
+class Disturbed(InfrastructureError):
+    """Others on this machine kept a run from its time, memory or threads."""
 
 
 class Sandbox(ABC):
@@ -79,7 +86,8 @@ class Sandbox(ABC):
 
         Raises:
             InfrastructureError: The sandbox itself failed (engine gone, kernel lacks a piece,
-                disk full). Never the student's fault.
+                disk full), or others on this machine disturbed the run though it had been
+                repeated alone. Never the student's fault.
         """
 
     @abstractmethod

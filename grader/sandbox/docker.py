@@ -36,6 +36,7 @@ from grader.sandbox.contract import Sandbox, Stage, StageResult
 from grader.sandbox.frames import encode
 from grader.sandbox.process import stage_environment
 from grader.sandbox.pump import Conversation
+from grader.sandbox.turns import undisturbed
 from grader.sandbox.verdict import result
 
 IMAGE = "densenet-grader"
@@ -88,6 +89,10 @@ class DockerSandbox(Sandbox):
 
     def run(self, stage: Stage) -> StageResult:
         """Run one stage; see `Sandbox.run`."""
+        return undisturbed(self._run_once, stage)
+
+    def _run_once(self, stage: Stage, seat: int | None) -> StageResult:
+        # The engine gives each container its share of the processors: no seat is needed.
         client = self._connect()
         files = tree_files(stage.tree)
         order = _order(stage, files, warm=self._warm)
@@ -287,6 +292,8 @@ class Container:
                 talk.hear_output(payload)
             elif letter == b"L":
                 talk.hear_log(payload)
+            elif letter == b"H":
+                talk.hear_held(float(payload))
             else:
                 talk.hear_report(payload)
                 return True

@@ -26,6 +26,7 @@ from grader.inside import disk
 from grader.sandbox.contract import Sandbox, Stage, StageResult
 from grader.sandbox.frames import encode
 from grader.sandbox.pump import Ends, Pump
+from grader.sandbox.turns import undisturbed
 from grader.sandbox.verdict import result
 from grader.sandbox.zygote import Zygote
 
@@ -94,6 +95,9 @@ class ProcessSandbox(Sandbox):
 
     def run(self, stage: Stage) -> StageResult:
         """Run one stage; see `Sandbox.run`."""
+        return undisturbed(self._run_once, stage)
+
+    def _run_once(self, stage: Stage, seat: int | None) -> StageResult:
         lack = self.available()
         if lack is not None:
             raise InfrastructureError(Cause.INFRA_SANDBOX, lack)
@@ -108,7 +112,7 @@ class ProcessSandbox(Sandbox):
             if started is not None:
                 cleanup.callback(_wait, started)
                 cleanup.callback(ends.close)
-            ends.control.sendall(self._order(stage, private))
+            ends.control.sendall(self._order(stage, private, seat))
             pump = Pump(ends, encode("request", {"request": dict(stage.request)}), stage.limits)
             ending = pump.run()
         return result(ending, pump.talk.parser, stage.limits, self.isolation)
@@ -118,12 +122,13 @@ class ProcessSandbox(Sandbox):
         if self._zygotes is not None:
             self._zygotes.close()
 
-    def _order(self, stage: Stage, private: Path) -> bytes:
+    def _order(self, stage: Stage, private: Path, seat: int | None) -> bytes:
         order: dict[str, Any] = {
             "limits": stage.limits.model_dump(),
             "jail": self._jail,
             "private": str(private),
             "tree": str(stage.tree.resolve()),
+            "seat": seat,
         }
         return json.dumps(order).encode() + b"\n"
 

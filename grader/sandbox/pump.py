@@ -28,6 +28,10 @@ START_S = 180.0
 """For the interpreter and the libraries, before "ready"; not the student's time."""
 STOP_S = 30.0
 """For the supervisor to kill and clean up."""
+PATIENCE = 3
+"""How many times its time a run may last where others keep it from running."""
+HELD = b"held "
+"""Begins a line of the supervisor's on how long others have kept the run from running."""
 _CHUNK = 2**18
 _ERRNO_CAUSES = {
     errno.ENOSPC: Cause.INFRA_DISK,
@@ -104,6 +108,7 @@ class Conversation:
         self._log = LogTail(limits.log_bytes)
         self._started = time.monotonic()
         self._ready_at: float | None = None
+        self._held_before_s = 0.0
         self._stopped_at: float | None = None
 
     @property
@@ -117,10 +122,23 @@ class Conversation:
         if self._stopped_at is not None:
             end = self._stopped_at + STOP_S
         elif self._ready_at is not None:
-            end = self._ready_at + self._limits.wall_time_s
+            end = self._ready_at + self._limits.wall_time_s + min(self._held_s, self._patience_s)
         else:
             end = self._started + START_S
         return max(0.0, end - time.monotonic())
+
+    @property
+    def _held_s(self) -> float:
+        """For how long others have kept it from running since "ready"."""
+        return self.ending.held_s - self._held_before_s
+
+    @property
+    def _patience_s(self) -> float:
+        return (PATIENCE - 1) * self._limits.wall_time_s
+
+    def hear_held(self, held_s: float) -> None:
+        """Take what the supervisor counted of the time that others kept it from running."""
+        self.ending.held_s = max(self.ending.held_s, held_s)
 
     def hear_output(self, data: bytes) -> None:
         """Take bytes of the frames."""
@@ -130,6 +148,7 @@ class Conversation:
             self.stop(error.cause, error.message)
         if self._ready_at is None and self.parser.ready:
             self._ready_at = time.monotonic()
+            self._held_before_s = self.ending.held_s
 
     def hear_log(self, data: bytes) -> None:
         """Take bytes of what it prints."""
@@ -147,7 +166,10 @@ class Conversation:
         if self.stopped:
             self.ending.infra = f"the supervisor did not end the stage within {STOP_S:g} s"
         elif self._ready_at is None:
-            self.stop(Cause.STUDENT_TIMEOUT, f"the stage did not start within {START_S:g} s")
+            self.stop(Cause.INFRA_BUSY, f"the stage did not start within {START_S:g} s")
+        elif self._held_s >= self._patience_s:
+            told = f"others kept the program from running for {self._held_s:.0f} s"
+            self.stop(Cause.INFRA_BUSY, f"this machine was too busy: {told}")
         else:
             allowed = f"{self._limits.wall_time_s:g} s"
             self.stop(Cause.STUDENT_TIMEOUT, f"time: expected at most {allowed}, received more")
@@ -177,6 +199,7 @@ class Conversation:
         ending.status = None if status is None else os.waitstatus_to_exitcode(status)
         ending.reason = report.get("reason")
         ending.left = report.get("left")
+        ending.shortages = tuple(report.get("shortages") or ())
         ending.cpu_time_s = report.get("cpu_time_s")
         ending.peak_memory_bytes = report.get("peak_memory_bytes")
 
@@ -267,10 +290,16 @@ class Pump:
     def _read_report(self) -> None:
         data = self._ends.control.recv(_CHUNK)
         self._heard += data
-        if self._supervisor is None and b"\n" in self._heard:
-            greeting, _, self._heard = self._heard.partition(b"\n")
-            self._supervisor = json.loads(greeting)["supervisor"]
-        self._done = not data or self._heard.endswith(b"\n")
+        while not self._done and b"\n" in self._heard:
+            line, _, rest = self._heard.partition(b"\n")
+            if line.startswith(HELD):
+                self.talk.hear_held(float(line.removeprefix(HELD)))
+            elif self._supervisor is None:
+                self._supervisor = json.loads(line)["supervisor"]
+            else:
+                self._done, rest = True, self._heard
+            self._heard = rest
+        self._done = self._done or not data
 
     def _kill_supervisor(self) -> None:
         # It holds its end of the socket still, so its number is its own; the kernel ends the

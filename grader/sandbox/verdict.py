@@ -15,10 +15,14 @@ from dataclasses import dataclass
 
 from grader.domain import Isolation, Limits, Run, RunStatus
 from grader.errors import Cause, InfrastructureError
-from grader.sandbox.contract import StageResult
+from grader.sandbox.contract import Disturbed, StageResult
 from grader.sandbox.frames import CRASH, FrameParser
 
 _FULL = (f"[Errno {errno.ENOSPC}]", f"[Errno {errno.EFBIG}]", f"[Errno {errno.EDQUOT}]")
+_NO_THREAD = (b"start new thread", b"pthread_create", b"Resource temporarily unavailable")
+_NO_MEMORY = (b"MemoryError", b"bad_alloc", b"out of memory", b"Cannot allocate memory")
+_UNEXPLAINED = (-signal.SIGABRT, -signal.SIGKILL)
+"""What the kernel or a library does to a program that lacks something; it may do so itself too."""
 _TEXT = 300
 _MiB = 2**20
 
@@ -36,6 +40,8 @@ class Ending:
         left: What of the run could not be removed, in words.
         cpu_time_s: Processor time of the worker.
         peak_memory_bytes: Of all its processes.
+        held_s: How long others kept it from running, as the supervisor counted.
+        shortages: What others left too little of, as the supervisor saw.
         infra: What failed on our side, in words; no verdict on the student then.
         infra_cause: Its cause.
         log: The kept end of what the program printed.
@@ -48,6 +54,8 @@ class Ending:
     left: str | None = None
     cpu_time_s: float | None = None
     peak_memory_bytes: int | None = None
+    held_s: float = 0.0
+    shortages: tuple[str, ...] = ()
     infra: str | None = None
     infra_cause: Cause = Cause.INFRA_SANDBOX
     log: bytes = b""
@@ -69,6 +77,7 @@ def result(
 
     Raises:
         InfrastructureError: It failed before student code ran, or the sandbox failed.
+        Disturbed: Others on this machine may have caused the end.
     """
     # What our clock and counters had decided stands, whatever failed after it.
     if ending.infra is not None and not (ending.stopped and parser.ready):
@@ -76,6 +85,7 @@ def result(
     if not parser.ready:
         raise _not_started(ending, parser)
     fault = _fault(ending, parser, limits)
+    _refuse_what_others_caused(fault, ending, parser)
     run = Run(
         status=RunStatus.DONE if fault is None else RunStatus.FAILED,
         cause=fault and fault[0],
@@ -86,7 +96,37 @@ def result(
         peak_memory_bytes=ending.peak_memory_bytes,
         log_tail=ending.log.decode("utf-8", "replace"),
     )
-    return StageResult(run, parser.json_frames, parser.binary_frames, parser.complete)
+    doubtful = ending.reason is None and ending.stopped is None and ending.status in _UNEXPLAINED
+    return StageResult(run, parser.json_frames, parser.binary_frames, parser.complete, doubtful)
+
+
+def _refuse_what_others_caused(
+    fault: tuple[Cause, str] | None, ending: Ending, parser: FrameParser
+) -> None:
+    """Blame nobody for a thread or for memory that others had taken.
+
+    The program may say that it lacked something; only where the supervisor saw the lack too, and
+    no limit of the program's own was reached, is it believed.
+
+    Raises:
+        Disturbed: INFRA_BUSY or INFRA_MEMORY.
+    """
+    if fault is not None and fault[0].is_infrastructure:
+        raise Disturbed(*fault)
+    # One that is being killed has no main thread any more for a moment, too.
+    if ending.reason not in (None, "main thread") or ending.stopped is not None:
+        return
+    if "threads" in ending.shortages and _says(_NO_THREAD, ending, parser):
+        raise Disturbed(Cause.INFRA_BUSY, "this machine refused the program a thread")
+    if "promises" in ending.shortages and _says(_NO_MEMORY, ending, parser):
+        raise Disturbed(Cause.INFRA_MEMORY, "this machine refused the program memory it may have")
+    if "memory" in ending.shortages and ending.status == -signal.SIGKILL:
+        raise Disturbed(Cause.INFRA_MEMORY, "the program was killed: this machine lacked memory")
+
+
+def _says(words: tuple[bytes, ...], ending: Ending, parser: FrameParser) -> bool:
+    told = (ending.log, *parser.control.values(), *parser.json_frames.values())
+    return any(word in text for word in words for text in told)
 
 
 def _not_started(ending: Ending, parser: FrameParser) -> InfrastructureError:
@@ -103,8 +143,8 @@ def _not_started(ending: Ending, parser: FrameParser) -> InfrastructureError:
             f"the libraries did not load: {message}",
             "Install them with the extra cpu or gpu; see grade doctor.",
         )
-    if ending.stopped and ending.stopped[0] is Cause.STUDENT_TIMEOUT:
-        return InfrastructureError(Cause.INFRA_SANDBOX, ending.stopped[1])
+    if ending.stopped and ending.stopped[0].is_infrastructure:
+        return Disturbed(*ending.stopped)
     told = f"{kind}: {message}" if kind else _ended(ending.status)
     log = ending.log[-_TEXT:].decode("utf-8", "replace").strip()
     return InfrastructureError(

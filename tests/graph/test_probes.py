@@ -1,6 +1,7 @@
 """The probes are those that tell a mistake from the paper; no hidden one is a surprise."""
 
 import math
+import re
 
 import pytest
 
@@ -119,3 +120,13 @@ def test_public_transitions_tell_every_way_to_round_from_the_floor_and_15_maps_a
 def test_public_networks_tell_the_floor_too_with_and_without_bottlenecks():
     assert all(tells_the_floor(network) for network in PROBES.networks)
     assert {network.bottleneck for network in PROBES.networks} == {True, False}
+
+
+def test_no_name_tells_a_hidden_probe_from_a_public_one():
+    public, hidden = PUBLIC, hidden_probes(PROBES, bytes(32))
+    ids = [probe.id for probe in [*public, *hidden]]
+
+    assert len(set(ids)) == len(ids)
+    assert {re.sub(r"[0-9]+", "", p.id) for p in hidden} <= {
+        re.sub(r"[0-9]+", "", p.id) for p in public
+    }

@@ -197,8 +197,9 @@ ESCAPES: tuple[Case, ...] = (
         """), "what stepped down may not step up"),
     # --- persistence ---
     case("a line where Python starts", only_if("""
-        import site, sys
+        import os, site, sys
         for place in [*sys.path, *site.getsitepackages(), site.getusersitepackages()]:
+            if place == os.getcwd(): continue  # its own copy, which goes with it
             try:
                 open(place + "/densenet-grader-gallery.pth", "w").write("# harmless")
                 worked = True

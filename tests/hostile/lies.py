@@ -12,7 +12,7 @@ from typing import Any
 
 from grader.errors import Cause
 from tests.hostile.cases import Case, Graded, Recipe
-from tests.hostile.programs import FUNCTIONS, NOTHING, RIGHT, STUBS, handed_in
+from tests.hostile.programs import FUNCTIONS, RIGHT, STUBS, handed_in
 
 MAKING = """
 IMAGE = ["Placeholder", "x", [], {}, [["float32", [2, 4, 4, 8]]]]
@@ -380,7 +380,7 @@ LIES: tuple[Case, ...] = (
         kept = {}
         def forge(name, found):
             return kept.setdefault(name.rstrip("0123456789"), found)
-        """), Graded(NOTHING, says=""),
+        """), Graded(FUNCTIONS, Cause.STUDENT_BAD_OUTPUT, says=ANOTHER),
         "a network that is right for one configuration passes for a program that reads its input"),
     case("the inference graph told for training too", meddling("""
         def forge(name, found):

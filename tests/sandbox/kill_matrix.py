@@ -47,6 +47,7 @@ PROCESS, DOCKER = "sandbox/process.py", "sandbox/docker.py"
 FRAMES_TEST, CONFINE_TEST = "tests/sandbox/test_frames.py", "tests/sandbox/test_confine.py"
 DOCKER_TEST = "tests/sandbox/test_docker.py"
 DISK_TEST, ENDING_TEST = "tests/sandbox/test_disk.py", "tests/sandbox/test_ending.py"
+NEIGHBOURS_TEST = "tests/sandbox/test_neighbours.py"
 
 DEFENCES = (
     Defence(
@@ -162,9 +163,65 @@ DEFENCES = (
         "test_a_fork_bomb_gets_nowhere[process]",
     ),
     Defence(
+        "time that others took is given back",
+        PUMP,
+        " + min(self._held_s, self._patience_s)",
+        "",
+        "test_a_starved_program_is_not_out_of_time[jail]",
+        NEIGHBOURS_TEST,
+    ),
+    Defence(
+        "what was disturbed is repeated alone",
+        "sandbox/turns.py",
+        "    with suppress(Disturbed), TURNS",
+        "    with TURNS",
+        "test_a_disturbed_run_is_repeated_once_and_alone",
+        NEIGHBOURS_TEST,
+    ),
+    Defence(
+        "a run stays on the core of its seat",
+        MAIN,
+        '        confine.take_one_core(int(job.order["seat"]))\n',
+        "        pass\n",
+        "test_a_program_stays_on_the_core_of_its_seat",
+        NEIGHBOURS_TEST,
+    ),
+    Defence(
+        "the program goes first where memory runs out",
+        MAIN,
+        "    confine.be_killed_first()\n",
+        "",
+        "test_the_kernel_takes_the_program_first_where_memory_runs_out",
+        NEIGHBOURS_TEST,
+    ),
+    Defence(
+        "no threads of others are counted",
+        MAIN,
+        "        return None if job.uid is None else allowed\n",
+        "        return allowed\n",
+        "test_the_kernel_counts_threads_only_of_a_user_of_the_runs_own",
+        NEIGHBOURS_TEST,
+    ),
+    Defence(
+        "seccomp: no clock, group or core of another process is told",
+        CONFINE,
+        '        "getpgid": only(0, [0, pid]),\n',
+        '        "getpgid": [allow],\n',
+        "test_nothing_is_heard_of_other_processes[jail]",
+        NEIGHBOURS_TEST,
+    ),
+    Defence(
+        "seccomp: no lock on a file that all may read",
+        CONFINE,
+        '        "flock": [as_if_done],\n',
+        '        "flock": [allow],\n',
+        "test_a_lock_on_a_file_that_all_may_read_is_not_taken",
+        NEIGHBOURS_TEST,
+    ),
+    Defence(
         "process limit in the kernel",
         CONFINE,
-        '        _lower(resource.RLIMIT_NPROC, tasks_of_user + int(limits["processes"]))\n',
+        "        _lower(resource.RLIMIT_NPROC, tasks_of_user)\n",
         "        pass\n",
         "test_the_kernel_holds_the_limits_too[jail]",
     ),

@@ -13,6 +13,14 @@ from grader.inside import confine, syscalls
 
 ALLOW, KILL = 0x7FFF0000, 0x80000000
 REFUSE, UNKNOWN = 0x50000 | errno.EPERM, 0x50000 | errno.ENOSYS
+REFUSED_CLOCK = 0x50000 | errno.EINVAL
+DONE = 0x50000
+"""Answered as if it had been done."""
+
+
+def process_clock(pid: int, kind: int) -> int:
+    """Return a process's clock as the C library passes it: 32 bits, sign extended or not."""
+    return ((~pid) << 3 | kind) & (2**64 - 1 if kind else 2**32 - 1)
 
 
 def verdict(
@@ -115,7 +123,53 @@ def test_every_guarded_call_has_a_guard(machine: str) -> None:
         ("socketpair", (1, 1 | 0o2000000), ALLOW),
         ("socketpair", (1, 2), REFUSE),
         ("socketpair", (2, 1), REFUSE),
-        ("sched_setaffinity", (8,), REFUSE),
+        ("fcntl", (3, 0), ALLOW),
+        ("fcntl", (3, 4, 0o4000), ALLOW),
+        ("fcntl", (3, 1030), ALLOW),
+        ("fcntl", (3, 5), REFUSE),
+        ("fcntl", (3, 6), DONE),
+        ("fcntl", (3, 7), DONE),
+        ("fcntl", (3, 37), DONE),
+        ("fcntl", (3, 1024, 1), REFUSE),
+        ("fcntl", (3, 1025), REFUSE),
+        ("fcntl", (3, 1026), REFUSE),
+        ("fcntl", (3, 1031), REFUSE),
+        ("flock", (3, 2), DONE),
+        ("futex", (0, 0), ALLOW),
+        ("futex", (0, 128 | 1), ALLOW),
+        ("futex", (0, 256 | 128 | 9), ALLOW),
+        ("futex", (0, 6), UNKNOWN),
+        ("futex", (0, 128 | 6), UNKNOWN),
+        ("futex", (0, 13), UNKNOWN),
+        ("setsockopt", (3, 1, 7), ALLOW),
+        ("setsockopt", (3, 1, 26), REFUSE),
+        ("setsockopt", (3, 1, 50), REFUSE),
+        ("setsockopt", (3, 6, 7), REFUSE),
+        ("getsockopt", (3, 1, 3), ALLOW),
+        ("getsockopt", (3, 1, 77), REFUSE),
+        ("getpgid", (0,), ALLOW),
+        ("getpgid", (7,), ALLOW),
+        ("getpgid", (8,), REFUSE),
+        ("getsid", (8,), REFUSE),
+        ("getpriority", (0, 0), ALLOW),
+        ("getpriority", (0, 8), REFUSE),
+        ("getpriority", (2, 0), REFUSE),
+        ("sched_getaffinity", (0,), ALLOW),
+        ("sched_getaffinity", (7,), ALLOW),
+        ("sched_getaffinity", (8,), UNKNOWN),
+        ("sched_getscheduler", (8,), UNKNOWN),
+        ("sched_getparam", (8,), UNKNOWN),
+        ("sched_rr_get_interval", (8,), UNKNOWN),
+        ("clock_gettime", (1,), ALLOW),
+        ("clock_gettime", (process_clock(0, 2),), ALLOW),
+        ("clock_gettime", (process_clock(7, 2),), ALLOW),
+        ("clock_gettime", (process_clock(8, 2),), REFUSED_CLOCK),
+        ("clock_gettime", (process_clock(1, 0),), REFUSED_CLOCK),
+        ("clock_gettime", (process_clock(8, 4 | 2),), ALLOW),
+        ("clock_getres", (process_clock(8, 2),), REFUSED_CLOCK),
+        ("clock_nanosleep", (process_clock(8, 2),), REFUSED_CLOCK),
+        ("timer_create", (process_clock(8, 1),), REFUSED_CLOCK),
+        ("timer_create", (1,), ALLOW),
     ],
 )
 def test_a_guard_looks_at_the_arguments(
