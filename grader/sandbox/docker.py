@@ -8,9 +8,10 @@ container is killed.
 
 Where the host offers gVisor (`runsc`) it is used, and then always cold.
 
-Cold, a container serves one run. Warm, it holds a parent with the libraries loaded and serves one
-run at a time, each in a fork that is jailed as by the Linux jail besides; it is thrown away as
-soon as a run ended otherwise than with a whole answer.
+Cold, a container serves one run, under the system call filter of the Linux jail: program and
+supervisor are one user there, and without it the one could limit the other to death. Warm, it holds
+a parent with the libraries loaded and serves one run at a time, each in a fork that is jailed as by
+the whole Linux jail; it is thrown away as soon as a run ended otherwise than with a whole answer.
 """
 
 from __future__ import annotations
@@ -54,6 +55,8 @@ _PIECE = struct.Struct(">cI")
 _STREAM = struct.Struct(">BxxxI")
 """Docker's own header on an attached stream: which, three zero bytes, length."""
 _CHUNK = 2**18
+_END_S = 10.0
+"""For the engine to see the end of a container whose stream has ended."""
 _PAGE = 4096
 _SPARE_MEMORY = 64 * 2**20
 _SPARE_PROCESSES = 8
@@ -245,6 +248,13 @@ class Container:
             return bool(state.get("OOMKilled"))
         return False
 
+    def _has_ended(self) -> bool:
+        """Whether the engine is well and saw the container end."""
+        with contextlib.suppress(Exception):
+            self._api.wait(self._identity, timeout=_END_S)
+            return True
+        return False
+
     def remove(self) -> None:
         """Kill and remove it; nothing of it stays. May be called twice.
 
@@ -280,6 +290,10 @@ class Container:
         if not data:
             if self.out_of_memory():
                 talk.ending.reason = "memory"
+            elif talk.parser.ready and self._has_ended():
+                talk.stop(
+                    Cause.STUDENT_EXITED, "the program ended its container before it had answered"
+                )
             else:
                 talk.hear_report(b'{"error": "the container ended without a report"}')
             return True
@@ -322,7 +336,8 @@ def _order(stage: Stage, files: dict[str, str], *, warm: bool) -> dict[str, Any]
     rooms = -(-(tree_bytes + 2**20) // 2**24) * 2**24
     return {
         "limits": stage.limits.model_dump(),
-        "jail": warm,
+        "jail": True,
+        "alone": not warm,
         "private": f"/tmp/private-{secrets.token_hex(8)}",
         "container": True,
         "tree_bytes": tree_bytes,

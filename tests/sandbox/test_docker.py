@@ -350,3 +350,14 @@ def test_the_grader_in_the_image_is_not_there_for_student_code(docker: Range) ->
     found = docker.run("import os\ndef answer(path): return os.listdir(path)", path=PACKAGE)
 
     assert found.json_frames == {"answer": b"[]"}
+
+
+def test_in_a_warm_container_nothing_is_written_outside_the_private_folder(warm: Range) -> None:
+    # What lies there would be found by the next run.
+    source = """
+        def answer():
+            try: open("/tmp/left", "w").close()
+            except OSError: return "refused"
+    """
+
+    assert warm.run(source).json_frames == {"answer": b'"refused"'}

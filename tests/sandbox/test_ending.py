@@ -19,8 +19,9 @@ import pytest
 from grader import files
 from grader.errors import Cause
 from grader.sandbox import pump
+from grader.sandbox.docker import _engine
 
-from .conftest import HONEST, Range, settle, survivors
+from .conftest import HONEST, Range, our_containers, settle, survivors
 
 EXIT_OF_ONE_THREAD = (
     "ctypes.CDLL(None).syscall({'x86_64': 60, 'aarch64': 93}[os.uname().machine], 0)"
@@ -176,3 +177,53 @@ def test_a_warm_container_that_something_is_left_in_is_thrown_away(
         assert found.run(which).complete
 
     assert found.run(which).json_frames["answer"] != first
+
+
+# --- who ends whom ------------------------------------------------------------------------
+
+
+def test_a_program_cannot_touch_its_supervisor(closed_range: Range) -> None:
+    source = """
+        import os, resource, signal
+        def answer():
+            supervisor = os.getppid() or 1
+            tries = [
+                lambda: resource.prlimit(supervisor, resource.RLIMIT_CPU),
+                lambda: resource.prlimit(supervisor, resource.RLIMIT_CORE, (0, 0)),
+                lambda: os.setpriority(os.PRIO_PROCESS, supervisor, 1),
+                lambda: os.sched_setaffinity(supervisor, os.sched_getaffinity(0)),
+                lambda: os.sched_setscheduler(supervisor, os.SCHED_OTHER, os.sched_param(0)),
+                lambda: os.kill(supervisor, 0),
+                lambda: os.pidfd_open(supervisor),
+            ]
+            held = []
+            for number, attempt in enumerate(tries):
+                try: attempt(); held.append(number)
+                except OSError: pass
+            return held
+    """
+
+    assert json.loads(closed_range.run(source).json_frames["answer"]) == []
+
+
+def test_a_container_that_ends_by_itself_is_the_programs_end(
+    ranges: Callable[[str], Range], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What ends it is not known here. A grade that could be withheld so would be withheld at will.
+    found = ranges("docker")
+    client = _engine()
+    before = set(our_containers())
+    hear = pump.Conversation.hear_output
+
+    def hear_and_kill(talk: pump.Conversation, data: bytes) -> None:
+        hear(talk, data)
+        if talk.parser.ready:
+            for identity in set(our_containers()) - before:
+                client.api.kill(identity)
+
+    monkeypatch.setattr(pump.Conversation, "hear_output", hear_and_kill)
+    result = found.run("import time\ndef answer(): time.sleep(30)", wall_time_s=15)
+    client.close()
+
+    assert result.run.cause is Cause.STUDENT_EXITED
+    assert "container" in result.run.message
