@@ -175,10 +175,10 @@ class _Causes:
 
     def _wrecked_by(self, name: str) -> str | None:
         """A mistake after which the rest of the network could not be read as what it is."""
-        where = [n for n in self._networks() if any(d.check == name for d in n.deviations)]
-        wrecks = [[d.check for d in n.deviations if d.wrecks] for n in where]
-        if where and all(wrecks):
-            return wrecks[0][0]
+        networks = list(self._networks())
+        where = [n for n in networks if any(d.check == name for d in n.deviations)]
+        if where and all(any(d.wrecks for d in n.deviations) for n in where):
+            return next(d.check for n in networks for d in n.deviations if d.wrecks)
         return FOREIGN if FOREIGN in self.failed and self._at_the_places_of(name) else None
 
     def _at_the_places_of(self, name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Sequence
 
@@ -42,6 +43,16 @@ IMPORT_HELP = {
     "SystemExit": OUT_OF_THE_WAY,
     "TabError": "Indent with spaces only: let the editor change every tab to four spaces.",
 }
+RETURN_X = (
+    "A function gave a keras.Model where a tensor is expected: `return x`, the tensor, in place of "
+    "`return keras.Model(...)`."
+)
+LAYERS = (
+    "Activation", "Add", "AveragePooling2D", "BatchNormalization", "Concatenate", "Conv2D", "Dense",
+    "Dropout", "Flatten", "GlobalAveragePooling2D", "Input", "Layer", "MaxPooling2D", "Multiply",
+    "ReLU", "Rescaling", "Softmax", "ZeroPadding2D",
+)  # fmt: skip
+"""Names of keras.layers that a DenseNet is written with, and that are mistyped."""
 SAME_CALL = "Make the same call yourself and see where it stops."
 OTHER_CALLS = (
     "Call it with other arguments than the public ones: other sizes, widths and depths, with "
@@ -87,6 +98,10 @@ OLDER_CODE = (
         "In Keras 3 a list of layers stays a list: go through it itself, not through its .layers.",
     ),
     (
+        r"'(Functional|Model|Sequential)' object has no attribute '(shape|dtype|ndim|_keras_\w+)'",
+        RETURN_X,
+    ),
+    (
         r"module 'keras[\w.]*' has no attribute",
         "Keras 3 has no such name any more: look in keras.layers and keras.ops.",
     ),
@@ -98,7 +113,15 @@ OLDER_CODE = (
     (r"positional argument: 'pool_size'", "Keras 3 wants the window: AveragePooling2D(2)."),
     (r"positional argument: 'rate'", "Keras 3 has no p here: Dropout(0.2)."),
     (
-        r"requires inputs with matching shapes except for the concatenation axis",
+        r"requires inputs with matching shapes except for the concatenation axis.*?"
+        r"\((\w+, \d+, \d+), \d+\), \(\1, \d+\)"
+        r"|same shape except on the `axis` dim.*? \((\w+, \d+, \d+), \d+\),.*? \(\2, \d+\)",
+        "The maps are of one height and width, so it is the axis that is wrong: the channels are "
+        "joined, axis=-1. Concatenate() does that; ops.concatenate needs axis=-1 said.",
+    ),
+    (
+        r"requires inputs with matching shapes except for the concatenation axis"
+        r"|same shape except on the `axis` dim",
         "Only maps of one size can be concatenated, along the channels: stride 1 and "
         'padding="same". Conv2D(k, 3, 3) is a kernel of 3 with stride 3.',
     ),
@@ -156,23 +179,28 @@ def module_contract(evidence: Evidence) -> None:
         raise Failure("densenet.py cannot be imported", finding.help, [finding])
     missing = [n for n in NEEDED if evidence.module.functions.get(n) is None]
     if missing:
-        findings = [
-            Finding(
-                where="densenet.py",
-                message=f"{name}: expected a function, received nothing",
-                what=name,
-                expected="a function",
-                received="nothing",
-                help="Keep the names and arguments of the template.",
-            )
-            for name in missing
-        ]
+        findings = [_missing_function(name, evidence.module.others) for name in missing]
         raise Failure(
             "densenet.py lacks " + ", ".join(missing),
             "Keep the names and arguments of the template.",
             findings,
             share=1 - len(missing) / len(NEEDED),
         )
+
+
+def _missing_function(name: str, others: Sequence[str]) -> Finding:
+    near = _nearest(name, others)
+    received = f"nothing of that name; there is {near}" if near else "nothing"
+    return Finding(
+        where="densenet.py",
+        message=f"{name}: expected a function, received {received}",
+        what=f"{name} is missing",
+        expected="a function",
+        received=received,
+        help=f"Call {near} by the name {name}."
+        if near
+        else "Keep the names and arguments of the template.",
+    )
 
 
 def older_code(failure: FailureRecord) -> str:
@@ -225,6 +253,8 @@ def _known_help(failure: FailureRecord) -> str:
     """What to do about an exception whose cause is known; else ""."""
     if failure.type == "NotImplementedError" and failure.line.startswith("raise"):
         return STUB
+    if meant := _meant(failure):
+        return f"Did you mean {meant}?"
     if known := older_code(failure):
         return known
     if failure.type in FORBIDDEN_TYPES or failure.message.startswith("URL fetch failure"):
@@ -232,6 +262,29 @@ def _known_help(failure: FailureRecord) -> str:
     if failure.type == "MemoryError":
         return "It needs more memory than the grader gives; build the network, do not train it."
     return ""
+
+
+def _meant(failure: FailureRecord) -> str:
+    """The layer whose name was nearly written; else ""."""
+    said = re.search(
+        r"module 'keras[\w.]*' has no attribute '(\w+)'"
+        r"|cannot import name '(\w+)' from '(?:tensorflow\.)?keras"
+        r"|name '([A-Z]\w+)' is not defined",
+        failure.message,
+    )
+    written = next((name for name in said.groups() if name), "") if said else ""
+    return _nearest(written, LAYERS)
+
+
+def _nearest(written: str, names: Sequence[str]) -> str:
+    """The name that another one is a slip of: another case, an underscore, a letter; else ""."""
+
+    def plain(name: str) -> str:
+        return name.replace("_", "").lower()
+
+    known = {plain(name): name for name in names if name != written}
+    near = difflib.get_close_matches(plain(written), known, n=1, cutoff=0.8) if written else []
+    return known[near[0]] if near else ""
 
 
 def failed_call(where: str, failure: FailureRecord, hidden: bool = False) -> Finding:
@@ -249,6 +302,7 @@ def failed_call(where: str, failure: FailureRecord, hidden: bool = False) -> Fin
     return Finding(
         where=where,
         message=f"{failure.where or where}: expected a network, received {_told(failure)}",
+        what=_told(failure),
         expected="a network",
         received=_told(failure),
         help=help,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from grader import paper
 from grader.checks.check import Failure
 from grader.checks.contract import (
+    RETURN_X,
     answered,
     failed_call,
     imported,
@@ -89,7 +90,9 @@ def _shapes(
         probe = network.probe
         assert probe is not None
         if network.failure is not None:
-            findings.append(of_call(network, failed_call(function, network.failure, probe.hidden)))
+            given = _gave_a_model(evidence) if function == "build_densenet" else None
+            failed = failed_call(function, network.failure, probe.hidden)
+            findings.append(given or of_call(network, failed))
             continue
         wanted = expected(network)
         if network.output_shape in wanted:
@@ -110,6 +113,23 @@ def _shapes(
         raise Failure(findings[0].message, findings[0].help, _few(findings), share)
     if not networks:
         raise Failure(f"{function} was not probed")
+
+
+def _gave_a_model(evidence: Evidence) -> Finding | None:
+    """A part of the network that is no tensor: the next function fails on it, and is right."""
+    for network in evidence.networks:
+        if network.record is not None and network.record.gave:
+            what = f"gives a {network.record.gave}; expected a tensor: return x"
+            finding = Finding(
+                where=network.name,
+                message=f"{network.name} {what}",
+                what=what,
+                expected="a tensor",
+                received=f"a {network.record.gave}",
+                help=RETURN_X,
+            )
+            return of_call(network, finding)
+    return None
 
 
 def _few(findings: list[Finding]) -> list[Finding]:

@@ -16,6 +16,7 @@ from grader.domain import Finding
 from grader.errors import Cause, StageFailed
 from grader.graph import rules, work
 from grader.graph.averages import follows_batch
+from grader.graph.axes import with_wrong_axis
 from grader.graph.canonical import Affine, Graph, Part
 from grader.graph.canonicalise import canonicalise
 from grader.graph.compare import Subject
@@ -283,7 +284,8 @@ def _read(probe: Probe | None, record: NetworkRecord, traces: dict[str, Trace]) 
             found += _only_here(own, found)
     inference = readings["inference"]
     found += _updates(inference, readings.get("training"), traces["inference"].variables)
-    found = _without_consequences(found)
+    function = "build_model" if probe is None else probe.function
+    found = with_wrong_axis(_without_consequences(found), traces["inference"], function)
     classifier = inference.classifier.last.index if inference.classifier is not None else None
     counted = count(inference, traces["inference"].variables, classifier)
     node, output = traces["inference"].outputs[0] if traces["inference"].outputs else (0, 0)

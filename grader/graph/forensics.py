@@ -43,6 +43,8 @@ def explain(
     if idle and places is not None and sum(d for _, d in places) + idle == difference:
         places = [*places, ("weights that the output does not depend on", idle)]
         return f"{difference:+,} = {_listed(places)}."
+    if any(item.finding.severity == "deviation" for item in network.deviations):
+        return f"{difference:+,}: it follows from what the structure has wrong. Mend that first."
     return f"{difference:+,}: no known mistake explains this difference."
 
 

@@ -117,6 +117,8 @@ class NetworkRecord(_Strict):
     """What one probe, or `build_model()`, gave."""
 
     failure: FailureRecord | None
+    gave: Text = ""
+    """What a function gave where it was no tensor: "keras.Model"."""
     graphs: dict[Literal["inference", "training"], GraphRecord] = {}
     variables: Annotated[list[VariableRecord], Field(max_length=100_000)] = []
     input_shape: Annotated[
@@ -132,6 +134,8 @@ class ModuleRecord(_Strict):
 
     failure: FailureRecord | None
     functions: dict[Text, list[tuple[Text, Text, bool]] | None]
+    others: Annotated[list[Text], Field(max_length=200)] = []
+    """Names of further functions in it, of which one may be a slip of the contract's."""
 
 
 @dataclass(frozen=True, slots=True)

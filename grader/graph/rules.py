@@ -757,12 +757,19 @@ def judge_block(judge: Judge, block: Block, name: str) -> None:
     if expected.num_layers is not None and len(block.layers) != expected.num_layers:
         judge.say(
             "block-structure", name, "its dense layers", expected.num_layers, len(block.layers),
-            DETAILS, "A network of depth L has n layers per block: L = 3n + 4, or 6n + 4 with "
-            "bottlenecks.",
+            DETAILS, _layers_help(name, len(block.layers)),
             cause=block.layers[-1].last.index if block.layers else 0,
         )  # fmt: skip
     _judge_block_output(judge, block, name, known)
     _judge_block_input(judge, block, name)
+
+
+def _layers_help(name: str, found: int) -> str:
+    if found == 1:
+        return "One layer, however many are asked for: is `return` inside the loop?"
+    if name == "dense_block":
+        return "dense_block makes num_layers layers."
+    return "A network of depth L has n layers per block: L = 3n + 4, or 6n + 4 with bottlenecks."
 
 
 def _judge_block_input(judge: Judge, block: Block, name: str) -> None:

@@ -57,7 +57,8 @@ def run(request: dict[str, Any], tree: Path, channel: Any) -> None:
     channel.send_json("versions", {"tensorflow": tf.__version__, "keras": keras.__version__})
     _greet(request.get("module", "densenet"))
     module, failure = _import(request.get("module", "densenet"), tree)
-    channel.send_json("module", {"failure": failure, "functions": _signatures(module)})
+    described = {"functions": _signatures(module), "others": _others(module)}
+    channel.send_json("module", {"failure": failure, **described})
     probes = request.get("probes", [])
     if module is None:
         probes = [probe for probe in probes if probe.get("module")]
@@ -285,6 +286,14 @@ def _signatures(module: Any) -> dict[str, Any]:
     return found
 
 
+def _others(module: Any) -> list[str]:
+    """Names of the module's functions, for a message that says which one was meant."""
+    names = getattr(module, "__dict__", {})
+    kind = type(_others)  # isinstance() may be answered by student code
+    own = [n for n, v in dict(names).items() if type(n) is str and type(v) is kind]
+    return [name[:80] for name in own if name.isidentifier()][:200]
+
+
 def _attempt(tree: Path, work: Any, *arguments: Any) -> dict[str, Any]:
     try:
         return {"failure": None, **work(*arguments)}
@@ -380,7 +389,7 @@ def _probe(module: Any, probe: dict[str, Any], channel: Any) -> dict[str, Any]:
         module = importlib.import_module(probe["module"])
     function = getattr(module, probe["function"])
     keywords = {name: _tuples(value) for name, value in probe.get("keywords", {}).items()}
-    batch = probe.get("batch", 2)
+    batch, gave = probe.get("batch", 2), ""
     if probe.get("gives_model"):
         with _uncompiled():
             model = function(**keywords)
@@ -395,8 +404,11 @@ def _probe(module: Any, probe: dict[str, Any], channel: Any) -> dict[str, Any]:
         shape = list(probe["input_shape"])
         entry = keras.Input(shape=tuple(shape), name="probe_input")
         with _uncompiled():
-            model = _as_model(entry, _one(_call(function, [entry], keywords), "tensor"))
-    return _describe(model, [_batch(model, batch), *shape], probe["modes"], probe["id"], channel)
+            output = _one(_call(function, [entry], keywords), "tensor")
+            gave = "keras.Model" if isinstance(output, keras.Model) else ""
+            model = _as_model(entry, output)
+    size = [_batch(model, batch), *shape]
+    return {"gave": gave, **_describe(model, size, probe["modes"], probe["id"], channel)}
 
 
 ARGUMENTS: dict[str, dict[str, Any]] = {

@@ -252,7 +252,7 @@ def add_finding(rows: Table, finding: Finding, wide: bool, headed: bool = False)
     if not headed:
         place = finding.place or finding.where
         where = safe_text(place, 160, "bold cyan" if remark else "bold")
-        if finding.what:
+        if finding.what and finding.what != finding.received:
             where.append(": ").append_text(safe_text(finding.what, 160))
         rows.add_row("remark" if remark else "where", where)
     if finding.code:
@@ -261,7 +261,7 @@ def add_finding(rows: Table, finding: Finding, wide: bool, headed: bool = False)
         if not headed:
             rows.add_row("what", safe_text(finding.message, 400))
         return
-    if headed and finding.place:
+    if headed and (finding.place or finding.what == finding.received):
         return  # the headline has the exception
     expected = safe_text(finding.expected or "nothing", 300, "green")
     received = safe_text(finding.received or "nothing", 300, "red")

@@ -1,0 +1,166 @@
+"""A known slip is told in a sentence that names it."""
+
+import json
+
+import pytest
+from writing import (
+    Link,
+    Style,
+    block_probe,
+    block_record,
+    changed,
+    dense,
+    evidence_of,
+    network_probe,
+)
+
+from grader.checks import CHECKS, run_checks
+from grader.checks.contract import failed_call, failed_import
+from grader.graph.axes import with_wrong_axis
+from grader.graph.evidence import assemble
+from grader.graph.record import FailureRecord, Op, Trace, VariableRecord
+from grader.graph.rules import deviation
+
+K, SIZE, CHANNELS = 3, 4, 8
+MIXED = (
+    "A `Concatenate` layer requires inputs with matching shapes except for the concatenation axis. "
+    "Received: input_shape=[(None, 8, 8, 24), (None, {0}, {0}, 12)]"
+)
+SLIPS = {
+    "joined along the height": ("ValueError", MIXED.format(8), "it is the axis that is wrong"),
+    "maps of two sizes": ("ValueError", MIXED.format(4), "Only maps of one size"),
+    "ops.concatenate without axis": (
+        "ValueError",
+        "Every value in `xs` must have the same shape except on the `axis` dim. But found element "
+        "of shape (None, 8, 8, 12),  which is different from the first element's shape "
+        "(None, 8, 8, 24).",
+        "ops.concatenate needs axis=-1",
+    ),
+    "a small letter": ("AttributeError", "module 'keras.layers' has no attribute 'Relu'", "ReLU?"),
+    "a small letter, imported": (
+        "ImportError", "cannot import name 'BatchNormalisation' from 'keras.layers'",
+        "Did you mean BatchNormalization?",
+    ),
+    "a layer without its module": (
+        "NameError", "name 'Conv2d' is not defined", "Did you mean Conv2D?",
+    ),
+    "a name that older Keras had": (
+        "AttributeError", "module 'keras.layers' has no attribute 'Convolution2DTranspose'",
+        "Keras 3 has no such name any more",
+    ),
+    "the shape of a model": (
+        "AttributeError", "'Functional' object has no attribute 'shape'", "`return x`",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("type", "message", "told"), SLIPS.values(), ids=SLIPS)
+def test_an_exception_is_answered_by_what_was_meant(type, message, told):
+    failure = FailureRecord(type=type, message=message, where="densenet.py, line 9, in dense_block")
+
+    assert told in failed_call("dense_block", failure).help
+
+
+@pytest.mark.parametrize(
+    ("type", "message", "told"),
+    [
+        ("ModuleNotFoundError", "No module named 'torch'", "torch is not here."),
+        ("ModuleNotFoundError", "No module named 'google.colab'", "google.colab is not here."),
+        ("EOFError", "EOF when reading a line", "Nobody types anything in"),
+        ("SystemExit", "0", "the module must reach its end"),
+        ("TabError", "inconsistent use of tabs and spaces in indentation", "spaces only"),
+        ("SyntaxError", "expected ':'", ""),
+    ],
+)
+def test_an_import_error_is_helped_where_there_is_more_to_say(type, message, told):
+    failure = FailureRecord(
+        type=type, message=message, where="densenet.py, line 9, in <module>", line="import torch"
+    )
+    finding = failed_import(failure)
+
+    assert finding.received == f"{type}: {message}"
+    assert (finding.line, finding.code) == (9, "import torch")
+    assert told in finding.help
+    assert bool(told) == bool(finding.help)
+
+
+def contract(others):
+    functions = {name: [] for name in ("transition", "build_densenet", "build_model")}
+    module = {"failure": None, "functions": functions | {"dense_block": None}, "others": others}
+    evidence = assemble({"module": json.dumps(module).encode()}, {}, [])
+    return run_checks(CHECKS, evidence)[0].findings[0]
+
+
+def test_a_function_of_nearly_the_name_is_said_to_be_there():
+    assert contract(["conv", "denseblock"]).received == (
+        "nothing of that name; there is denseblock"
+    )
+    assert contract(["conv", "bottleneck_layer"]).received == "nothing"
+
+
+def block_of(layers, **fields):
+    right = dense(4, K, True)
+    given = changed(right, layers=right.layers[:layers], output=(Link(0), Link(1)))
+    return {**block_record(Style(), given, SIZE, CHANNELS), **fields}
+
+
+def test_one_layer_in_place_of_four_asks_for_the_return_inside_the_loop():
+    evidence = evidence_of((block_probe(4, K, True, SIZE, CHANNELS), block_of(1)))
+    found = {r.name: r for r in run_checks(CHECKS, evidence)}
+
+    assert found["block-structure"].findings[0].help.endswith("is `return` inside the loop?")
+    assert found["parameter-count-block"].findings[0].help.endswith("Mend that first.")
+
+
+def test_a_model_in_place_of_a_tensor_is_told_of_the_function_that_gave_it():
+    failure = {"type": "AttributeError", "message": "no shape", "where": "densenet.py, line 65"}
+    evidence = evidence_of(
+        (block_probe(4, K, True, SIZE, CHANNELS), block_of(4, gave="keras.Model")),
+        (network_probe(10, K, 0.5, True, 7, 16), {"failure": failure}),
+    )
+    found = {r.name: r for r in run_checks(CHECKS, evidence)}
+
+    assert found["network-shape"].findings[0].message == (
+        "dense_block gives a keras.Model; expected a tensor: return x"
+    )
+
+
+def scaled(shape, *more: Op) -> Trace:
+    """A trained vector laid along one axis."""
+    variable = VariableRecord(name="gamma", shape=[8], dtype="float32", trainable=True, owned=True)
+    return Trace(
+        (
+            Op("Variable", "", (), {"variable": 0}, (("resource", ()),)),
+            Op("ReadVariableOp", "", ((0, 0),), {}, (("float32", (8,)),)),
+            Op("Reshape", "", ((1, 0),), {}, (("float32", shape),)),
+            *more,
+        ),
+        (), (), (), (variable,),
+    )  # fmt: skip
+
+
+WRONG = [deviation("composite-function", "layer 1", "before it", "BN", "nothing", "")]
+
+
+@pytest.mark.parametrize(
+    ("shape", "told"),
+    [
+        ((1, 8, 1, 1), "normalises along the height (axis 1)"),
+        ((1, 1, 8, 1), "normalises along the width (axis 2)"),
+    ],
+)
+def test_a_norm_over_another_axis_is_the_first_cause(shape, told):
+    first, *rest = with_wrong_axis(WRONG, scaled(shape), "dense_block")
+
+    assert first.finding.received == told
+    assert first.finding.expected == "the channels (axis -1)"
+    assert first.wrecks
+    assert rest == WRONG
+
+
+def test_channels_that_stand_last_or_were_moved_are_no_wrong_axis():
+    moved = Op("Transpose", "", (), {}, (("float32", (2, 8, 4, 4)),))
+
+    assert with_wrong_axis(WRONG, scaled((1, 1, 1, 8)), "dense_block") == WRONG
+    assert with_wrong_axis(WRONG, scaled((1, 8, 1, 1), moved), "dense_block") == WRONG
+    assert with_wrong_axis([], scaled((1, 8, 1, 1)), "dense_block") == []
