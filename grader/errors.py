@@ -33,6 +33,8 @@ class Cause(StrEnum):
     """What came over the pipe was not a valid answer."""
     STUDENT_OUTPUT_LIMIT = "STUDENT_OUTPUT_LIMIT"
     STUDENT_FORBIDDEN_OP = "STUDENT_FORBIDDEN_OP"
+    STUDENT_OTHER_NETWORK = "STUDENT_OTHER_NETWORK"
+    """`build_model()` is no densely connected network, and the accuracy is asked of one."""
     STUDENT_FORBIDDEN_CALL = "STUDENT_FORBIDDEN_CALL"
     """The sandbox stopped a system call: network, another file, a new program."""
     STUDENT_DISK_LIMIT = "STUDENT_DISK_LIMIT"

@@ -540,6 +540,7 @@ def _evaluate(run_dir: Path, assignment: Assignment, options: GradeOptions) -> N
         _evidence(run_dir, record),
         frames,
         assignment,
+        handed_in=_read(run_dir / SUBMISSION_FILE, Submission).weights,
         folder=options.data,
         scratch=run_dir,
         retrain=options.retrain or rule.mode == "retrain",

@@ -30,6 +30,8 @@ from grader.engine.recipe import Recipe, RecipeError, load_recipe
 from grader.engine.retrain import retrain_in_child
 from grader.engine.rule import is_met, wilson_interval
 from grader.errors import Cause, InfrastructureError, StageFailed
+from grader.graph.canonical import Graph
+from grader.graph.dense import why_not_dense
 from grader.graph.evidence import Evidence, Network
 from grader.graph.numeric import (
     SAMPLE_SEED,
@@ -70,6 +72,7 @@ def measure(
     frames: Mapping[str, bytes],
     assignment: Assignment,
     *,
+    handed_in: str | None,
     folder: Path | None = None,
     scratch: Path | None = None,
     retrain: bool = False,
@@ -81,7 +84,10 @@ def measure(
     Args:
         evidence: What the trace says; its model is `build_model()` behind `preprocess`.
         frames: The run's binary frames; "weights" and "sample" are read.
-        assignment: Threshold and time budgets; it asks for an accuracy.
+        assignment: Threshold and time budgets; it asks for an accuracy. Where it asks for a
+            DenseNet too, only a densely connected network has one.
+        handed_in: The weights file that came with the submission, as intake knows it; what the
+            program says it has loaded is no evidence that there is one.
         folder: Where CIFAR-10 is; see `find_cifar10`.
         scratch: The run directory, which may hold the submission's recipe.toml; None for a
             temporary folder.
@@ -97,7 +103,16 @@ def measure(
         assert assignment.evaluation is not None
         budget = assignment.time_budgets.evaluation_s
         asked = _Asked(
-            evidence, frames, assignment.evaluation, budget, folder, scratch, backend, device
+            evidence,
+            frames,
+            assignment.evaluation,
+            budget,
+            assignment.probes is not None,
+            handed_in,
+            folder,
+            scratch,
+            backend,
+            device,
         )
         return asked.retrained() if retrain else asked.measured()
     except (InfrastructureError, StageFailed) as problem:
@@ -135,6 +150,8 @@ class _Asked:
     frames: Mapping[str, bytes]
     rule: Rule
     budget_s: float
+    of_densenet: bool
+    handed_in: str | None
     folder: Path | None
     scratch: Path | None
     backend: str
@@ -142,11 +159,11 @@ class _Asked:
 
     def measured(self) -> dict[str, Any]:
         """With the student's weights."""
-        model, record = _model(self.evidence)
+        model, record = self._network()
         data = find_cifar10(self.folder)
         if isinstance(data, NoData):
             return _answer(note=data.reason)
-        values = trained_values(record, self.frames)
+        values = trained_values(record, self.frames, self.handed_in)
         plan = _plan(model, values)
         _refuse_diverged(record, self.frames, values)
         agreement = _agreement(model, record, self.frames, values)
@@ -177,7 +194,7 @@ class _Asked:
 
     def retrained(self) -> dict[str, Any]:
         """With weights that our engine trains by the student's recipe."""
-        model, record = _model(self.evidence)
+        model, record = self._network()
         recipe = self._recipe()
         data = find_cifar10(self.folder)
         if isinstance(data, NoData):
@@ -192,6 +209,22 @@ class _Asked:
             runs = self._runs(record, plan, recipe, data, place / RETRAINING)
         evaluation = decided(runs, self.rule.decide)
         return _answer(evaluation, review=starved(evaluation))
+
+    def _network(self) -> tuple[Network, NetworkRecord]:
+        """`build_model()`'s network and record, if its accuracy is one that was asked for.
+
+        Raises:
+            StageFailed: There is none, or it is of another architecture.
+        """
+        model, record = _model(self.evidence)
+        reason = why_not_dense(_graph(model)) if self.of_densenet else None
+        if reason is not None:
+            raise StageFailed(
+                Cause.STUDENT_OTHER_NETWORK,
+                "the accuracy counts for a densely connected network alone; build_model()"
+                f" {reason}",
+            )
+        return model, record
 
     def _runs(
         self, record: NetworkRecord, plan: Plan, recipe: Recipe, data: Cifar10, place: Path
@@ -314,17 +347,25 @@ def _model(evidence: Evidence) -> tuple[Network, NetworkRecord]:
     )
 
 
-def trained_values(record: NetworkRecord, frames: Mapping[str, bytes]) -> list[Array]:
+def trained_values(
+    record: NetworkRecord, frames: Mapping[str, bytes], handed_in: str | None
+) -> list[Array]:
     """The variables' values after the student's weights file was loaded.
 
     Raises:
         StageFailed: No file was handed in, it could not be loaded, or its values did not arrive.
     """
     weights = record.weights
-    if weights.file is None:
+    if handed_in is None:
         raise StageFailed(
             Cause.SUBMISSION_MISSING_FILE,
             "no trained weights were handed in: expected one *.weights.h5 or *.keras file",
+        )
+    if weights.file != handed_in:
+        raise StageFailed(
+            Cause.STUDENT_BAD_OUTPUT,
+            f"the weights handed in were not loaded: expected {handed_in}, received"
+            f" {(weights.file or 'none')[:200]}",
         )
     if not weights.loaded:
         failure = weights.failure
@@ -381,9 +422,13 @@ def _values(record: NetworkRecord, frames: Mapping[str, bytes]) -> list[Array]:
 
 
 def _plan(model: Network, values: list[Array]) -> Plan:
+    return make_plan(_graph(model), values)
+
+
+def _graph(model: Network) -> Graph:
     if model.graph is None:
         raise StageFailed(Cause.STUDENT_BAD_OUTPUT, "build_model() could not be read")
-    return make_plan(model.graph, values)
+    return model.graph
 
 
 def _agreement(

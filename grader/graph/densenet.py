@@ -236,7 +236,7 @@ def units_of(graph: Graph, bottleneck: bool) -> list[Unit]:
         taken.add(before.index)
         taken.add(node.index)
     paired = {before.index for before in pairs.values()}
-    passages = _passages(graph)
+    passages = passages_of(graph)
     units: dict[int, Unit] = {}
     for node in convolutions:
         if node.index in paired:
@@ -409,7 +409,7 @@ def _surplus(
     Returns:
         The other units, and by the index of a transition's convolution those beside it.
     """
-    passages = _passages(graph)
+    passages = passages_of(graph)
     parts: list[Unit] = []
     for unit in units:
         split = unit.last.kernel_shape[:2] == (1, 1) and len(unit.convolutions) == 2
@@ -449,7 +449,7 @@ def _halves_before(classifier: Unit, tail: list[Node]) -> bool:
     return tail[0].inputs[0].height > last.height
 
 
-def _passages(graph: Graph) -> set[int]:
+def passages_of(graph: Graph) -> set[int]:
     """The convolutions that everything passes: nothing later receives anything earlier."""
     reach: dict[int, int] = {}
     for node in wanted_nodes(graph):

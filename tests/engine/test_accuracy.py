@@ -11,7 +11,7 @@ import pytest
 from grader.assignment import load_assignment
 from grader.domain import Evaluation
 from grader.engine import accuracy
-from grader.engine.accuracy import decided, measure, starved
+from grader.engine.accuracy import decided, starved
 from grader.engine.data import NoData
 from grader.engine.gpu import Gpu
 from grader.engine.plan import Unrebuildable
@@ -25,6 +25,14 @@ ASSIGNMENT = load_assignment(Path(__file__).parents[1] / "example_assignment.tom
 pytestmark = pytest.mark.tensorflow
 
 
+WEIGHTS = "densenet.weights.h5"
+
+
+def measure(*arguments, handed_in=WEIGHTS, **options):
+    """The accuracy of a submission that came with this weights file."""
+    return accuracy.measure(*arguments, handed_in=handed_in, **options)
+
+
 @pytest.fixture(autouse=True)
 def _data(monkeypatch, easy):
     monkeypatch.setattr(accuracy, "find_cifar10", lambda folder: easy)
@@ -32,7 +40,7 @@ def _data(monkeypatch, easy):
 
 def evidence(net, cause=None, **changes):
     record = json.loads(net.record)
-    record["weights"] = {"file": "densenet.weights.h5", "loaded": True}
+    record["weights"] = {"file": WEIGHTS, "loaded": True}
     return assemble({"model": json.dumps(record | changes).encode()}, {}, [], cause, "")
 
 
@@ -61,11 +69,12 @@ def test_weights_other_than_those_the_network_ran_with_go_to_a_person(small_dens
 @pytest.mark.parametrize(
     ("changes", "cause", "text"),
     [
-        ({"weights": {"file": None}}, Cause.SUBMISSION_MISSING_FILE, "no trained weights"),
+        ({"weights": {"file": None}}, Cause.STUDENT_BAD_OUTPUT, f"expected {WEIGHTS}"),
+        ({"weights": {"file": "other.h5"}}, Cause.STUDENT_BAD_OUTPUT, "received other.h5"),
         (
             {
                 "weights": {
-                    "file": "w.keras",
+                    "file": WEIGHTS,
                     "loaded": False,
                     "failure": {"type": "ValueError", "message": "2 layers", "where": ""},
                 }
@@ -79,7 +88,7 @@ def test_weights_other_than_those_the_network_ran_with_go_to_a_person(small_dens
             r"build_model\(\): TypeError: no \(densenet.py, line 3\)",
         ),
     ],
-    ids=["no weights", "other weights", "no network"],
+    ids=["none loaded", "another file", "other weights", "no network"],
 )
 def test_what_the_student_left_out_fails_with_its_reason(small_dense_net, changes, cause, text):
     found = measure(evidence(small_dense_net, **changes), small_dense_net.frames, ASSIGNMENT)
@@ -107,6 +116,38 @@ def test_a_network_whose_answers_are_no_numbers_fails_by_its_training(
     assert found["cause"] is Cause.STUDENT_BAD_OUTPUT
     assert re.search(said, found["note"])
     assert "smaller learning rate" in found["note"]
+
+
+@pytest.mark.parametrize("claim", [{"file": WEIGHTS, "loaded": True}, {"file": None}])
+def test_what_a_program_says_of_its_weights_is_no_evidence_that_any_were_handed_in(
+    small_dense_net, claim
+):
+    found = measure(
+        evidence(small_dense_net, weights=claim), small_dense_net.frames, ASSIGNMENT, handed_in=None
+    )
+
+    assert found["evaluation"] is None
+    assert found["cause"] is Cause.SUBMISSION_MISSING_FILE
+
+
+@pytest.mark.parametrize("retrain", [False, True])
+def test_a_network_of_another_architecture_has_no_accuracy(small_dense_net, monkeypatch, retrain):
+    monkeypatch.setattr(accuracy, "why_not_dense", lambda graph: "is a chain")
+
+    found = measure(evidence(small_dense_net), small_dense_net.frames, ASSIGNMENT, retrain=retrain)
+
+    assert found["evaluation"] is None
+    assert found["cause"] is Cause.STUDENT_OTHER_NETWORK
+    assert found["note"].endswith("a densely connected network alone; build_model() is a chain")
+
+
+def test_a_course_that_asks_for_no_densenet_measures_any_network(small_dense_net, monkeypatch):
+    monkeypatch.setattr(accuracy, "why_not_dense", lambda graph: "is a chain")
+    other = ASSIGNMENT.model_copy(update={"probes": None})
+
+    found = measure(evidence(small_dense_net), small_dense_net.frames, other)
+
+    assert found["evaluation"] is not None
 
 
 def test_weights_that_did_not_arrive_whole_are_no_weights(small_dense_net):
@@ -340,7 +381,7 @@ def test_a_submission_without_weights_never_holds_a_gpu(small_dense_net, monkeyp
     Lender(monkeypatch)
     monkeypatch.setattr(accuracy, "lease", lambda **options: pytest.fail("a GPU was lent"))
 
-    found = measure(evidence(small_dense_net, weights={}), {}, ASSIGNMENT)
+    found = measure(evidence(small_dense_net, weights={}), {}, ASSIGNMENT, handed_in=None)
 
     assert found["cause"] is Cause.SUBMISSION_MISSING_FILE
 

@@ -57,7 +57,7 @@ def test_the_reported_accuracy_is_that_of_its_own_network_to_the_last_image(refe
     }
     answer = inside._model(reference, wanted, REFERENCE, channel)
     model = assemble({"model": json.dumps({"failure": None, **answer}).encode()}, {}, []).model
-    plan = make_plan(model.graph, trained_values(model.record, channel.binary))
+    plan = make_plan(model.graph, trained_values(model.record, channel.binary, WEIGHTS.name))
     own = reference.build_model()
     own.load_weights(WEIGHTS)
     images = np.asarray(reference.preprocess(data.test_images[:IMAGES]))
