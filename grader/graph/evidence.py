@@ -185,10 +185,10 @@ def read_subject(data: bytes, constants: bytes) -> Subject | FailureRecord:
         constants: The binary frame that its large constants lie in.
     """
     try:
-        record = parse_network(data)
-        if record.failure is not None:
-            return record.failure
         with work.limited():
+            record = parse_network(data)
+            if record.failure is not None:
+                return record.failure
             graphs: dict[str, Graph] = {
                 mode: canonicalise(check_graph(graph, record.variables, constants))
                 for mode, graph in record.graphs.items()

@@ -27,6 +27,8 @@ MAX_RECORD_BYTES = 2**25
 MAX_MODULE_BYTES = 2**20
 MAX_INPUTS = 64
 """Entries of a graph's lists of inputs and outputs; a network here has one of each."""
+MAX_OUTPUTS = 4096
+"""Of one operation; one that splits a network of the paper into its maps has 2000."""
 MAX_CONSTANT_ELEMENTS = 2**24
 """Of all constants of a graph together: what the honest program sends at most (64 MiB)."""
 
@@ -83,7 +85,7 @@ NodeRecord = tuple[
     Text,
     Annotated[list[tuple[Index, Annotated[int, Field(ge=0, le=100_000)]]], Field(max_length=10000)],
     dict[Text, ConstantRecord | Scalar | list[Scalar] | None],
-    Annotated[list[tuple[Text, Shape | None]], Field(max_length=10000)],
+    Annotated[list[tuple[Text, Shape | None]], Field(max_length=MAX_OUTPUTS)],
 ]
 
 
@@ -203,6 +205,8 @@ def _parse(adapter: TypeAdapter[_Parsed], data: bytes, limit: int) -> _Parsed:
             f"the description of the network: expected at most {limit} bytes, received {len(data)}",
         )
     work.spend(work.CHARACTER * len(data))
+    # Whatever JSON holds, a list, a table or one more entry of either begins with one of these.
+    work.keep_pieces(sum(map(data.count, (b"[", b"{", b","))))
     try:
         return adapter.validate_json(data)
     except (ValidationError, RecursionError, UnicodeError) as error:

@@ -19,6 +19,9 @@ LIMIT = 4 * 10**9
 twenty-fifth."""
 KEPT = 3 * 2**24
 """Numbers that may be held at the same time (384 MiB); the constants of two modes are 2^25."""
+KEPT_PIECES = 2**21
+"""Python objects that may be held at the same time, some 150 bytes each; BC L=250 k=24 brings an
+eighth of them."""
 PIECE = 500
 """What one Python object costs, counted in numbers."""
 CHARACTER = 100
@@ -36,6 +39,7 @@ class Work:
         self.limit = limit
         self.left = limit
         self.kept = 0
+        self.pieces = 0
 
     def spend(self, numbers: int) -> None:
         """Take away from what is left.
@@ -55,6 +59,16 @@ class Work:
         """
         self.kept += numbers
         if self.kept > KEPT:
+            raise _too_much("takes more memory to read")
+
+    def keep_pieces(self, pieces: int) -> None:
+        """Count Python objects that are held until the end.
+
+        Raises:
+            StageFailed: STUDENT_BAD_OUTPUT; they would take too much memory.
+        """
+        self.pieces += pieces
+        if self.pieces > KEPT_PIECES:
             raise _too_much("takes more memory to read")
 
 
@@ -105,3 +119,12 @@ def keep(numbers: int) -> None:
 def spend_pieces(pieces: int) -> None:
     """Count Python objects that are about to be made or walked."""
     spend(PIECE * pieces)
+
+
+def keep_pieces(pieces: int) -> None:
+    """Count Python objects that are about to be made and held as long as the description is.
+
+    Raises:
+        StageFailed: STUDENT_BAD_OUTPUT; there are too many, with those before or alone.
+    """
+    (_RUNNING.get() or Work(LIMIT)).keep_pieces(pieces)

@@ -16,7 +16,10 @@ from writing import (
 )
 
 from grader.errors import Cause, StageFailed
+from grader.graph import record as records
+from grader.graph import work
 from grader.graph.canonicalise import canonicalise
+from grader.graph.evidence import read_subject
 from grader.graph.record import check_graph, parse_module, parse_network
 
 
@@ -199,3 +202,51 @@ def test_a_network_with_two_outputs_is_not_read_as_one():
     found = complaints(block_probe(1, 4, False, 4, 3), record)
 
     assert [f.received for name, f in found if name == "foreign-ops"] == ["2 outputs"]
+
+
+MANY = {
+    "outputs": ["Split", "s", [], {}, [["", []]] * 4000],
+    "inputs": ["AddN", "a", [[0, 0]] * 8000, {}, [["float32", None]]],
+    "constants": constant(shape=[], values=[0.5] * 4000),
+    "attributes": ["Add", "a", [], {str(i): None for i in range(8000)}, []],
+}
+
+
+@pytest.mark.parametrize("node", MANY.values(), ids=MANY)
+def test_a_record_of_more_objects_than_any_network_has_is_refused_unparsed(monkeypatch, node):
+    data = json.dumps(record([PLACEHOLDER, node])).encode()
+    monkeypatch.setattr(records, "_NETWORK", None)
+    monkeypatch.setattr(work, "KEPT_PIECES", 4000)
+
+    with pytest.raises(StageFailed) as caught:
+        parse_network(data)
+
+    assert caught.value.cause is Cause.STUDENT_BAD_OUTPUT
+    assert "more memory to read" in caught.value.message
+
+
+def test_the_objects_of_all_records_of_a_submission_are_counted_together(monkeypatch):
+    data = json.dumps(record([PLACEHOLDER] * 100)).encode()
+    pieces = sum(map(data.count, (b"[", b"{", b",")))
+    monkeypatch.setattr(work, "KEPT_PIECES", 3 * pieces)
+
+    with work.limited():
+        for _ in range(3):
+            parse_network(data)
+        with pytest.raises(StageFailed):
+            parse_network(data)
+
+
+def test_what_is_compared_with_a_reference_is_counted_too(monkeypatch):
+    spent = []
+    monkeypatch.setattr(work.Work, "spend", lambda _, numbers: spent.append(numbers))
+    data = json.dumps(record([PLACEHOLDER])).encode()
+
+    read_subject(data, b"")
+
+    assert spent[0] == work.CHARACTER * len(data)
+
+
+def test_an_operation_has_a_bounded_number_of_outputs():
+    with pytest.raises(StageFailed):
+        checked(record([["Split", "s", [], {}, [["float32", None]] * 4097]]))
