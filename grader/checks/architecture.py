@@ -8,9 +8,16 @@ from grader.checks.check import Failure, NothingToJudge
 from grader.checks.contract import answered, failed_call, nothing_is_missing
 from grader.domain import Finding
 from grader.graph.evidence import Evidence, Network, finding_for_student, of_call
+from grader.graph.preprocess import trouble
 from grader.graph.rules import DETAILS
 
 IDLE_HELP = "A layer whose output is thrown away, or multiplied by zero, is no part of the network."
+NO_PREPROCESS = Finding(
+    where="preprocess",
+    message="there is no preprocess: the network gets the bytes 0 to 255 as they are",
+    help="Put the scaling that you trained with into preprocess(images).",
+    severity="remark",
+)
 
 
 def composite_function(evidence: Evidence) -> list[Finding]:
@@ -93,7 +100,8 @@ def build_model(evidence: Evidence) -> list[Finding]:
         for n, d in evidence.deviations
         if n is model and d.finding.severity == "deviation"
     ]
-    remarks = []
+    findings += _preprocess(model)
+    remarks = [NO_PREPROCESS] if model.record and model.record.preprocess.get("missing") else []
     if model.counted is not None and model.counted.idle and not findings:
         findings.append(
             Finding(
@@ -130,6 +138,23 @@ def build_model(evidence: Evidence) -> list[Finding]:
                 )
             )
     return _verdict([model], findings, remarks)
+
+
+def _preprocess(model: Network) -> list[Finding]:
+    """What is wrong about `preprocess`, which nobody else would say before the grading."""
+    found = trouble(model.record.preprocess) if model.record is not None else None
+    if found is None:
+        return []
+    expected, received, help = found
+    return [
+        Finding(
+            where="preprocess",
+            message=f"what it gives: expected {expected}, received {received}",
+            expected=expected,
+            received=received,
+            help=help,
+        )
+    ]
 
 
 def _by_rules(evidence: Evidence, check: str, *functions: str, layers: int = 1) -> list[Finding]:

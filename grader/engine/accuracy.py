@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,7 +23,7 @@ from grader.assignment import Assignment
 from grader.assignment import Evaluation as Rule
 from grader.domain import Evaluation
 from grader.engine.data import Cifar10, NoData, find_cifar10
-from grader.engine.evaluate import evaluate_in_child, refuse_slow
+from grader.engine.evaluate import Prepare, evaluate_in_child, refuse_slow
 from grader.engine.gpu import Device, Gpu, lease, list_gpus, require_device
 from grader.engine.plan import Plan, make_plan
 from grader.engine.recipe import Recipe, RecipeError, load_recipe
@@ -42,6 +42,7 @@ from grader.graph.numeric import (
     tolerance_of,
     variable_values,
 )
+from grader.graph.preprocess import trouble
 from grader.graph.record import NetworkRecord
 from grader.resources import template_dir
 
@@ -163,6 +164,7 @@ class _Asked:
         data = find_cifar10(self.folder)
         if isinstance(data, NoData):
             return _answer(note=data.reason)
+        _refuse_preprocess(record)
         values = trained_values(record, self.frames, self.handed_in)
         plan = _plan(model, values)
         _refuse_diverged(record, self.frames, values)
@@ -178,6 +180,7 @@ class _Asked:
                 backend=self.backend,
                 folder=None if self.scratch is None else self.scratch / EXCHANGE,
                 gpu=None if gpu is None else gpu.uuid,
+                prepare=_prepare(model, values),
             )
         details = {**evaluation.details, "difference_to_students_network": agreement.difference}
         if tolerance_of(model.traces["inference"]) > TOLERANCE:
@@ -195,6 +198,13 @@ class _Asked:
     def retrained(self) -> dict[str, Any]:
         """With weights that our engine trains by the student's recipe."""
         model, record = self._network()
+        _refuse_preprocess(record)
+        if model.program is not None:
+            raise StageFailed(
+                Cause.STUDENT_FORBIDDEN_OP,
+                "preprocess does more than scale, and where a network is trained here it can only"
+                " scale: put what it does into layers of build_model()",
+            )
         recipe = self._recipe()
         data = find_cifar10(self.folder)
         if isinstance(data, NoData):
@@ -377,6 +387,21 @@ def trained_values(
     return _values(record, frames)
 
 
+def _refuse_preprocess(record: NetworkRecord) -> None:
+    """A network is measured behind a `preprocess` that is known, for one image at a time.
+
+    Raises:
+        StageFailed: It is not; says what to do.
+    """
+    found = trouble(record.preprocess)
+    if found is not None:
+        expected, received, help = found
+        raise StageFailed(
+            Cause.STUDENT_FORBIDDEN_OP,
+            f"preprocess: expected {expected}, received {received}. {help}",
+        )
+
+
 def _refuse_diverged(
     record: NetworkRecord, frames: Mapping[str, bytes], values: list[Array]
 ) -> None:
@@ -422,13 +447,20 @@ def _values(record: NetworkRecord, frames: Mapping[str, bytes]) -> list[Array]:
 
 
 def _plan(model: Network, values: list[Array]) -> Plan:
-    return make_plan(_graph(model), values)
+    plan = make_plan(_graph(model), values)
+    return plan if model.program is None else replace(plan, images="float32")
 
 
 def _graph(model: Network) -> Graph:
     if model.graph is None:
         raise StageFailed(Cause.STUDENT_BAD_OUTPUT, "build_model() could not be read")
     return model.graph
+
+
+def _prepare(model: Network, values: list[Array]) -> Prepare | None:
+    """`preprocess` over many images, where it is no part of the network that was read."""
+    program = model.program
+    return None if program is None else lambda images: program.all(images, values)
 
 
 def _agreement(
@@ -447,10 +479,11 @@ def _agreement(
     answers = _answers(record, frames)
     if answers is None:
         return Agreement(None, "its own answers did not come out of the sandbox whole")
+    images = probe_images(SAMPLE_SEED, batch, image)
     return prove(
         model.graph,
         values,
-        probe_images(SAMPLE_SEED, batch, image),
+        images if model.program is None else model.program(images, values),
         answers,
         tolerance_of(model.traces["inference"]),
     )

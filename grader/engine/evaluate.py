@@ -11,6 +11,7 @@ import math
 import shutil
 import signal
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,8 @@ BUSY = measure.BUSY
 BATCH: dict[str, int] = {"openvino": 1, "tensorflow": 32, "xla": 32, "jax": 32}
 """Measured on two cores: benchmarks/results/. For OpenVINO larger ones leave the cache."""
 GPU_BATCH = 500
+Prepare = Callable[[NDArray[np.uint8]], Iterator[NDArray[np.float32]]]
+"""Gives images (N, H, W, C) as a network wants them, some at a time."""
 MAX_BATCH_BYTES = 2**28
 """The largest map of one batch."""
 FASTEST = 1e11
@@ -111,6 +114,7 @@ def evaluate_in_child(
     gpu: str | None = None,
     images: int | None = None,
     threads: int | None = None,
+    prepare: Prepare | None = None,
 ) -> Evaluation:
     """Measure a plan's accuracy on the test images, in a process of its own.
 
@@ -124,6 +128,7 @@ def evaluate_in_child(
         gpu: UUID of a leased GPU; None keeps to the CPU.
         images: Only the first so many test images; None for all.
         threads: Threads of the runtime; None for one a core.
+        prepare: What becomes of the images before the plan sees them; None for nothing.
 
     Raises:
         InfrastructureError: The child failed for reasons of this machine.
@@ -141,6 +146,7 @@ def evaluate_in_child(
         folder=folder,
         gpu=gpu,
         threads=threads,
+        prepare=prepare,
     )
     looks = judge_looks(labels, data, samples)
     if looks is None and measured.charged_s <= time_budget_s and len(labels["test"]) == len(shown):
@@ -275,6 +281,7 @@ def predict_in_child(
     folder: Path | None = None,
     gpu: str | None = None,
     threads: int | None = None,
+    prepare: Prepare | None = None,
 ) -> tuple[dict[str, NDArray[np.int64]], Measured]:
     """Labels for image sets, from the first runtime that can run the plan.
 
@@ -287,6 +294,7 @@ def predict_in_child(
         folder: Kept where it is given, else temporary.
         gpu: UUID of a leased GPU.
         threads: Threads of the runtime; None for one a core.
+        prepare: See `evaluate_in_child`.
 
     Raises:
         InfrastructureError: INFRA_TENSORFLOW, INFRA_MEMORY or INFRA_GPU; none could.
@@ -297,7 +305,7 @@ def predict_in_child(
         place.mkdir(parents=True, exist_ok=True)
         plan.save(place / measure.PLAN)
         for name, images in sets.items():
-            np.save(place / f"images-{name}.npy", images)
+            _save(place / f"images-{name}.npy", images, prepare)
         problem: InfrastructureError | None = None
         for runtime in runtimes(backend):
             job = Job(
@@ -322,6 +330,21 @@ def predict_in_child(
             (place / f"images-{name}.npy").unlink(missing_ok=True)
         if folder is None:
             shutil.rmtree(place, ignore_errors=True)
+
+
+def _save(file: Path, images: NDArray[np.uint8], prepare: Prepare | None) -> None:
+    """Write the images as the plan takes them, a batch at a time: prepared ones are floats."""
+    if prepare is None:
+        np.save(file, images)
+        return
+    found: Any = None
+    at = 0
+    for part in prepare(images):
+        if found is None:
+            shape = (len(images), *part.shape[1:])
+            found = np.lib.format.open_memmap(file, "w+", np.float32, shape)
+        found[at : at + len(part)] = part
+        at += len(part)
 
 
 def _ask_child(

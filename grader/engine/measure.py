@@ -85,7 +85,7 @@ class Runner(Protocol):
     version: str
     device: str
 
-    def predict(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def predict(self, images: NDArray[Any]) -> NDArray[np.float32]:
         """Answers (N, classes) for images (N, H, W, C)."""
 
 
@@ -101,7 +101,7 @@ def open_runner(plan: Plan, job: Job) -> Runner:
 
 
 def measure(
-    plan: Plan, job: Job, sets: dict[str, NDArray[np.uint8]]
+    plan: Plan, job: Job, sets: dict[str, NDArray[Any]]
 ) -> tuple[Measured, dict[str, NDArray[np.int64]], NDArray[np.float32]]:
     """Run a plan on image sets.
 
@@ -185,7 +185,7 @@ class Clock:
         return result, taken
 
 
-def _predict(runner: Runner, images: NDArray[np.uint8], job: Job, clock: Clock) -> NDArray[Any]:
+def _predict(runner: Runner, images: NDArray[Any], job: Job, clock: Clock) -> NDArray[Any]:
     """Answers; fewer than images where the time was over."""
     parts = [np.zeros((0, 1), np.float32)]
     chunk, largest = job.batch, max(job.batch, CHUNK // job.batch * job.batch)

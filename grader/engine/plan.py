@@ -87,10 +87,12 @@ class Plan:
     Attributes:
         instructions: Each reads only earlier ones.
         classes: Numbers per image.
+        images: Type of the images: bytes, or what `preprocess` made of them.
     """
 
     instructions: tuple[Instruction, ...]
     classes: int
+    images: Literal["uint8", "float32"] = "uint8"
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -111,7 +113,8 @@ class Plan:
     def save(self, path: Path) -> None:
         """Write it as one .npz file: arrays, and JSON for the rest."""
         rows = [[i.kind, i.inputs, i.settings, len(i.arrays), i.shape] for i in self.instructions]
-        text = json.dumps({"format": FORMAT, "classes": self.classes, "instructions": rows})
+        head = {"format": FORMAT, "classes": self.classes, "images": self.images}
+        text = json.dumps({**head, "instructions": rows})
         arrays = [a for i in self.instructions for a in i.arrays]
         named = {f"a{number}": array for number, array in enumerate(arrays)}
         with path.open("wb") as stream:
@@ -139,7 +142,7 @@ class Plan:
                 instructions.append(
                     Instruction(kind, tuple(inputs), _frozen(settings), own, tuple(shape))
                 )
-        return cls(tuple(instructions), head["classes"])
+        return cls(tuple(instructions), head["classes"], head["images"])
 
 
 def _frozen(value: Any) -> Any:

@@ -14,7 +14,7 @@ Array = NDArray[Any]
 
 
 class KerasRunner:
-    """One compiled plan; `predict` gives (N, classes) for uint8 images (N, H, W, C)."""
+    """One compiled plan; `predict` gives (N, classes) for the plan's images (N, H, W, C)."""
 
     def __init__(self, plan: Plan, batch: int, xla: bool | None = None) -> None:
         """Compile for one batch size.
@@ -31,7 +31,7 @@ class KerasRunner:
         self.batch, self.classes = batch, plan.classes
         self.name = str(keras.backend.backend())
         self._steps = Steps(plan)
-        self._shape = plan.image_shape
+        self._shape, self._type = plan.image_shape, np.dtype(plan.images)
         self.device, self.version = measure.device()
         if self.name == "jax":
             import jax
@@ -42,20 +42,20 @@ class KerasRunner:
 
             self._call = tf.function(
                 self._steps,
-                input_signature=[tf.TensorSpec((batch, *self._shape), tf.uint8)],
+                input_signature=[tf.TensorSpec((batch, *self._shape), plan.images)],
                 jit_compile=self.device != "CPU" if xla is None else xla,
                 autograph=False,
             )
-        self.predict(np.zeros((batch, *self._shape), np.uint8))
+        self.predict(np.zeros((batch, *self._shape), self._type))
 
-    def predict(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def predict(self, images: NDArray[Any]) -> NDArray[np.float32]:
         """The network's answers, float32 (N, classes)."""
         answers = np.empty((len(images), self.classes), np.float32)
         for start in range(0, len(images), self.batch):
             part = images[start : start + self.batch]
             count = len(part)
             if count < self.batch:
-                rest = np.zeros((self.batch - count, *part.shape[1:]), np.uint8)
+                rest = np.zeros((self.batch - count, *part.shape[1:]), self._type)
                 part = np.concatenate([part, rest])
             answers[start : start + count] = np.asarray(self._call(part))[:count]
         return answers

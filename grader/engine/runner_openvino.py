@@ -32,7 +32,7 @@ def available() -> bool:
 
 
 class OpenVinoRunner:
-    """One compiled plan; `predict` gives (N, classes) for uint8 images (N, H, W, C)."""
+    """One compiled plan; `predict` gives (N, classes) for the plan's images (N, H, W, C)."""
 
     name = "openvino"
     device = "CPU"
@@ -62,7 +62,7 @@ class OpenVinoRunner:
         self.requests = [self.compiled.create_infer_request() for _ in range(self.threads)]
         self.inputs = [request.get_input_tensor().data for request in self.requests]
 
-    def predict(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def predict(self, images: NDArray[Any]) -> NDArray[np.float32]:
         """The network's answers, float32 (N, classes)."""
         answers = np.empty((len(images), self.classes), np.float32)
         # Requests in turn, without its queue: a callback into Python has crashed the process.
@@ -92,7 +92,7 @@ def _model(plan: Plan, batch: int) -> Any:
     import openvino
     from openvino import opset13 as ops
 
-    images = ops.parameter([batch, *plan.image_shape], np.uint8, name="images")
+    images = ops.parameter([batch, *plan.image_shape], np.dtype(plan.images), name="images")
     maps: list[Any] = []
     for instruction in plan.instructions:
         if instruction.kind == "input":

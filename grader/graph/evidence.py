@@ -14,7 +14,7 @@ from functools import cached_property
 from grader import paper
 from grader.domain import Finding
 from grader.errors import Cause, StageFailed
-from grader.graph import rules, work
+from grader.graph import preprocess, rules, work
 from grader.graph.averages import follows_batch
 from grader.graph.axes import with_wrong_axis
 from grader.graph.canonical import Affine, Graph, Part
@@ -56,6 +56,7 @@ class Network:
         counted: Its parameters.
         output_shape: Of the inference trace, None where unknown.
         record: As it came.
+        program: What `preprocess` does before it, where that is more than scaling.
     """
 
     probe: Probe | None
@@ -67,6 +68,7 @@ class Network:
     output_shape: tuple[int, ...] | None = None
     record: NetworkRecord | None = None
     configuration: paper.Configuration | None = None
+    program: preprocess.Program | None = None
 
     @property
     def name(self) -> str:
@@ -236,7 +238,10 @@ def _described(probe: Probe | None, data: bytes, constants: bytes) -> Network:
         if mode not in traces:
             raise StageFailed(Cause.STUDENT_BAD_OUTPUT, f"the {mode} graph is missing")
     _refuse_another_question(probe, traces)
-    return _read(probe, record, traces)
+    if probe is not None:
+        return _read(probe, record, traces)
+    networks, program = preprocess.split(traces)
+    return replace(_read(None, record, networks), program=program)
 
 
 class _Forged(StageFailed):

@@ -98,6 +98,8 @@ class GraphRecord(_Strict):
         list[tuple[Index, Annotated[int, Field(ge=0, le=100_000)]]], Field(max_length=MAX_INPUTS)
     ]
     updates: Annotated[list[Index], Field(max_length=MAX_NODES)]
+    entry: tuple[Index, Annotated[int, Field(ge=0, le=100_000)]] | None = None
+    """What `preprocess` gave to the network, where the graph begins with it."""
 
 
 class WeightsRecord(_Strict):
@@ -168,6 +170,7 @@ class Trace:
     outputs: tuple[tuple[int, int], ...]
     updates: tuple[int, ...]
     variables: tuple[VariableRecord, ...]
+    entry: tuple[int, int] | None = None
 
 
 VARIABLES = ("Variable", "VarHandleOp")
@@ -261,7 +264,7 @@ def check_graph(
         )
     for variable in variables:
         _require(variable.size <= MAX_VARIABLE_ELEMENTS, "a variable is impossibly large")
-    for node, output in graph.outputs:
+    for node, output in [*graph.outputs, *([graph.entry] if graph.entry is not None else [])]:
         _require(node < len(ops) and output < len(ops[node].outputs), "an output is missing")
     for node in (*graph.inputs, *graph.updates):
         _require(node < len(ops), "an input is missing")
@@ -271,6 +274,7 @@ def check_graph(
         tuple(graph.outputs),
         tuple(graph.updates),
         tuple(variables),
+        graph.entry,
     )
 
 

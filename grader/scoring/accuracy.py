@@ -7,6 +7,11 @@ from grader.domain import CheckResult, Evaluation, Finding, Outcome
 from grader.engine.rule import is_in_time, is_met, wilson_interval
 from grader.errors import Cause
 
+ONE_CLASS = 0.9
+"""Share of the images in one class from which on a network tells nothing apart."""
+NEAR_CHANCE = 0.2
+"""Accuracy on training images below which nothing was learnt, or it is not seen; chance is 0.1."""
+
 __all__ = ["ACCURACY", "accuracy_check", "is_met", "wilson_interval"]
 
 
@@ -115,7 +120,7 @@ def _missed(evaluation: Evaluation) -> dict[str, object]:
             ),
             expected=f"above {evaluation.threshold:.2%}",
             received=f"{evaluation.accuracy:.2%}",
-            help="Train longer, or with augmentation and a falling learning rate.",
+            help=_what_to_try(evaluation),
         )
         return _failed(finding, f"{finding.message}.")
     seconds = evaluation.against_budget_s
@@ -135,6 +140,26 @@ def _missed(evaluation: Evaluation) -> dict[str, object]:
         f"The evaluation took {over:.1f} s more than its {evaluation.time_budget_s:g} s, "
         f"so the accuracy of {evaluation.accuracy:.2%} does not count.",
     )
+
+
+def _what_to_try(evaluation: Evaluation) -> str:
+    """Advice on an accuracy below the threshold: near chance, longer training is none."""
+    found = evaluation.details
+    other = (
+        "either `preprocess` is not what you trained with (missing, or it scales twice), or these "
+        "are not the weights that you trained."
+    )
+    called = [sum(column) for column in zip(*found.get("confusion", []), strict=False)]
+    if evaluation.mode == "weights" and called and max(called) >= ONE_CLASS * evaluation.images:
+        name = found["classes"][called.index(max(called))]
+        return f"Your network calls {max(called):,} of {evaluation.images:,} images {name}: {other}"
+    looks = found.get("looks")
+    if evaluation.mode == "weights" and looks and looks["train_sample"] < NEAR_CHANCE:
+        return (
+            f"Of the training images it knows {looks['train_sample']:.0%}, hardly more than by "
+            f"chance: {other}"
+        )
+    return "Train longer, or with augmentation and a falling learning rate."
 
 
 def _failed(finding: Finding, rationale: str) -> dict[str, object]:

@@ -150,6 +150,45 @@ def test_a_course_that_asks_for_no_densenet_measures_any_network(small_dense_net
     assert found["evaluation"] is not None
 
 
+@pytest.mark.parametrize("backend", ["openvino", "tensorflow"])
+def test_a_network_behind_images_standardised_one_by_one_is_measured(easy, tmp_path, backend):
+    import tensorflow as tf
+    import tracing
+
+    built = []
+
+    def build():
+        built.append(tracing.dense_net())
+        return built[0]
+
+    net = tracing.trace_model(build, tf.image.per_image_standardization)
+    own = np.asarray(built[0](tf.image.per_image_standardization(easy.test_images)))
+
+    found = measure(evidence(net), net.frames, ASSIGNMENT, scratch=tmp_path, backend=backend)
+
+    assert found["review"] is found["cause"] is None
+    assert found["evaluation"].correct == int((own.argmax(-1) == easy.test_labels).sum())
+    sure = np.load(tmp_path / "evaluation" / "confidence.npy")
+    assert np.allclose(sure, own.max(-1), atol=1e-5)
+    assert np.ptp(sure) > 1e-4
+
+
+@pytest.mark.parametrize("retrain", [False, True])
+def test_images_that_are_prepared_by_their_batch_are_not_measured_and_say_so(
+    small_dense_net, retrain
+):
+    found = measure(
+        evidence(small_dense_net, preprocess={"traced": True, "of_batch": True}),
+        small_dense_net.frames,
+        ASSIGNMENT,
+        retrain=retrain,
+    )
+
+    assert found["review"] is found["evaluation"] is None
+    assert found["cause"] is Cause.STUDENT_FORBIDDEN_OP
+    assert "change with the other images of the batch" in found["note"]
+
+
 def test_weights_that_did_not_arrive_whole_are_no_weights(small_dense_net):
     frames = small_dense_net.frames | {"weights": small_dense_net.frames["weights"][:-4]}
 

@@ -163,3 +163,27 @@ def test_a_retraining_that_ended_half_a_step_late_still_counts():
     late = evaluation(8600, wall_time_s=300.1, mode="retrain", met=met)
 
     assert accuracy_check(ASSIGNMENT, late).outcome is Outcome.PASSED
+
+
+def seen(share: float, train: float) -> dict[str, object]:
+    """Details of an evaluation: the share called a cat, the share of training images known."""
+    cats = int(1000 * share)
+    row = [0, 0, 0, cats, 1000 - cats, 0, 0, 0, 0, 0]
+    return {
+        "classes": [*"abc", "cat", *"efghij"],
+        "confusion": [row] * 10,
+        "looks": {"train_sample": train},
+    }
+
+
+@pytest.mark.parametrize(
+    ("details", "said"),
+    [
+        (seen(0.999, 0.1), "calls 9,990 of 10,000 images cat: either `preprocess` is not what"),
+        (seen(0.5, 0.11), "Of the training images it knows 11%"),
+        (seen(0.5, 0.7), "Train longer"),
+        ({}, "Train longer"),
+    ],
+)
+def test_an_accuracy_near_chance_is_told_as_what_it_is(details, said):
+    assert said in accuracy_check(ASSIGNMENT, evaluation(1100, details=details)).help
