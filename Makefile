@@ -2,6 +2,7 @@
 # make test   set all up, run the tests
 # make check  format, lint, types
 # make fix    format and mend what ruff can mend
+# make student-wheel   build what students install, without the answer, into dist/student
 # make lock   resolve the dependencies anew and write locks/
 #
 # A machine needs Python 3.11, 3.12 or 3.13, make, and a package index that pip can reach.
@@ -12,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check fix lock
+.PHONY: demo test check fix lock student-wheel
 .DELETE_ON_ERROR:
 
 demo: $(READY)
@@ -32,6 +33,9 @@ check: $(READY)
 fix: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+student-wheel: $(READY)
+	$(BIN)/python student_wheel.py dist/student
 
 # uv itself comes from the lock file, by hash, through pip; uv then installs the rest by hash.
 $(READY): locks/dev.txt pyproject.toml

@@ -520,6 +520,10 @@ def selftest(
     sandbox: SandboxOption = "auto",
 ) -> int:
     """Judge networks whose verdict is known: no wrong one may pass, no right one may fail."""
+    from importlib.util import find_spec
+
+    if find_spec("grader.selftest") is None:
+        raise UsageError("selftest: it is not in the wheel for students. Run it in a checkout.")
     from grader.assignment import load_assignment
     from grader.handout import sandbox_for_own_code
     from grader.resources import assignment_dir
