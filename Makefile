@@ -20,7 +20,7 @@ demo: $(READY)
 	@mkdir -p demo
 	$(BIN)/grade fetch || echo "No CIFAR-10 here: the demo grades everything but the accuracy." >&2
 	$(BIN)/grade pack reference_solution --output demo
-	$(BIN)/grade demo/submission.zip --json demo/grade.json --results demo/results
+	$(BIN)/grade demo/submission.zip --reference --json demo/grade.json --results demo/results
 
 test: $(READY)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

@@ -157,6 +157,10 @@ Device = Annotated[
         help="Where the accuracy is computed. With gpu nothing is graded where none is visible.",
     ),
 ]
+Reference = Annotated[
+    bool,
+    _flag("--reference", "What is graded is the course's own solution: no review for being it."),
+]
 Folder = Annotated[Path, Parameter(help="The submission's folder.")]
 
 
@@ -184,6 +188,7 @@ def grade(
     data: Data = None,
     backend: Backend = "auto",
     device: Device = "auto",
+    reference: Reference = False,
     quiet: Quiet = False,
 ) -> int:
     """Grade submissions."""
@@ -208,6 +213,7 @@ def grade(
         data=data,
         backend=backend,
         device=device,
+        reference=reference,
     )
     module = load_assignment(options.assignment_dir).module
     waiting = len(discover(paths, IntakePolicy(module=module)))

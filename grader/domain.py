@@ -60,6 +60,8 @@ class Submission(Record):
     """Relative path of the one weights file, if any."""
     recipe: str | None = None
     """Relative path of recipe.toml, if any."""
+    copied: str | None = None
+    """What of it equals the course's reference solution; None where nothing does."""
     received_at: AwareDatetime | None = None
     """When it was received; None when nothing tells."""
     received_from: ReceivedFrom | None = None

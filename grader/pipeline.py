@@ -25,6 +25,7 @@ import grader
 from grader import files
 from grader.assignment import Assignment, NetworkCheck, load_assignment
 from grader.checks import CHECKS, Check, network_checks, run_checks
+from grader.classroom.likeness import like_the_reference
 from grader.comparison import (
     ReferenceTrace,
     inside_digest,
@@ -93,6 +94,7 @@ class GradeOptions:
         data: Folder with CIFAR-10.
         backend: What computes the accuracy; see `grader.engine.evaluate.runtimes`.
         device: "auto", "cpu" or "gpu"; where a GPU is asked for, nothing else will do.
+        reference: Whether the course's own solution may be handed in without going to review.
     """
 
     assignment_dir: Path
@@ -106,6 +108,7 @@ class GradeOptions:
     data: Path | None = None
     backend: str = "auto"
     device: Any = "auto"
+    reference: bool = False
 
 
 class FrameFile(Record):
@@ -377,6 +380,9 @@ def collect_run(path: Path, course: Course) -> Path:
             scope=Scope.HANDED_IN if course.key is not None else Scope.CODE,
         )
         submission = _received(submission, options, checking=course.key is None)
+        if course.key is not None and assignment.probes is not None and not options.reference:
+            copied = like_the_reference(submission, tree, assignment.module)
+            submission = submission.model_copy(update={"copied": copied})
         run_dir = run_directory(
             options.results_dir,
             submission.sha256,
@@ -616,7 +622,7 @@ def assess(run_dir: Path, assignment: Assignment, extensions: Mapping[str, datet
         evaluation_cause=evaluated.cause,
         cause=evidence.cause,
         message=evidence.message or None,
-        review=evaluated.review,
+        review="; ".join(why for why in (submission.copied, evaluated.review) if why) or None,
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -31,7 +32,9 @@ def graded(tmp_path_factory):
     """alice: the reference without weights; bob: the template; carol: no zip at all."""
     folder = tmp_path_factory.mktemp("course")
     (folder / "class" / "alice").mkdir(parents=True)
-    shutil.copy(reference_dir() / "densenet.py", folder / "class" / "alice")
+    source = (reference_dir() / "densenet.py").read_text(encoding="utf-8")
+    own_words = re.sub(r"\bnew\b", "fresh", source)
+    (folder / "class" / "alice" / "densenet.py").write_text(own_words, encoding="utf-8")
     shutil.copytree(template_dir(), folder / "class" / "bob")
     (folder / "class" / "carol.zip").write_text("not a zip\n")
     ran = grade("class", "--no-evaluation", "--json", "grades.json", cwd=folder)

@@ -282,7 +282,7 @@ FORGERY: tuple[Case, ...] = (
         def table(self, given=stage.Variables.table):
             return [{**row, "shape": [float("nan")]} for row in given(self)]
         stage.Variables.table = table
-        """, after=RIGHT), Graded(FUNCTIONS, says="STUDENT_BAD_OUTPUT"),
+        """, after=RIGHT), Graded(FUNCTIONS, says="not well formed"),
          "NaN passes every comparison that is written the wrong way round"),
     case("variables that are more than there are", last(STAGE, """
         def table(self, given=stage.Variables.table):

@@ -13,12 +13,13 @@ from grader.resources import assignment_dir, reference_dir, template_dir
 pytestmark = [pytest.mark.slow, pytest.mark.tensorflow]
 
 
-def graded(path, tmp_path, *, evaluate):
+def graded(path, tmp_path, *, evaluate, own=False):
     options = GradeOptions(
         assignment_dir=assignment_dir(),
         results_dir=tmp_path / "results",
         evaluate=evaluate,
         sandbox="process",
+        reference=own,
     )
     (grade,) = grade_paths([path], options, lambda grade: None)
     return grade, options
@@ -31,7 +32,7 @@ def data_is_there():
 def test_the_packed_reference_earns_full_marks(tmp_path):
     archive = pack(reference_dir(), tmp_path)
 
-    grade, options = graded(archive, tmp_path, evaluate=data_is_there())
+    grade, options = graded(archive, tmp_path, evaluate=data_is_there(), own=True)
 
     lost = [c.name for c in grade.checks if c.outcome is not Outcome.PASSED]
     assert grade.status is GradeStatus.GRADED
@@ -56,3 +57,12 @@ def test_the_template_as_handed_out_earns_less_and_its_report_says_why(tmp_path)
     assert grade.score < 20
     assert "NotImplementedError" in said
     assert "Fill in the stub" in said
+
+
+def test_the_reference_handed_in_by_a_student_goes_to_a_person(tmp_path):
+    grade, options = graded(reference_dir(), tmp_path, evaluate=False)
+
+    assert grade.status is GradeStatus.REVIEW
+    assert "equal the course's reference solution" in grade.message
+    (run,) = (p for p in (options.results_dir / "runs").iterdir() if p.is_dir())
+    assert regrade(run, GradeOptions(assignment_dir=assignment_dir(), evaluate=False)) == grade
