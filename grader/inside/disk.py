@@ -146,6 +146,22 @@ class _Count:
                     if stat.S_ISREG(file.st_mode) and file.st_nlink == 0:
                         self._keep(file)
 
+    def mapped(self, pid: int, folder: str) -> None:
+        """Give up where a process has mapped a file that has neither name nor descriptor: its size
+        cannot be seen."""
+        facts = b""
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/maps", "rb") as file:
+            facts = file.read()
+        if b" (deleted)" not in facts:
+            return
+        self.unlinked(pid)  # it may have been opened since the last look
+        begin = os.fsencode(os.path.join(os.path.realpath(folder), ""))
+        for line in facts.splitlines():
+            parts = line.split(None, 5)
+            if len(parts) == 6 and parts[5].startswith(begin) and line.endswith(b" (deleted)"):
+                if int(parts[4]) not in {number for _, number in self.found}:
+                    raise _Full
+
     def _entry(self, entry: os.DirEntry[str], folder: int, depth: int) -> None:
         self._keep(os.stat(entry.name, dir_fd=folder, follow_symlinks=False))
         if entry.is_dir(follow_symlinks=False):
@@ -154,6 +170,20 @@ class _Count:
     def _keep(self, file: os.stat_result) -> None:
         size = file.st_size if stat.S_ISREG(file.st_mode) else 0
         self.found[file.st_dev, file.st_ino] = max(size, file.st_blocks * 512)
+
+
+def use_of_all(folder: str) -> int:
+    """Return the bytes taken of the file system that a folder lies in."""
+    system = os.statvfs(folder)
+    if system.f_files - system.f_ffree > MAX_ENTRIES:
+        return sys.maxsize
+    return (system.f_blocks - system.f_bfree) * system.f_frsize
+
+
+def left(folder: str) -> int:
+    """Return the bytes that may still be written where a folder lies."""
+    system = os.statvfs(folder)
+    return system.f_bavail * system.f_frsize
 
 
 def use(folder: str, pids: list[int]) -> int:
@@ -170,10 +200,11 @@ def use(folder: str, pids: list[int]) -> int:
     count = _Count()
     try:
         count.below(os.open(folder, _FOLDER))
+        for pid in pids:
+            count.unlinked(pid)
+            count.mapped(pid, folder)
     except FileNotFoundError:
         return 0
     except (_Full, PermissionError):
         return sys.maxsize
-    for pid in pids:
-        count.unlinked(pid)
     return sum(count.found.values())

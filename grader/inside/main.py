@@ -68,6 +68,7 @@ def load(name: str, folder: pathlib.Path = HERE) -> types.ModuleType:
 frames = load("frames")
 confine = load("confine")
 disk = load("disk")
+room = load("room")
 neighbours = load("neighbours")
 syscalls = load("syscalls")
 
@@ -156,6 +157,7 @@ class Job:
             "container": whether the one around it is a file system of its own, and then
             "tree_bytes": what the student's tree takes of it}. None until it came.
         private: The private folder.
+        own_room: Whether that is a file system of its own.
         copied: Bytes of it that are the copy of the student's files, not what the program wrote.
         uid: User to become, None to stay.
         tasks: Threads that this user may have, all others of this user's included; None where
@@ -172,6 +174,7 @@ class Job:
         self.private: str | None = None
         self.copied = 0
         self.uid: int | None = None
+        self.own_room = False
         self.tasks: int | None = None
         ours = confine.copies(str(HERE.parent))
         self.libraries = confine.carve(confine.readable_paths(), *ours)
@@ -403,6 +406,7 @@ def supervise(job: Job, line: Line) -> None:
         job.private = str(job.order["private"])
         os.mkdir(job.private, 0o700)
         try:
+            make_room(job)
             furnish(job)
             report.update(_watch(job, line))
         finally:
@@ -412,6 +416,20 @@ def supervise(job: Job, line: Line) -> None:
         report["error"] = f"{type(error).__name__}: {error}"
         report["errno"] = getattr(error, "errno", None)
     line.report(report)
+
+
+def make_room(job: Job) -> None:
+    """Give the run a file system of its own, where there is none yet and this machine lets us.
+
+    It has twice the room that may be used, so that the watch sees the limit reached; where a
+    machine has not been asked to isolate, nothing about it is changed.
+    """
+    assert job.order is not None
+    if not job.order["jail"] or job.order.get("container"):
+        return
+    tree = disk.use(str(job.order["tree"]), []) + 2**20
+    size = tree + 2 * int(job.order["limits"]["file_bytes"])
+    job.own_room = room.make(str(job.private), size, job.uid)
 
 
 def furnish(job: Job) -> None:
@@ -427,7 +445,8 @@ def furnish(job: Job) -> None:
         os.mkdir(own)
     else:
         shutil.copytree(tree, own, symlinks=True, copy_function=shutil.copyfile)
-        job.copied = disk.use(private, [])
+        job.copied = 0
+        job.copied = disk_of_run(job, [])
     if job.uid is not None:
         for folder, _, names in os.walk(private):
             for path in (folder, *[os.path.join(folder, name) for name in names]):
@@ -439,6 +458,8 @@ def clean_up(job: Job) -> str | None:
     assert job.order is not None
     private = str(job.private)
     try:
+        if job.own_room:
+            room.leave(private)
         disk.remove(private)
         if job.order.get("container"):
             disk.clear(os.path.dirname(private))
@@ -489,7 +510,7 @@ def _watch(job: Job, line: Line) -> dict[str, Any]:
     return {
         "status": status,
         "reason": reason,
-        "shortages": others.shortages(),
+        "shortages": [*others.shortages(), *(["disk"] if disk_is_short(job) else [])],
         "cpu_time_s": usage.ru_utime + usage.ru_stime,
         "peak_memory_bytes": max(peak, usage.ru_maxrss * scale),
     }
@@ -504,16 +525,25 @@ def end_of(pid: int) -> list[int]:
 
 
 def disk_of_run(job: Job, pids: list[int]) -> int:
-    """Return the bytes a run takes on disk.
+    """Return the bytes that a run has taken on disk, beside the student's own files.
 
-    In a container that is the whole of its little file system, less the student's own tree.
+    Where it has a file system of its own, that is all of it, whatever became of the names.
     """
     assert job.order is not None
+    private = str(job.private)
     if job.order.get("container"):
-        system = os.statvfs(os.path.dirname(str(job.private)))
-        used = (system.f_blocks - system.f_bfree) * system.f_frsize
-        return max(0, used - int(job.order["tree_bytes"]))
-    return max(0, int(disk.use(str(job.private), pids)) - job.copied)
+        around = int(disk.use_of_all(os.path.dirname(private)))
+        return max(0, around - int(job.order["tree_bytes"]))
+    used = disk.use_of_all(private) if job.own_room else disk.use(private, pids)
+    return max(0, int(used) - job.copied)
+
+
+def disk_is_short(job: Job) -> bool:
+    """Whether a disk that is everybody's has less room left than a run may use."""
+    assert job.order is not None
+    if job.own_room or job.order.get("container"):
+        return False
+    return bool(disk.left(str(job.private)) < job.order["limits"]["file_bytes"])
 
 
 def over(limits: Mapping[str, Any], memory: int, tasks: int, disk: int) -> str | None:

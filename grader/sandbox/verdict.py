@@ -21,6 +21,7 @@ from grader.sandbox.frames import CRASH, FrameParser
 _FULL = (f"[Errno {errno.ENOSPC}]", f"[Errno {errno.EFBIG}]", f"[Errno {errno.EDQUOT}]")
 _NO_THREAD = (b"start new thread", b"pthread_create", b"Resource temporarily unavailable")
 _NO_MEMORY = (b"MemoryError", b"bad_alloc", b"out of memory", b"Cannot allocate memory")
+_NO_ROOM = (b"No space left on device", b"No usable temporary directory", b"quota exceeded")
 _UNEXPLAINED = (-signal.SIGABRT, -signal.SIGKILL)
 """What the kernel or a library does to a program that lacks something; it may do so itself too."""
 _TEXT = 300
@@ -103,13 +104,13 @@ def result(
 def _refuse_what_others_caused(
     fault: tuple[Cause, str] | None, ending: Ending, parser: FrameParser
 ) -> None:
-    """Blame nobody for a thread or for memory that others had taken.
+    """Blame nobody for a thread, for memory or for a disk that others had taken.
 
     The program may say that it lacked something; only where the supervisor saw the lack too, and
     no limit of the program's own was reached, is it believed.
 
     Raises:
-        Disturbed: INFRA_BUSY or INFRA_MEMORY.
+        Disturbed: INFRA_BUSY, INFRA_MEMORY or INFRA_DISK.
     """
     if fault is not None and fault[0].is_infrastructure:
         raise Disturbed(*fault)
@@ -120,6 +121,10 @@ def _refuse_what_others_caused(
         raise Disturbed(Cause.INFRA_BUSY, "this machine refused the program a thread")
     if "promises" in ending.shortages and _says(_NO_MEMORY, ending, parser):
         raise Disturbed(Cause.INFRA_MEMORY, "this machine refused the program memory it may have")
+    if "disk" in ending.shortages and _says(_NO_ROOM, ending, parser):
+        raise Disturbed(
+            Cause.INFRA_DISK, "this machine's disk has no room for what a program may write"
+        )
     if "memory" in ending.shortages and ending.status == -signal.SIGKILL:
         raise Disturbed(Cause.INFRA_MEMORY, "the program was killed: this machine lacked memory")
 

@@ -89,8 +89,8 @@ DEFENCES = (
     Defence(
         "seccomp: no new processes",
         CONFINE,
-        "            (_AND, 0, 0, _CLONE_THREAD | _CLONE_NAMESPACES),\n"
-        "            (_EQUAL, 0, 1, _CLONE_THREAD),\n",
+        "            (_AND, 0, 0, _CLONE_THREAD | _CLONE_FILES | _CLONE_NAMESPACES),\n"
+        "            (_EQUAL, 0, 1, _CLONE_THREAD | _CLONE_FILES),\n",
         "",
         "test_a_guard_looks_at_the_arguments[clone-arguments10-327681-x86_64]",
         CONFINE_TEST,
@@ -237,14 +237,30 @@ DEFENCES = (
         MAIN,
         '    if disk >= limits["file_bytes"]:\n',
         "    if False:\n",
-        "test_many_files_together_reach_the_disk_limit[jail]",
+        "test_many_files_together_reach_the_disk_limit[process]",
     ),
     Defence(
         "disk watch over files without a name",
         DISK,
-        "        count.unlinked(pid)\n",
-        "        pass\n",
-        "test_files_without_a_name_count_for_the_disk_limit[jail]",
+        "            count.unlinked(pid)\n",
+        "            pass\n",
+        "test_files_without_a_name_count_for_the_disk_limit[process]",
+    ),
+    Defence(
+        "disk watch over files that are only mapped",
+        DISK,
+        "            count.mapped(pid, folder)\n",
+        "            pass\n",
+        "test_a_file_that_is_mapped_alone_reaches_the_disk_limit[process]",
+        ENDING_TEST,
+    ),
+    Defence(
+        "a file system of the run's own",
+        MAIN,
+        "    job.own_room = room.make(str(job.private), size, job.uid)\n",
+        "    pass\n",
+        "test_a_jailed_run_has_a_file_system_of_its_own",
+        ENDING_TEST,
     ),
     Defence(
         "everything is killed at the end",

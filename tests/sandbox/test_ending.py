@@ -10,18 +10,23 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import textwrap
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from grader import files
-from grader.errors import Cause
+from grader.errors import Cause, InfrastructureError
 from grader.sandbox import pump
+from grader.sandbox.contract import Stage
 from grader.sandbox.docker import _engine
+from grader.sandbox.jail import UncheckedJail
+from grader.sandbox.process import ProcessSandbox
 
-from .conftest import HONEST, Range, our_containers, settle, survivors
+from .conftest import HONEST, LIMITS, STAGES, Range, our_containers, settle, survivors
 
 EXIT_OF_ONE_THREAD = (
     "ctypes.CDLL(None).syscall({'x86_64': 60, 'aarch64': 93}[os.uname().machine], 0)"
@@ -177,6 +182,122 @@ def test_a_warm_container_that_something_is_left_in_is_thrown_away(
         assert found.run(which).complete
 
     assert found.run(which).json_frames["answer"] != first
+
+
+# --- what was written ---------------------------------------------------------------------
+
+HIDE = """
+    import ctypes, os, socket, time
+    libc = ctypes.CDLL(None)
+    libc.mmap.restype = ctypes.c_void_p
+    libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+    ours, theirs = socket.socketpair()
+    def answer():
+        os.chdir(os.environ["HOME"])
+        for number in range(12):
+            file = os.open("file", os.O_RDWR | os.O_CREAT)
+            os.unlink("file")
+            os.write(file, bytes(1 << 20))
+            {hide}
+            os.close(file)
+        time.sleep(15)
+"""
+
+
+def test_a_file_that_is_mapped_alone_reaches_the_disk_limit(any_range: Range) -> None:
+    result = any_range.run(HIDE.format(hide="libc.mmap(None, 4096, 1, 2, file, 0)"))
+
+    assert result.run.cause is Cause.STUDENT_DISK_LIMIT, result.run
+    assert result.run.wall_time_s < 10
+
+
+def test_no_file_is_kept_on_its_way_between_sockets(closed_range: Range) -> None:
+    result = closed_range.run(HIDE.format(hide='socket.send_fds(ours, [b"x"], [file])'))
+
+    assert result.run.cause is Cause.STUDENT_EXCEPTION, result.run
+    assert "PermissionError" in result.run.message
+
+
+def test_a_path_longer_than_the_kernel_takes_counts(any_range: Range) -> None:
+    source = """
+        import os, time
+        def answer():
+            os.chdir(os.environ["HOME"])
+            for number in range(20):
+                os.mkdir("d" * 250); os.chdir("d" * 250)
+            for number in range(12):
+                with open(str(number), "wb") as file: file.write(bytes(1 << 20))
+            time.sleep(15)
+    """
+
+    result = any_range.run(source)
+
+    assert result.run.cause is Cause.STUDENT_DISK_LIMIT, result.run
+    assert result.run.wall_time_s < 10
+
+
+def test_a_jailed_run_has_a_file_system_of_its_own(ranges: Callable[[str], Range]) -> None:
+    # As root, and for an ordinary user where the machine allows user namespaces.
+    source = """
+        import os
+        def answer():
+            home = os.environ["HOME"]
+            return [os.stat(home).st_dev, os.statvfs(home).f_blocks * os.statvfs(home).f_frsize]
+    """
+    found = ranges("jail")
+    device, size = json.loads(found.run(source).json_frames["answer"])
+
+    if os.getuid() != 0 and device == found.scratch.stat().st_dev:
+        pytest.skip("this machine allows no user namespaces")
+    assert device != found.scratch.stat().st_dev
+    assert size < 3 * LIMITS.file_bytes
+
+
+WRITES_A_LITTLE = """
+    import os, tempfile
+    def answer():
+        with tempfile.TemporaryFile() as file:
+            file.write(bytes(4 << 20))
+        return 42
+"""
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a disk of 24 MiB that others have filled but for 2 MiB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    made = ["mount", "-t", "tmpfs", "-o", "size=24m", "none", str(disk)]
+    if os.getuid() != 0 or subprocess.run(made, capture_output=True).returncode != 0:
+        pytest.skip("no disk can be made here")
+    try:
+        (disk / "others").write_bytes(bytes(22 << 20))
+        yield disk
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+@pytest.mark.parametrize("kind", [ProcessSandbox, UncheckedJail])
+def test_a_disk_that_others_filled_is_not_the_programs_fault(
+    kind: type[ProcessSandbox], full_disk: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "student.py").write_text(textwrap.dedent(WRITES_A_LITTLE))
+    sandbox = kind(stages=STAGES, scratch=full_disk)
+    stage = Stage("play", tmp_path / "tree", {}, LIMITS)
+
+    if kind is UncheckedJail:  # it has a file system of its own
+        assert sandbox.run(stage).json_frames == {"answer": b"42"}
+        return
+    with pytest.raises(InfrastructureError, match="disk") as caught:
+        sandbox.run(stage)
+    assert caught.value.cause is Cause.INFRA_DISK
+
+
+def test_a_program_that_says_so_has_no_full_disk(any_range: Range) -> None:
+    result = any_range.run("def answer(): raise OSError(28, 'No space left on device')")
+
+    assert result.run.cause is Cause.STUDENT_DISK_LIMIT
 
 
 # --- who ends whom ------------------------------------------------------------------------
