@@ -11,7 +11,7 @@ import contextlib
 import os
 import pathlib
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 LOOK_S = 0.25
 """How often the waiting is looked at: often enough for our clock, and the kernel's numbers lag by
@@ -20,29 +20,24 @@ _SCARCE = 0.1
 """A machine with less than this part of its memory left is short of it."""
 _ROOT = pathlib.Path("/")
 
-Use = tuple[float, float]
-"""Of one thread, in seconds: how long it ran, and how long it was ready and had no processor."""
+Use = tuple[float, float, float]
+"""Of one thread, in seconds: how long the run had run before this thread, how long the thread ran,
+and how long it was ready and had no processor."""
 
 
-def held_up(before: Mapping[int, Use], now: Mapping[int, Use]) -> float:
-    """Return how long others kept a run from running between two looks, in seconds.
+def held_up(ran_together: float, threads: Iterable[Use]) -> float:
+    """Return how long others have kept a run from running, in seconds.
 
-    A thread that waits for a processor may wait for other threads of the same run: their time is
-    taken off. What is left cannot be had by starting threads, by sleeping or by waking up often.
+    A thread that waits for a processor may wait for other threads of the same run: all that these
+    ran since it began is taken off. What is left cannot be had by starting threads, by sleeping or
+    by waking up often.
 
     Args:
-        before: By thread, at the first look.
-        now: By thread, at the second; one that was not there before began at nothing.
+        ran_together: How long all threads of the run have run, those that have ended too.
+        threads: Those that live.
     """
-    grown = {
-        thread: (
-            ran - before.get(thread, (0.0, 0.0))[0],
-            waited - before.get(thread, (0.0, 0.0))[1],
-        )
-        for thread, (ran, waited) in now.items()
-    }
-    ran_together = sum(ran for ran, _ in grown.values())
-    return max((waited - (ran_together - ran) for ran, waited in grown.values()), default=0.0)
+    held = [waited - (ran_together - before - ran) for before, ran, waited in threads]
+    return max(0.0, *held) if held else 0.0
 
 
 class Neighbours:
@@ -58,7 +53,8 @@ class Neighbours:
     def __init__(self, root: pathlib.Path = _ROOT) -> None:
         self.held_s = 0.0
         self._root = root
-        self._threads: dict[int, Use] = {}
+        self._ran_together = 0.0
+        self._ran_before: dict[int, float] = {}
         self._began = self._looked = time.monotonic()
         self._kills, self._refusals = self._killed_for_memory(), self._refused_threads()
 
@@ -74,11 +70,14 @@ class Neighbours:
         if time.monotonic() < self._looked + LOOK_S:
             return False
         self._looked = time.monotonic()
-        now = dict(self._uses(pids))
-        grown = max(0.0, held_up(self._threads, now))
-        self._threads = now
-        self.held_s = min(self.held_s + grown, self._looked - self._began)
-        return grown > 0
+        pids = list(pids)
+        threads = list(self._uses(pids))
+        self._ran_together = max(self._ran_together, sum(map(_ran, pids)))
+        # Where the run had a processor, nobody kept it from having one.
+        most = self._looked - self._began - self._ran_together
+        held = min(held_up(self._ran_together, threads), most)
+        grown, self.held_s = held > self.held_s, max(held, self.held_s)
+        return grown
 
     def shortages(self) -> list[str]:
         """Name what others left too little of since the run began.
@@ -96,14 +95,15 @@ class Neighbours:
             found.append("threads")
         return found
 
-    def _uses(self, pids: Iterable[int]) -> Iterator[tuple[int, Use]]:
+    def _uses(self, pids: Iterable[int]) -> Iterator[Use]:
         for pid in pids:
             with contextlib.suppress(OSError):
                 for thread in os.listdir(self._root / f"proc/{pid}/task"):
                     with contextlib.suppress(OSError, ValueError):
                         text = self._read(f"proc/{pid}/task/{thread}/schedstat")
                         ran, waited = text.split()[:2]
-                        yield int(thread), (int(ran) / 1e9, int(waited) / 1e9)
+                        before = self._ran_before.setdefault(int(thread), self._ran_together)
+                        yield before, int(ran) / 1e9, int(waited) / 1e9
 
     def _read(self, path: str) -> str:
         return (self._root / path).read_text()
@@ -162,3 +162,10 @@ def _refused_here() -> bool:
         os._exit(0)
     os.waitpid(child, 0)
     return False
+
+
+def _ran(pid: int) -> float:
+    """Return the processor time of a process, of its ended threads too; 0 where it is gone."""
+    with contextlib.suppress(OSError, AttributeError):
+        return time.clock_gettime(~pid << 3 | 2)
+    return 0.0

@@ -26,42 +26,42 @@ from grader.sandbox.frames import FrameParser, encode
 from grader.sandbox.pump import PATIENCE, Conversation
 from grader.sandbox.verdict import Ending, result
 
-from .conftest import LIMITS, Range, settle
+from .conftest import LIMITS, MiB, Range, settle
 
 # --- how long others kept a run from running ----------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("uses", "expected"),
+    ("ran_together", "threads", "expected"),
     [
-        ({1: (0.1, 0.9)}, 0.9),
-        ({1: (1.0, 0.0)}, 0.0),
-        ({1: (0.0, 0.0)}, 0.0),
-        ({1: (0.0, 0.0), 2: (0.1, 0.9)}, 0.9),
-        (dict.fromkeys(range(50), (0.02, 0.98)), 0.0),
-        (dict.fromkeys(range(50), (0.002, 0.998)), 0.9),
-        (dict.fromkeys(range(50), (0.0001, 0.0049)), 0.0),
-        ({}, 0.0),
+        (0.1, [(0.0, 0.1, 0.9)], 0.9),
+        (1.0, [(0.0, 1.0, 0.0)], 0.0),
+        (0.0, [(0.0, 0.0, 0.0)], 0.0),
+        (0.1, [(0.0, 0.0, 0.0), (0.0, 0.1, 0.9)], 0.9),
+        (5.2, [(5.0, 0.2, 0.8)], 0.8),
+        (1.0, [(0.0, 0.02, 0.98)] * 50, 0.0),
+        (0.1, [(0.0, 0.002, 0.998)] * 50, 0.9),
+        (0.005, [(0.0, 0.0001, 0.0049)] * 50, 0.0),
+        (1.0, [(0.0, 0.0, 0.9)], 0.0),
+        (1.0, [], 0.0),
     ],
     ids=[
         "starved",
         "running",
         "asleep",
         "its helper is starved",
+        "starved when it began late",
         "its threads wait for each other",
         "its threads wait for others",
         "its threads wake up together",
+        "it waits for threads that have ended",
         "ended",
     ],
 )
 def test_only_what_others_took_is_counted(
-    uses: dict[int, tuple[float, float]], expected: float
+    ran_together: float, threads: list[tuple[float, float, float]], expected: float
 ) -> None:
-    assert held_up({}, uses) == pytest.approx(expected, abs=1e-6)
-
-
-def test_what_was_waited_before_is_not_counted_again() -> None:
-    assert held_up({1: (5.0, 7.0)}, {1: (5.5, 7.5), 2: (0.0, 0.0)}) == pytest.approx(0.5)
+    assert held_up(ran_together, threads) == pytest.approx(expected, abs=0.003)
 
 
 # --- our clock ----------------------------------------------------------------------------
@@ -367,6 +367,27 @@ def test_a_program_that_sleeps_beside_busy_ones_is_out_of_time(
 
     assert outcome.run.cause is Cause.STUDENT_TIMEOUT
     assert outcome.run.wall_time_s < 8
+
+
+@pytest.mark.parametrize("name", ["jail", "process"])
+def test_a_program_with_many_busy_threads_is_not_held_up_by_itself(
+    ranges: Callable[[str], Range], name: str
+) -> None:
+    source = """
+        import hashlib, threading, time
+        end = time.monotonic() + 20
+        def burn():
+            while time.monotonic() < end: hashlib.pbkdf2_hmac("sha256", b"x", b"y", 10000)
+        def answer():
+            for _ in range(40): threading.Thread(target=burn, daemon=True).start()
+            time.sleep(20)
+    """
+
+    outcome = ranges(name).run(source, wall_time_s=60, cpu_time_s=3, memory_bytes=4096 * MiB)
+    slept = ranges(name).run(source, wall_time_s=2, memory_bytes=4096 * MiB)
+
+    assert outcome.run.cause is Cause.STUDENT_CPU_LIMIT
+    assert slept.run.cause is Cause.STUDENT_TIMEOUT
 
 
 def test_a_program_stays_on_the_core_of_its_seat(ranges: Callable[[str], Range]) -> None:
