@@ -395,15 +395,18 @@ def pack(
     ] = None,
 ) -> int:
     """Write submission.zip and a receipt with its SHA-256."""
+    from grader.handout import remarks_on_packed
     from grader.intake import pack as pack_folder
     from grader.intake import read_receipt
 
     archive = pack_folder(folder, output or folder)
     receipt = read_receipt(archive)
+    with Console(stderr=True).status("Loading the weights into build_model()"):
+        remarks = [*receipt.remarks, *remarks_on_packed(archive, receipt.weights)]
     _tell(f"{archive}  {len(receipt.files)} files, {receipt.size_bytes:,} bytes")
     _tell(f"SHA-256   {receipt.sha256}")
     _tell(f"weights   {receipt.weights or 'none: the accuracy cannot be graded'}")
-    for remark in receipt.remarks:
+    for remark in remarks:
         _tell(f"remark    {remark}")
     return EXIT_GRADED
 

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from grader.sandbox import Kind
 
 
+WHY_LENGTH = 300
+"""Characters of a text of Keras's that a remark quotes."""
+
+
 def write_template(folder: Path) -> list[Path]:
     """Copy the template into a folder. Nothing that stands there is ever replaced.
 
@@ -71,6 +75,73 @@ def sandbox_for_own_code() -> Kind:
     except InfrastructureError:
         return "process"
     return "auto"
+
+
+def remarks_on_packed(archive: Path, weights: str | None) -> list[str]:
+    """What to look at before a zip is handed in: a recipe that is none, weights that do not fit.
+
+    The weights are loaded where a grading loads them, into the student's own `build_model()`.
+
+    Args:
+        archive: What `pack` wrote.
+        weights: The weights file in it that counts.
+    """
+    import zipfile
+
+    from grader.engine.recipe import RecipeError, parse_recipe
+    from grader.intake.kinds import RECIPE
+
+    remarks = []
+    with zipfile.ZipFile(archive) as packed:
+        if RECIPE in packed.namelist():
+            try:
+                parse_recipe(packed.read(RECIPE))
+            except RecipeError as error:
+                remarks.append(str(error))
+    if weights is not None:
+        remarks += _remark_on_weights(archive, weights)
+    return remarks
+
+
+def _remark_on_weights(archive: Path, weights: str) -> list[str]:
+    from grader import files
+    from grader.assignment import load_assignment
+    from grader.intake import collect
+    from grader.pipeline import trace_request
+    from grader.resources import assignment_dir
+    from grader.sandbox import open_sandbox
+    from grader.sandbox.contract import Stage
+
+    limits = load_assignment(assignment_dir()).limits
+    try:
+        with files.scratch("pack") as scratch:
+            collect(archive, scratch / "tree")
+            room = open_sandbox(sandbox_for_own_code())
+            try:
+                request = trace_request([], weights)
+                result = room.run(Stage("trace", scratch / "tree", request, limits))
+            finally:
+                room.close()
+    except InfrastructureError as error:
+        return [f"{weights} was not tried with build_model() here: {error}"]
+    return _said_of_weights(result.json_frames.get("model", b"{}"), weights)
+
+
+def _said_of_weights(frame: bytes, weights: str) -> list[str]:
+    """What the program in the sandbox says of loading; own code has no reason to lie."""
+    import json
+
+    told = json.loads(frame)
+    loading = told.get("weights")
+    if not loading:
+        return [f"{weights} was not tried: build_model() gives no network. grade check says why."]
+    if loading.get("loaded"):
+        return []
+    why = str(loading.get("failure", {}).get("message", ""))[:WHY_LENGTH].strip()
+    return [
+        f"{weights} does not fit build_model(): {why} Train again, or make build_model() the "
+        "network that was trained; the accuracy earns nothing as it is."
+    ]
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import contextlib
 import gc
 import importlib
 import inspect
+import math
 import os
 import re
 import sys
@@ -1124,8 +1125,34 @@ def _load(model: Any, weights: str | None, tree: Path) -> dict[str, Any]:
         with _named_by_content(tree / weights) as file:
             model.load_weights(str(file))
     except BaseException as error:  # a broken file is a finding, not an abort
-        return {"file": weights, "loaded": False, "failure": _failure(error, tree)}
+        failure = _failure(error, tree)
+        failure["message"] = (_numbers(model, weights, tree) + failure["message"])[:TEXT]
+        return {"file": weights, "loaded": False, "failure": failure}
     return {"file": weights, "loaded": True}
+
+
+def _numbers(model: Any, weights: str, tree: Path) -> str:
+    """How many numbers a file holds that does not fit, beside those of the network; "" if equal.
+
+    Of an optimizer's state nothing is counted: a whole model was saved with it.
+    """
+    import h5py
+
+    found = [0]
+
+    def count(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset) and not name.startswith("optimizer"):
+            found[0] += int(item.size)
+
+    try:
+        with h5py.File(tree / weights, "r") as file:
+            file.visititems(count)
+    except Exception:  # it is no such file; Keras's own words say so
+        return ""
+    asked = sum(math.prod(v.shape) for v in model.weights)
+    if found[0] == asked:
+        return ""
+    return f"{Path(weights).name} holds {found[0]:,} numbers, build_model() has {asked:,}. "
 
 
 @contextlib.contextmanager
