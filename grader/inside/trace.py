@@ -256,6 +256,8 @@ def _greet(name: str) -> None:
 
     sys.argv[:] = [f"{name}.py"]
     config._KERAS_DIR = os.path.join(os.path.expanduser("~"), ".keras")
+    with contextlib.suppress(OSError):  # where it is missing, Keras would turn to /tmp
+        os.makedirs(config._KERAS_DIR, exist_ok=True)
 
 
 def _import(name: str, tree: Path) -> tuple[Any, dict[str, Any] | None]:

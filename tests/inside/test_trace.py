@@ -116,6 +116,22 @@ def test_an_exception_is_placed_in_the_students_own_files_once(tmp_path, monkeyp
     assert {key: failure[key] for key in told} == told
 
 
+def test_a_module_finds_its_own_command_line_and_a_folder_of_keras_that_it_may_write_to(
+    tmp_path, monkeypatch
+):
+    from keras.src.backend import config
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", ["main.py", "trace", "--control", "5"])
+    monkeypatch.setattr(config, "_KERAS_DIR", "/dev/null/nowhere")
+
+    trace._greet("densenet")
+
+    assert sys.argv == ["densenet.py"]
+    assert config.keras_home() == str(tmp_path / ".keras")
+    assert (tmp_path / ".keras").is_dir()
+
+
 def test_a_line_that_is_no_python_is_placed_in_the_file_it_stands_in(tmp_path, monkeypatch):
     failure = failure_of(
         tmp_path, monkeypatch, "import densenet_parts\n", densenet_parts="x = 1\ndef f(:\n"
