@@ -62,6 +62,8 @@ class Submission(Record):
     """Relative path of recipe.toml, if any."""
     copied: str | None = None
     """What of it equals the course's reference solution; None where nothing does."""
+    written_sha256: Sha256 | None = None
+    """Of what the student wrote, without comments; None where that is not known."""
     received_at: AwareDatetime | None = None
     """When it was received; None when nothing tells."""
     received_from: ReceivedFrom | None = None
@@ -264,6 +266,10 @@ class SubmissionRef(Record):
 
     source: str
     sha256: str | None = None
+    written_sha256: str | None = None
+    """Of what the student wrote, without comments: equal in two grades, it is the same work."""
+    weights_sha256: str | None = None
+    """Of the weights file."""
     received_at: AwareDatetime | None = None
     received_from: ReceivedFrom | None = None
 

@@ -25,7 +25,7 @@ import grader
 from grader import files
 from grader.assignment import Assignment, NetworkCheck, load_assignment
 from grader.checks import CHECKS, Check, network_checks, run_checks
-from grader.classroom.likeness import like_the_reference
+from grader.classroom.likeness import likeness
 from grader.comparison import (
     ReferenceTrace,
     inside_digest,
@@ -380,9 +380,9 @@ def collect_run(path: Path, course: Course) -> Path:
             scope=Scope.HANDED_IN if course.key is not None else Scope.CODE,
         )
         submission = _received(submission, options, checking=course.key is None)
-        if course.key is not None and assignment.probes is not None and not options.reference:
-            copied = like_the_reference(submission, tree, assignment.module)
-            submission = submission.model_copy(update={"copied": copied})
+        if course.key is not None and assignment.probes is not None:
+            alike = likeness(submission, tree, assignment.module, own=options.reference)
+            submission = submission.model_copy(update=alike)
         run_dir = run_directory(
             options.results_dir,
             submission.sha256,

@@ -14,13 +14,34 @@ from functools import cache
 from pathlib import Path
 
 from grader.domain import Submission
-from grader.resources import reference_dir
+from grader.resources import reference_dir, template_dir
 
 WRITTEN = ("dense_block", "transition")
 """What the assignment asks a student to write."""
 MODULE = "densenet.py"
 WEIGHTS = "densenet.weights.h5"
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+
+def likeness(
+    submission: Submission, tree: Path, module: str, *, own: bool = False
+) -> dict[str, str | None]:
+    """What a submission's record says of its likeness to others.
+
+    Args:
+        submission: What was handed in.
+        tree: Where its files lie, rewritten.
+        module: The name of its module.
+        own: Whether it is the course's own solution.
+
+    Returns:
+        copied (see `like_the_reference`), written_sha256 (None for the template's stubs).
+    """
+    written = _digest_of(tree / module)
+    return {
+        "copied": None if own else like_the_reference(submission, tree, module),
+        "written_sha256": None if written == _digest_of(template_dir() / MODULE) else written,
+    }
 
 
 def like_the_reference(submission: Submission, tree: Path, module: str) -> str | None:

@@ -129,6 +129,23 @@ def _summary(grades: Sequence[Grade]) -> Iterator[Text]:
             f"scores of {most:g}: mean {mean(scores):.1f}, median {median(scores):.1f}, "
             f"lowest {min(scores):g}, highest {max(scores):g}"
         )
+    yield from _alike(grades)
     unmeasured = sum(open_points(grade) > 0 for grade in grades)
     if unmeasured:
         yield Text(f"accuracy not evaluated: {unmeasured}, their points stay open", "yellow")
+
+
+def _alike(grades: Sequence[Grade]) -> Iterator[Text]:
+    """Students who handed in the same work: for the instructor, in no student's report."""
+    for what, field in (
+        ("dense_block and transition", "written_sha256"),
+        ("weights", "weights_sha256"),
+    ):
+        students: dict[str, dict[str, None]] = {}
+        for grade in grades:
+            digest = getattr(grade.submission, field)
+            if digest is not None:
+                students.setdefault(digest, {})[grade.student_id] = None
+        for names in students.values():
+            if len(names) > 1:
+                yield safe_text(f"the same {what}: {', '.join(names)}", 200, "yellow")

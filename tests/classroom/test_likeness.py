@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from grader.classroom.likeness import like_the_reference
+from grader.classroom.likeness import like_the_reference, likeness
 from grader.domain import Submission, SubmittedFile
 from grader.resources import reference_dir, template_dir
 
@@ -92,3 +92,20 @@ def test_an_installation_without_the_reference_compares_nothing(tmp_path, monkey
         assert said(tmp_path, SOURCE) == ""
     finally:
         likeness._reference.cache_clear()
+
+
+def told(tmp_path, source):
+    (tmp_path / "densenet.py").write_text(source, encoding="utf-8")
+    submission = Submission(student_id="s", source="s", sha256="0" * 64, root="", files=())
+    return likeness(submission, tmp_path, "densenet.py", own=True)
+
+
+def test_the_same_work_has_one_digest_and_the_template_none(tmp_path):
+    mine = re.sub(r"\bnew\b", "fresh", SOURCE)
+
+    digests = [told(tmp_path, s)["written_sha256"] for s in (mine, mine + "# yours", SOURCE)]
+
+    assert digests[0] == digests[1] != digests[2] is not None
+    template = (template_dir() / "densenet.py").read_text(encoding="utf-8")
+    assert told(tmp_path, template) == {"copied": None, "written_sha256": None}
+    assert told(tmp_path, SOURCE)["copied"] is None

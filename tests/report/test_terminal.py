@@ -276,3 +276,25 @@ def test_only_time_of_its_own_that_was_too_long_is_said_not_to_count(
 
     assert shown in text
     assert not_shown not in text
+
+
+@pytest.mark.parametrize(
+    ("field", "said"),
+    [("written_sha256", "dense_block and transition"), ("weights_sha256", "weights")],
+)
+def test_the_same_work_of_two_is_named_in_the_class_and_in_no_students_report(
+    examples, field, said
+):
+    def of(student, digest):
+        grade = examples.full_marks()
+        alike = grade.submission.model_copy(update={field: digest})
+        return grade.model_copy(update={"student_id": student, "submission": alike})
+
+    grades = [of("ann", "aa" * 32), of("bob", "aa" * 32), of("cat", "bb" * 32), of("dan", None)]
+    again = [of("ann", "aa" * 32), of("ann", "aa" * 32)]
+
+    assert f"the same {said}: ann, bob" in " ".join(printed(render_class(grades), 140).split())
+    assert "the same" not in printed(render_class(again), 140)
+    assert all(
+        "the same" not in printed(render(grade, examples.ASSIGNMENT), 140) for grade in grades
+    )
