@@ -250,6 +250,10 @@ class Evaluation(Table):
     """Points below the threshold: none at this accuracy, rising in a straight line towards all at
     the threshold. Left out: none."""
 
+    def trainings_for(self, accuracy: float) -> int:
+        """How many trainings decide, where the first one gave this accuracy."""
+        return self.seeds if abs(accuracy - self.threshold) <= self.borderline else 1
+
     @model_validator(mode="after")
     def _retrain_has_a_budget(self) -> Self:
         budgets = [b for b in (self.retrain_s, self.retrain_reference_epochs) if b is not None]

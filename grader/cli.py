@@ -122,7 +122,8 @@ SubmittedAt = Annotated[
     Parameter(
         name="--submitted-at",
         help="When it was received, e.g. 2027-09-30T22:58:41+05:30. Without an offset it is taken "
-        "in the assignment's time zone. Default: the file's time, marked as weak.",
+        "in the assignment's time zone. What was recorded so stands until it is set anew. Default: "
+        "the file's time, marked as weak.",
     ),
 ]
 Jobs = Annotated[
@@ -239,18 +240,27 @@ def regrade(
     assignment: Assignment = None,
     json: JsonFile = None,
     submitted_at: SubmittedAt = None,
+    record: Annotated[
+        bool,
+        _flag("--record", "Let this grade count from now on: it is added to the record of grades."),
+    ] = False,
     evaluate: Annotated[bool, _flag("--evaluate", "Measure the accuracy again.")] = False,
     data: Data = None,
     backend: Backend = "auto",
     device: Device = "auto",
     quiet: Quiet = False,
 ) -> int:
-    """Grade a finished run again, from disk; no student code runs."""
+    """Grade a finished run again, from disk; no student code runs.
+
+    A changed threshold, rubric, due date or late policy needs no more than this. Without --record
+    it only shows what the grade would be, and changes nothing.
+    """
     from grader.pipeline import regrade as regrade_run
 
     options = _options(
         assignment=assignment,
         submitted_at=submitted_at,
+        record=record,
         evaluate=evaluate,
         data=data,
         backend=backend,
@@ -259,19 +269,24 @@ def regrade(
     grade = regrade_run(run_dir, options)
     _write_json([grade], json)
     _shown(options, quiet)(grade)
+    if not record:
+        _say("Not recorded: this is what the grade would be. --record lets it count.")
     return _status([grade])
 
 
 @app.command(group=GRADING)
 def report(
     path: Annotated[
-        Path, Parameter(help="A run directory, a results folder, or a JSON file of --json.")
+        Path,
+        Parameter(
+            help="A results folder, a run directory or a grade in it, or a JSON file of --json."
+        ),
     ],
     /,
     *,
     quiet: Quiet = False,
 ) -> int:
-    """Show finished grades once more."""
+    """Show recorded grades once more, as they were made."""
     from grader.report.classtable import render_class
     from grader.report.terminal import render
 
@@ -285,16 +300,15 @@ def report(
 
 
 def _finished(path: Path) -> Sequence[Grade]:
-    """The grades that stand at a path, without running anything."""
+    """The grades that are recorded at a path; nothing is run, and nothing is graded again."""
     from grader.export.json import load_grades
     from grader.ledger import Ledger
-    from grader.ledger.book import LEDGER
-    from grader.pipeline import RUN_FILE
-    from grader.pipeline import regrade as regrade_run
+    from grader.ledger.rundir import RUN_FILE
+    from grader.pipeline import recorded
 
     if (path / RUN_FILE).is_file():
-        return [regrade_run(path, _options(evaluate=False))]
-    if (path / LEDGER).is_file():
+        return [recorded(path)]
+    if Ledger.stands_in(path):
         ledger = Ledger(path)
         return [ledger.read_grade(entry) for entry in ledger.current()]
     return load_grades(path)
@@ -455,7 +469,7 @@ def verify(
     ] = RESULTS,
     /,
 ) -> int:
-    """Say which recorded grade was changed, dropped or added since it was written."""
+    """Say which recorded grade or run was changed, dropped or added since it was written."""
     from grader.ledger import ProblemKind
     from grader.ledger import verify as problems_of
 

@@ -7,9 +7,16 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 from grader.errors import Cause
 
@@ -191,8 +198,60 @@ class Dataset(Record):
     """Whether they are the official archive's."""
 
 
+class Measurement(Record):
+    """What was measured of a network's accuracy. What it is worth is not said here: threshold,
+    budget and points are the assignment's, and scoring's to apply."""
+
+    mode: Literal["weights", "retrain"]
+    images: int = Field(gt=0)
+    """Images that were shown."""
+    of_images: int = Field(gt=0)
+    """Images of the test set; fewer were shown where the network was too slow for all."""
+    correct: int = Field(ge=0)
+    wall_time_s: float
+    """Of the computation alone, by our clock."""
+    charged_s: float | None = None
+    """What of it is held against a budget, where other programs took a part; None for all."""
+    allowed_s: float | None = None
+    """Retraining: seconds of training after which our clock ended it."""
+    device: str
+    dataset: Dataset
+    details: dict[str, Any] = {}
+    """Further measurements: split of the time, epochs, curve, seed."""
+
+    @model_validator(mode="after")
+    def _counts_fit_together(self) -> Self:
+        if not self.correct <= self.images <= self.of_images:
+            raise ValueError("expected correct <= images <= of_images")
+        return self
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the images shown that are right."""
+        return self.correct / self.images
+
+    @property
+    def against_budget_s(self) -> float:
+        """Seconds that a time budget is compared with."""
+        return self.wall_time_s if self.charged_s is None else self.charged_s
+
+
+class MeasuredAccuracy(Record):
+    """What came of measuring: one measurement, further ones with other seeds, or why none."""
+
+    runs: tuple[Measurement, ...] = ()
+    note: str | None = None
+    """Why nothing was measured; a sentence."""
+    cause: Cause | None = None
+    """Whose doing it is that nothing was measured; None for nobody's."""
+    review: str | None = None
+    """Why a person should look."""
+    too_slow_for_s: float | None = None
+    """The time budget that the network was too slow for, where it was shown no image for that."""
+
+
 class Evaluation(Record):
-    """The measured accuracy, timed by our clock."""
+    """A measured accuracy, judged by an assignment's rule."""
 
     mode: Literal["weights", "retrain"]
     accuracy: float = Field(ge=0, le=1)
@@ -250,6 +309,8 @@ class Provenance(Record):
     probe_seed_id: str | None = None
     """Names the course key without showing it."""
     backend: str | None = None
+    run: str | None = None
+    """Name of the run directory that it was made from."""
 
 
 class GradeStatus(StrEnum):

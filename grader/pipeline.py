@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
+import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,8 +20,6 @@ from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
-
-from pydantic import ValidationError
 
 import grader
 from grader import files
@@ -34,18 +34,14 @@ from grader.comparison import (
     version_of,
 )
 from grader.domain import (
-    Evaluation,
     Grade,
-    Limits,
+    MeasuredAccuracy,
     Provenance,
-    Record,
-    Run,
-    Sha256,
     Submission,
     SubmissionRef,
 )
 from grader.errors import Cause, InfrastructureError, StageFailed, SubmissionRejected, UsageError
-from grader.graph.compare import Subject
+from grader.graph.compare import Subject as Network
 from grader.graph.evidence import (
     MODEL_MODES,
     Compared,
@@ -58,19 +54,38 @@ from grader.graph.numeric import SAMPLE_SEED
 from grader.graph.probes import Probe, hidden_probes, public_probes
 from grader.graph.record import FailureRecord
 from grader.intake.policy import IntakePolicy
+from grader.ledger import (
+    CourseKey,
+    Ledger,
+    filling,
+    load_or_create_key,
+    results_of,
+    run_directory,
+    sweep,
+    write_atomically,
+)
+from grader.ledger.key import KEY_BYTES
+from grader.ledger.record import Subject
+from grader.ledger.rundir import (
+    RUN_FILE,
+    SUBMISSION_FILE,
+    EvaluationRecord,
+    FrameFile,
+    Questions,
+    ReferenceFrames,
+    RunFolder,
+    RunRecord,
+)
+from grader.ledger.seal import damaged
 from grader.sandbox.contract import Sandbox, Stage, StageResult
-from grader.scoring.accuracy import ACCURACY
+from grader.scoring.accuracy import ACCURACY, unanswered
 from grader.scoring.deadline import apply_deadline
 from grader.scoring.extensions import load_extensions
-from grader.scoring.grade import make_grade, reference_to, ungraded
+from grader.scoring.grade import NO_ACCURACY, make_grade, reference_to, ungraded
 
-RUN_FILE = "run.json"
-SUBMISSION_FILE = "submission.json"
-EVALUATION_FILE = "evaluation.json"
 RECIPE_FILE = "recipe.toml"
 REFERENCES = "references"
 """Folder of the results with the references' traces."""
-NO_ACCURACY = "the assignment asks for no accuracy"
 INPUT_SHAPE = (32, 32, 3)
 """CIFAR-10."""
 
@@ -95,6 +110,7 @@ class GradeOptions:
         backend: What computes the accuracy; see `grader.engine.evaluate.runtimes`.
         device: "auto", "cpu" or "gpu"; where a GPU is asked for, nothing else will do.
         reference: Whether the course's own solution may be handed in without going to review.
+        record: Whether a grade that is made again counts from now on.
     """
 
     assignment_dir: Path
@@ -109,50 +125,7 @@ class GradeOptions:
     backend: str = "auto"
     device: Any = "auto"
     reference: bool = False
-
-
-class FrameFile(Record):
-    """One frame of a run as it lies on disk."""
-
-    name: str
-    file: str
-    """Our own name, below the run directory."""
-    sha256: Sha256
-    """Of its bytes: damage on our disk must not be taken for a student's answer."""
-
-
-class ReferenceFrames(Record):
-    """A network that a function of the submission should compute, as the run keeps it."""
-
-    asked: NetworkCheck
-    """The table of assignment.toml that it is of."""
-    network: FrameFile | None = None
-    """Its description; None where the machine did not have the reference."""
-    constants: FrameFile | None = None
-    """What its large constants lie in."""
-
-
-class RunRecord(Record):
-    """run.json: how the stage ended, what was asked, where the frames lie."""
-
-    run: Run
-    probes: tuple[Probe, ...]
-    probe_seed_id: str | None
-    json_frames: tuple[FrameFile, ...]
-    binary_frames: tuple[FrameFile, ...]
-    references: tuple[ReferenceFrames, ...] = ()
-    """What [[networks]] asked for, with what it is compared with."""
-
-
-class EvaluationRecord(Record):
-    """evaluation.json: the measured accuracy, or why there is none."""
-
-    evaluation: Evaluation | None = None
-    note: str | None = None
-    cause: Cause | None = None
-    review: str | None = None
-    asked: str | None = None
-    """What was asked for, by which engine: an evaluation that is finished is not made again."""
+    record: bool = False
 
 
 @dataclass(frozen=True)
@@ -166,15 +139,24 @@ class Course:
         key: The course key; None where only public probes are asked.
         sandbox: Where student code runs.
         references: The references' traces by check name.
+        by_hand: Times of receipt that a person has set; see `Ledger.received_by_hand`.
+        own_key: Seals what is not kept, where there is no course key.
     """
 
     assignment: Assignment
     extensions: Mapping[str, datetime]
     options: GradeOptions
-    key: Any
+    key: CourseKey | None
     sandbox: Sandbox
     references: Mapping[str, ReferenceTrace] = field(default_factory=dict)
+    by_hand: Mapping[Subject, datetime] = field(default_factory=dict)
+    own_key: CourseKey = field(default_factory=lambda: CourseKey.of(secrets.token_bytes(KEY_BYTES)))
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def seal(self) -> CourseKey:
+        """What the run's records are sealed with."""
+        return self.key or self.own_key
 
 
 # --- the commands --------------------------------------------------------------------------
@@ -203,7 +185,6 @@ def grade_paths(
     """
     from grader.engine.gpu import require_device
     from grader.intake import discover
-    from grader.ledger import Ledger, load_or_create_key, sweep
     from grader.sandbox import open_sandbox
 
     assignment = load_assignment(options.assignment_dir, KNOWN_CHECKS)
@@ -215,14 +196,15 @@ def grade_paths(
     key = load_or_create_key()
     ledger = Ledger(options.results_dir, key)
     sweep(options.results_dir)
-    ledger.head()  # a folder that takes no record is known before an hour's work, not after it
+    # A folder that takes no record is known before an hour's work, not after it.
+    by_hand = ledger.received_by_hand()
     sandbox = open_sandbox(options.sandbox, warm=len(items) + len(assignment.networks) > 1)
 
     grades = []
     try:
         references = trace_references(assignment, sandbox, options.results_dir / REFERENCES)
         extensions = load_extensions(assignment)
-        course = Course(assignment, extensions, options, key, sandbox, references)
+        course = Course(assignment, extensions, options, key, sandbox, references, by_hand)
         with ThreadPoolExecutor(max_workers=options.jobs) as pool:
             # In the order of the submissions, so that the ledger of a class is always the same.
             try:
@@ -247,8 +229,8 @@ def grade_one(path: Path, course: Course) -> Grade:
         course: Assignment, key, sandbox.
     """
     try:
-        run_dir = collect_run(path, course)
-        return assess(run_dir, course.assignment, course.extensions)
+        run = collect_run(path, course)
+        return assess(run, course.assignment, course.extensions)
     except (SubmissionRejected, InfrastructureError) as error:
         return _ungraded(error, path, course)
     except StageFailed as error:
@@ -273,41 +255,89 @@ def grade_one(path: Path, course: Course) -> Grade:
 def regrade(run_dir: Path, options: GradeOptions) -> Grade:
     """The grade of a finished run, from disk; no student code runs.
 
+    Neither the run directory nor the record of grades is touched, unless `options.record` says
+    that this grade counts.
+
     Args:
         run_dir: A run directory.
         options: assignment_dir; submitted_at to move the receipt; evaluate to measure anew.
 
     Raises:
-        UsageError: It is no run directory.
+        UsageError: It is no run directory, or was asked something else than the assignment asks.
+        InfrastructureError: The run or the record of grades is not what was written.
     """
     assignment = load_assignment(options.assignment_dir, KNOWN_CHECKS)
     if not (run_dir / RUN_FILE).is_file():
         raise UsageError(f"{run_dir}: expected a run directory with {RUN_FILE}.")
-    if options.submitted_at is not None:
-        _receive(run_dir, options.submitted_at)
-    _same_questions(run_dir, assignment)
+    run = RunFolder(run_dir, load_or_create_key())
+    ledger = _ledger_of(run)
+    if options.record and ledger is None:
+        raise UsageError(f"--record: expected a run directory of a results folder, not {run_dir}.")
+    measured: MeasuredAccuracy = run.evaluation() or MeasuredAccuracy()
+    _same_questions(run, assignment, measured)
     if options.evaluate:
-        if assignment.evaluation is None:
-            raise UsageError(f"--evaluate: {NO_ACCURACY}.")
-        _evaluate(run_dir, assignment, options)
-    return assess(run_dir, assignment, load_extensions(assignment))
+        measured = _measured_again(run, assignment, options)
+    why_not = unanswered(assignment, measured)
+    if why_not is not None:
+        raise UsageError(f"{run_dir}: {why_not}. Measure it again: --evaluate.")
+    received = options.submitted_at
+    if received is None and ledger is not None:
+        submission = _submission(run)
+        known = ledger.received_by_hand()
+        received = known.get((submission.student_id, submission.sha256))
+    extensions = load_extensions(assignment)
+    grade = assess(run, assignment, extensions, measured=measured, received_at=received)
+    if options.record and ledger is not None:
+        ledger.write_grade(grade)
+    return grade
 
 
-def _same_questions(run_dir: Path, assignment: Assignment) -> None:
-    """Refuse a run that was asked for other networks: nothing on disk can answer for them.
+def _ledger_of(run: RunFolder) -> Ledger | None:
+    """The record of grades of the results folder that a run lies in; None where there is none."""
+    results = results_of(run.path)
+    if results is None or not Ledger.stands_in(results):
+        return None
+    return Ledger(results, run.key)
+
+
+def recorded(run_dir: Path) -> Grade:
+    """The grade that was recorded last of a run.
+
+    Args:
+        run_dir: A run directory of a results folder.
 
     Raises:
-        UsageError: Says to grade the submission again.
+        UsageError: None was.
+        InfrastructureError: The record does not hold together.
     """
-    shown = {"group", "title"}
-    asked = [
-        r.asked.model_dump(exclude=shown) for r in _read(run_dir / RUN_FILE, RunRecord).references
-    ]
-    wanted = [network.model_dump(exclude=shown) for network in assignment.networks]
-    if asked != wanted:
+    run = RunFolder(run_dir, load_or_create_key())
+    ledger = _ledger_of(run)
+    grade = None if ledger is None else ledger.grade_of_run(run.name)
+    if grade is None:
         raise UsageError(
-            f"{run_dir}: [[networks]] of {assignment.file} has changed since this run. "
-            "Grade the submission again."
+            f"{run_dir}: no grade of this run is recorded. "
+            "`grade regrade` shows what it would be by an assignment."
+        )
+    return grade
+
+
+def _same_questions(run: RunFolder, assignment: Assignment, measured: MeasuredAccuracy) -> None:
+    """Refuse a run that was asked something else: nothing on disk can answer for it.
+
+    Raises:
+        UsageError: Says what has changed, and to grade the submission again.
+    """
+    asked = run.record.questions
+    wanted = Questions.of(assignment, retrain=run.record.retrain)
+    changed = asked.changed_in(wanted)
+    trainings = asked.training, wanted.training
+    if not changed and trainings[0] is not None and trainings[1] is not None:
+        if not trainings[0].answers(trainings[1], measured.runs):
+            changed = ["how long or how our engine trains"]
+    if changed:
+        raise UsageError(
+            f"{run.path}: {', '.join(changed)} of {assignment.file} has changed since this run, "
+            "which cannot answer for it. Grade the submission again."
         )
 
 
@@ -342,7 +372,7 @@ def check_folder(
             grade = grade_one(folder, course)
             if on_evidence is not None:
                 for run_file in scratch.rglob(RUN_FILE):
-                    on_evidence(_evidence(run_file.parent, _read(run_file, RunRecord)))
+                    on_evidence(_evidence(RunFolder(run_file.parent, course.seal)))
             return grade
         finally:
             sandbox.close()
@@ -351,20 +381,21 @@ def check_folder(
 # --- collect: effects ----------------------------------------------------------------------
 
 
-def collect_run(path: Path, course: Course) -> Path:
+def collect_run(path: Path, course: Course) -> RunFolder:
     """Take one submission in, run what must run, and leave a finished run directory.
 
-    A run that is there already is used again: the same command after an interrupt goes on.
+    A run that is there already is used again: the same command after an interrupt goes on, and a
+    changed due date or rubric asks nothing new.
 
     Returns:
         The run directory.
 
     Raises:
         SubmissionRejected: There is nothing to grade.
-        InfrastructureError: The machine failed; nothing was kept.
+        InfrastructureError: The machine failed and nothing was kept; or what was kept is no longer
+            what was written.
     """
     from grader.intake import Scope, collect
-    from grader.ledger import filling, run_directory, write_atomically
 
     assignment, options = course.assignment, course.options
     zone = assignment.deadline.zone_info
@@ -379,35 +410,56 @@ def collect_run(path: Path, course: Course) -> Path:
             zone=zone,
             scope=Scope.HANDED_IN if course.key is not None else Scope.CODE,
         )
-        submission = _received(submission, options, checking=course.key is None)
+        submission = _received(submission, course)
         if course.key is not None and assignment.probes is not None:
             alike = likeness(submission, tree, assignment.module, own=options.reference)
             submission = submission.model_copy(update=alike)
-        run_dir = run_directory(
-            options.results_dir,
-            submission.sha256,
-            submission.student_id,
-            assignment.sha256,
-            course.key.id if course.key is not None else "public",
-            course.sandbox.isolation,
-            inside_digest(),
-            *[course.references[name].digest for name in sorted(course.references)],
-        )
-        if not (run_dir / RUN_FILE).is_file():
-            probes = _probes(submission, course)
-            result = _trace(submission, tree, probes, course)
-            with filling(run_dir) as partial:
-                _write_run(partial, result, probes, course)
+        probes = _probes(submission, course)
+        request = trace_request(probes, submission.weights, assignment)
+        place = _run_directory(submission, request, course)
+        run = RunFolder(place, course.seal, place.name)
+        if not run.is_complete:
+            result = course.sandbox.run(Stage("trace", tree, request, assignment.limits))
+            with filling(run.path) as partial:
+                _write_run(RunFolder(partial, run.key, run.name), result, probes, course)
         described = submission.model_copy(update={"root": ""})
-        write_atomically(run_dir / SUBMISSION_FILE, _bytes(described))
+        if run.submission() != described:
+            run.write(described)
         if submission.recipe is not None:
-            write_atomically(run_dir / RECIPE_FILE, (tree / submission.recipe).read_bytes())
+            write_atomically(run.path / RECIPE_FILE, (tree / submission.recipe).read_bytes())
+    _have_evaluation(run, course)
+    return run
+
+
+def _run_directory(submission: Submission, request: dict[str, Any], course: Course) -> Path:
+    """Where the run belongs: named by all that decides what it gives, and by nothing else."""
+    questions = Questions.of(course.assignment, retrain=course.options.retrain)
+    return run_directory(
+        course.options.results_dir,
+        submission.sha256,
+        submission.student_id,
+        questions.model_dump_json(),
+        json.dumps(request, sort_keys=True),
+        course.key.id if course.key is not None else "public",
+        course.sandbox.isolation,
+        inside_digest(),
+        *[str(version_of(package)) for package in ("tensorflow", "tensorflow-cpu", "keras")],
+        *[course.references[name].digest for name in sorted(course.references)],
+    )
+
+
+def _have_evaluation(run: RunFolder, course: Course) -> None:
+    """Measure the accuracy, unless what is known answers the assignment already."""
+    assignment, options = course.assignment, course.options
+    known = run.evaluation()
     if options.evaluate and assignment.evaluation is not None:
-        if not _evaluated(run_dir, _asked(assignment, options)):
-            _evaluate(run_dir, assignment, options)
-    elif not (run_dir / EVALUATION_FILE).is_file():
-        write_atomically(run_dir / EVALUATION_FILE, _bytes(EvaluationRecord(note=_no_note(course))))
-    return run_dir
+        asked = _asked(options)
+        stands = known is not None and known.asked == asked and known.runs
+        if known is None or not stands or unanswered(assignment, known) is not None:
+            measured = _measure(run, assignment, options, scratch=run.path)
+            run.write(EvaluationRecord(asked=asked, **dict(measured)))
+    elif known is None:
+        run.write(EvaluationRecord(note=_no_note(course)))
 
 
 def _no_note(course: Course) -> str:
@@ -419,14 +471,18 @@ def _no_note(course: Course) -> str:
     return "the evaluation was switched off (--no-evaluation)"
 
 
-def _received(submission: Submission, options: GradeOptions, *, checking: bool) -> Submission:
-    if checking:
+def _received(submission: Submission, course: Course) -> Submission:
+    """With the time of receipt that counts: one that a person has set stands until another is."""
+    if course.key is None:
         return submission.model_copy(update={"received_at": None, "received_from": None})
-    if options.submitted_at is None:
+    by_hand = course.by_hand.get((submission.student_id, submission.sha256))
+    return _received_at(submission, course.options.submitted_at or by_hand)
+
+
+def _received_at(submission: Submission, moment: datetime | None) -> Submission:
+    if moment is None:
         return submission
-    return submission.model_copy(
-        update={"received_at": options.submitted_at, "received_from": "argument"}
-    )
+    return submission.model_copy(update={"received_at": moment, "received_from": "argument"})
 
 
 def _probes(submission: Submission, course: Course) -> list[Probe]:
@@ -437,12 +493,6 @@ def _probes(submission: Submission, course: Course) -> list[Probe]:
     if course.key is not None:
         probes += hidden_probes(asked, course.key.derive(submission.sha256, "probes"))
     return probes
-
-
-def _trace(submission: Submission, tree: Path, probes: list[Probe], course: Course) -> StageResult:
-    limits: Limits = course.assignment.limits
-    request = trace_request(probes, submission.weights, course.assignment)
-    return course.sandbox.run(Stage("trace", tree, request, limits))
 
 
 def trace_request(
@@ -479,8 +529,9 @@ def _network_id(network: NetworkCheck) -> str:
     return f"network-{network.name}"
 
 
-def _write_run(partial: Path, result: StageResult, probes: list[Probe], course: Course) -> None:
+def _write_run(folder: RunFolder, result: StageResult, probes: list[Probe], course: Course) -> None:
     """The frames under names of our own, then run.json, which makes the run complete."""
+    partial = folder.path
     written: dict[str, tuple[FrameFile, ...]] = {}
     for kind, frames, suffix in (
         ("json_frames", result.json_frames, "json"),
@@ -498,14 +549,18 @@ def _write_run(partial: Path, result: StageResult, probes: list[Probe], course: 
         for number, network in enumerate(course.assignment.networks)
     )
     record = RunRecord(
+        questions=Questions.of(course.assignment, retrain=course.options.retrain),
+        retrain=course.options.retrain,
         run=result.run,
         probes=tuple(probes),
         probe_seed_id=course.key.id if course.key is not None and probes else None,
+        tensorflow=version_of("tensorflow") or version_of("tensorflow-cpu"),
+        keras=version_of("keras"),
         json_frames=written["json_frames"],
         binary_frames=written["binary_frames"],
         references=references,
     )
-    (partial / RUN_FILE).write_bytes(_bytes(record))
+    folder.write(record)
 
 
 def _written_reference(
@@ -524,43 +579,58 @@ def _written_reference(
     return ReferenceFrames(asked=network, network=kept[0], constants=kept[1])
 
 
-def _receive(run_dir: Path, moment: datetime) -> None:
-    from grader.ledger import write_atomically
+def _measured_again(
+    run: RunFolder, assignment: Assignment, options: GradeOptions
+) -> MeasuredAccuracy:
+    """Measure a finished run anew; kept in its directory only where the grade is to count."""
+    if assignment.evaluation is None:
+        raise UsageError(f"--evaluate: {NO_ACCURACY}.")
+    if options.record:
+        measured = _measure(run, assignment, options, scratch=run.path)
+        run.write(EvaluationRecord(asked=_asked(options), **dict(measured)))
+        return measured
+    with files.scratch("evaluation") as scratch:
+        if (run.path / RECIPE_FILE).is_file():
+            shutil.copyfile(run.path / RECIPE_FILE, scratch / RECIPE_FILE)
+        return _measure(run, assignment, options, scratch=scratch)
 
-    submission = _read(run_dir / SUBMISSION_FILE, Submission)
-    moved = submission.model_copy(update={"received_at": moment, "received_from": "argument"})
-    write_atomically(run_dir / SUBMISSION_FILE, _bytes(moved))
 
-
-def _evaluate(run_dir: Path, assignment: Assignment, options: GradeOptions) -> None:
-    """Measure the accuracy of a finished run and leave evaluation.json."""
+def _measure(
+    run: RunFolder, assignment: Assignment, options: GradeOptions, *, scratch: Path
+) -> MeasuredAccuracy:
+    """Measure the accuracy of a finished run, as it was asked to be measured."""
     from grader.engine.accuracy import measure
-    from grader.ledger import write_atomically
 
-    rule = assignment.evaluation
-    assert rule is not None
-    record = _read(run_dir / RUN_FILE, RunRecord)
-    frames = {f.name: _frame(run_dir, f) for f in record.binary_frames}
-    asked = _asked(assignment, options)
-    outcome = measure(
-        _evidence(run_dir, record),
-        frames,
+    _same_recipe(run)
+    return measure(
+        _evidence(run),
+        {f.name: run.frame(f) for f in run.record.binary_frames},
         assignment,
-        handed_in=_read(run_dir / SUBMISSION_FILE, Submission).weights,
+        handed_in=_submission(run).weights,
         folder=options.data,
-        scratch=run_dir,
-        retrain=options.retrain or rule.mode == "retrain",
+        scratch=scratch,
+        retrain=run.record.questions.mode == "retrain",
         backend=options.backend,
         device=options.device,
     )
-    write_atomically(run_dir / EVALUATION_FILE, _bytes(EvaluationRecord(asked=asked, **outcome)))
 
 
-def _asked(assignment: Assignment, options: GradeOptions) -> str:
-    """Names what decides a measurement; the assignment's rules stand in the run's own name."""
-    rule = assignment.evaluation
+def _same_recipe(run: RunFolder) -> None:
+    """Refuse a recipe that is not the one that was handed in.
+
+    Raises:
+        InfrastructureError: It was changed.
+    """
+    submission, file = _submission(run), run.path / RECIPE_FILE
+    wanted = {f.sha256 for f in submission.files if f.path == submission.recipe}
+    found = {hashlib.sha256(file.read_bytes()).hexdigest()} if file.is_file() else set()
+    if wanted != found:
+        raise damaged(RECIPE_FILE, "it is not what was handed in")
+
+
+def _asked(options: GradeOptions) -> str:
+    """Names what decides a measurement, beside what stands in the run's own name."""
     what = {
-        "retrain": options.retrain or (rule is not None and rule.mode == "retrain"),
         "backend": options.backend,
         "device": options.device,
         "data": str(options.data or os.environ.get("GRADER_DATA", "")),
@@ -577,33 +647,29 @@ def _digest(*rooms: str) -> str:
     return hashlib.sha256(b"".join(file.read_bytes() for file in programs)).hexdigest()
 
 
-def _evaluated(run_dir: Path, asked: str) -> bool:
-    """Whether an earlier command has measured this very thing; what failed is tried again."""
-    if not (run_dir / EVALUATION_FILE).is_file():
-        return False
-    found = _read(run_dir / EVALUATION_FILE, EvaluationRecord)
-    return found.evaluation is not None and found.asked == asked
-
-
 # --- assess: none --------------------------------------------------------------------------
 
 
-def assess(run_dir: Path, assignment: Assignment, extensions: Mapping[str, datetime]) -> Grade:
-    """The grade of a finished run; reads its directory and nothing else.
+def assess(
+    run: RunFolder,
+    assignment: Assignment,
+    extensions: Mapping[str, datetime],
+    *,
+    measured: MeasuredAccuracy | None = None,
+    received_at: datetime | None = None,
+) -> Grade:
+    """The grade of a finished run; reads its directory and nothing else, and writes nothing.
 
     Args:
-        run_dir: The run directory.
+        run: The run directory.
         assignment: Rubric, deadline, threshold.
         extensions: Student id → own due time.
+        measured: What was measured, where it is not what the directory holds.
+        received_at: When a person says that it was received; None: as the directory says.
     """
-    record = _read(run_dir / RUN_FILE, RunRecord)
-    submission = _read(run_dir / SUBMISSION_FILE, Submission)
-    evaluated = (
-        _read(run_dir / EVALUATION_FILE, EvaluationRecord)
-        if (run_dir / EVALUATION_FILE).is_file()
-        else EvaluationRecord(note="no evaluation was made")
-    )
-    evidence = _evidence(run_dir, record)
+    record = run.record
+    submission = _received_at(_submission(run), received_at)
+    evidence = _evidence(run)
     return make_grade(
         assignment,
         submission,
@@ -615,15 +681,25 @@ def assess(run_dir: Path, assignment: Assignment, extensions: Mapping[str, datet
             submission.received_from,
             extensions,
         ),
-        provenance=_provenance(assignment, record.probe_seed_id),
+        provenance=_provenance(assignment, record, run.name),
         isolation=record.run.isolation,
-        evaluation=evaluated.evaluation,
-        evaluation_note=evaluated.note,
-        evaluation_cause=evaluated.cause,
+        measured=measured or run.evaluation() or MeasuredAccuracy(),
         cause=evidence.cause,
         message=evidence.message or None,
-        review="; ".join(why for why in (submission.copied, evaluated.review) if why) or None,
+        review=submission.copied,
     )
+
+
+def _submission(run: RunFolder) -> Submission:
+    """What was handed in.
+
+    Raises:
+        InfrastructureError: The directory does not say.
+    """
+    submission = run.submission()
+    if submission is None:
+        raise damaged(SUBMISSION_FILE, "it is not there")
+    return submission
 
 
 def _checks(assignment: Assignment) -> tuple[Check, ...]:
@@ -632,46 +708,41 @@ def _checks(assignment: Assignment) -> tuple[Check, ...]:
     return (*densenet, *network_checks(assignment.networks))
 
 
-def _evidence(run_dir: Path, record: RunRecord) -> Evidence:
+def _evidence(folder: RunFolder) -> Evidence:
+    record = folder.record
     evidence = assemble(
-        {f.name: _frame(run_dir, f) for f in record.json_frames},
-        {
-            f.name: _frame(run_dir, f)
-            for f in record.binary_frames
-            if f.name.startswith("constants:")
-        },
+        {f.name: folder.frame(f) for f in record.json_frames},
+        {f.name: folder.frame(f) for f in record.binary_frames if f.name.startswith("constants:")},
         list(record.probes),
         record.run.cause,
         record.run.message,
     )
     failed = evidence.module.failure if evidence.module is not None else None
     failed = failed or no_answer(record.run.cause, record.run.message)
-    compared = {r.asked.name: _compared(run_dir, record, r, failed) for r in record.references}
+    compared = {r.asked.name: _compared(folder, r, failed) for r in record.references}
     return replace(evidence, compared=compared)
 
 
-def _compared(
-    run_dir: Path, record: RunRecord, kept: ReferenceFrames, failed: FailureRecord
-) -> Compared:
+def _compared(folder: RunFolder, kept: ReferenceFrames, failed: FailureRecord) -> Compared:
     """What the student's function gave, and what its reference gave.
 
     Raises:
         InfrastructureError: The reference's trace is no longer what was written.
     """
     id = _network_id(kept.asked)
-    frames = {f.name: f for f in (*record.json_frames, *record.binary_frames)}
-    mine: Subject | FailureRecord = failed
+    frames = {f.name: f for f in (*folder.record.json_frames, *folder.record.binary_frames)}
+    mine: Network | FailureRecord = failed
     if f"probe:{id}" in frames:
         constants = frames.get(f"constants:{id}")
         mine = read_subject(
-            _frame(run_dir, frames[f"probe:{id}"]),
-            b"" if constants is None else _frame(run_dir, constants),
+            folder.frame(frames[f"probe:{id}"]),
+            b"" if constants is None else folder.frame(constants),
         )
-    reference: Subject | None = None
+    reference: Network | None = None
     if kept.network is not None and kept.constants is not None:
-        read = read_subject(_frame(run_dir, kept.network), _frame(run_dir, kept.constants))
+        read = read_subject(folder.frame(kept.network), folder.frame(kept.constants))
         if isinstance(read, FailureRecord):
-            raise _damaged(kept.network.file, read.message)
+            raise damaged(kept.network.file, read.message)
         reference = read
     asked = ", ".join(f"{name}={value!r}" for name, value in kept.asked.arguments.items())
     if isinstance(mine, FailureRecord):
@@ -679,67 +750,55 @@ def _compared(
     return Compared(kept.asked.function, asked, reference, mine)
 
 
-def _frame(run_dir: Path, frame: FrameFile) -> bytes:
-    """One frame as the sandbox sent it.
-
-    Raises:
-        InfrastructureError: INFRA_DISK, where it is no longer what was written.
-    """
-    try:
-        data = (run_dir / frame.file).read_bytes()
-    except OSError as error:
-        raise _damaged(frame.file, error) from error
-    if hashlib.sha256(data).hexdigest() != frame.sha256:
-        raise _damaged(frame.file, "it is not what was written")
-    return data
-
-
-def _damaged(name: str, why: object) -> InfrastructureError:
-    return InfrastructureError(
-        Cause.INFRA_DISK,
-        f"{name} of the run directory cannot be read: {why}",
-        "Delete the run directory and grade the submission again.",
-    )
-
-
-def _provenance(assignment: Assignment, probe_seed_id: str | None) -> Provenance:
+def _provenance(assignment: Assignment, record: RunRecord, run: str) -> Provenance:
     return Provenance(
         grader=grader.__version__,
         assignment_sha256=assignment.sha256,
-        tensorflow=version_of("tensorflow") or version_of("tensorflow-cpu"),
-        keras=version_of("keras"),
-        probe_seed_id=probe_seed_id,
+        tensorflow=record.tensorflow,
+        keras=record.keras,
+        probe_seed_id=record.probe_seed_id,
+        run=run,
     )
 
 
 def _ungraded(error: SubmissionRejected | InfrastructureError, path: Path, course: Course) -> Grade:
     from grader.intake.names import identify, safe_id
+    from grader.intake.refusal import shown
 
     assignment, options = course.assignment, course.options
     identity = identify(path, assignment.deadline.zone_info)
     student = safe_id(options.student_id) if options.student_id else identity.student_id
+    source, digest = shown(path.name), _sha256_of(path)
     moment, told_by = identity.received_at, identity.received_from
-    if options.submitted_at is not None:
-        moment, told_by = options.submitted_at, "argument"
+    by_hand = options.submitted_at or course.by_hand.get((student, digest or source))
+    if by_hand is not None:
+        moment, told_by = by_hand, "argument"
     return ungraded(
         error,
         assignment=assignment,
         student_id=student,
-        submission=_reference(path, moment, told_by if moment is not None else None),
-        provenance=_provenance(assignment, course.key.id if course.key is not None else None),
+        submission=SubmissionRef(
+            source=source,
+            sha256=digest,
+            received_at=moment,
+            received_from=told_by if moment is not None else None,
+        ),
+        provenance=Provenance(
+            grader=grader.__version__,
+            assignment_sha256=assignment.sha256,
+            tensorflow=version_of("tensorflow") or version_of("tensorflow-cpu"),
+            keras=version_of("keras"),
+            probe_seed_id=course.key.id if course.key is not None else None,
+        ),
     )
 
 
-def _reference(path: Path, moment: datetime | None, told_by: Any) -> SubmissionRef:
-    from grader.intake.refusal import shown
-
-    digest = None
-    if path.is_file() and path.stat().st_size <= 2**30:
-        with path.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return SubmissionRef(
-        source=shown(path.name), sha256=digest, received_at=moment, received_from=told_by
-    )
+def _sha256_of(path: Path) -> str | None:
+    """Of a file that could not be graded; None of what is no file, or far too large."""
+    if not path.is_file() or path.stat().st_size > 2**30:
+        return None
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _keep_traceback(course: Course, path: Path, error: Exception) -> None:
@@ -753,15 +812,4 @@ def _keep_traceback(course: Course, path: Path, error: Exception) -> None:
             log.write(f"--- {path.name!r}\n{''.join(traceback.format_exception(error))}\n")
 
 
-def _bytes(record: Record) -> bytes:
-    return record.model_dump_json(indent=1).encode()
-
-
-def _read(path: Path, kind: type[Any]) -> Any:
-    try:
-        return kind.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError, json.JSONDecodeError) as error:
-        raise _damaged(path.name, error) from error
-
-
-__all__ = ["GradeOptions", "check_folder", "grade_paths", "reference_to", "regrade"]
+__all__ = ["GradeOptions", "check_folder", "grade_paths", "recorded", "reference_to", "regrade"]

@@ -10,16 +10,17 @@ from grader.assignment import load_assignment
 from grader.domain import (
     CheckResult,
     Dataset,
-    Evaluation,
     Finding,
     Grade,
+    MeasuredAccuracy,
+    Measurement,
     Outcome,
     Provenance,
     Submission,
     SubmissionRef,
 )
 from grader.errors import Cause, InfrastructureError, SubmissionRejected
-from grader.scoring import apply_deadline, is_met, make_grade, ungraded, wilson_interval
+from grader.scoring import apply_deadline, make_grade, ungraded
 
 ASSIGNMENT = load_assignment(Path(__file__).parent / "example_assignment.toml")
 DUE = ASSIGNMENT.deadline.due
@@ -134,23 +135,19 @@ def submission(student_id: str, **fields) -> Submission:
     return Submission(student_id=student_id, **defaults | fields)
 
 
-def evaluation(correct: int, wall_time_s: float = 7.13, official: bool = True) -> Evaluation:
-    accuracy = correct / 10_000
-    return Evaluation(
+def measured(correct: int, wall_time_s: float = 7.13, official: bool = True) -> MeasuredAccuracy:
+    run = Measurement(
         mode="weights",
-        accuracy=accuracy,
-        interval_95=wilson_interval(correct, 10_000),
         images=10_000,
+        of_images=10_000,
         correct=correct,
-        threshold=0.85,
-        met=is_met(accuracy, 0.85, wall_time_s, 300),
         wall_time_s=wall_time_s,
-        time_budget_s=300,
         device="CPU, 2 cores",
         dataset=Dataset(
             name="cifar10" if official else "cifar10-jpeg", sha256="ab12" * 16, official=official
         ),
     )
+    return MeasuredAccuracy(runs=(run,))
 
 
 def grade(given: Submission, results: list[CheckResult], **fields) -> Grade:
@@ -163,7 +160,7 @@ def grade(given: Submission, results: list[CheckResult], **fields) -> Grade:
 
 def full_marks() -> Grade:
     """The reference solution."""
-    return grade(submission("s1234567"), checks(), evaluation=evaluation(9120))
+    return grade(submission("s1234567"), checks(), measured=measured(9120))
 
 
 def deviating() -> Grade:
@@ -253,14 +250,17 @@ def deviating() -> Grade:
         received_from="argument",
         remarks=("ignored 3 files of macOS: __MACOSX", "densenet.ipynb: dropped 2 lines of shell"),
     )
-    return grade(late, results, evaluation=evaluation(8478, official=False))
+    return grade(late, results, measured=measured(8478, official=False))
 
 
 def without_evaluation() -> Grade:
     """No data on this machine, no time of receipt, no sandbox."""
     given = submission("s3456789", received_at=None, received_from=None)
     return grade(
-        given, checks(), isolation="none", evaluation_note="CIFAR-10 was not found on this machine"
+        given,
+        checks(),
+        isolation="none",
+        measured=MeasuredAccuracy(note="CIFAR-10 was not found on this machine"),
     )
 
 
@@ -270,10 +270,11 @@ def under_review() -> Grade:
     return grade(
         given,
         checks(),
-        evaluation=None,
-        evaluation_note="the network could not be rebuilt faithfully",
-        review="The rebuilt network and the student's own differ by up to 3.1e-02 on random "
-        "inputs (allowed: 1e-04).",
+        measured=MeasuredAccuracy(
+            note="the network could not be rebuilt faithfully",
+            review="The rebuilt network and the student's own differ by up to 3.1e-02 on random "
+            "inputs (allowed: 1e-04).",
+        ),
     )
 
 
@@ -312,8 +313,9 @@ def stopped() -> Grade:
         results,
         cause=Cause.STUDENT_IMPORT,
         message="densenet.py does not import",
-        evaluation_note="there is no network to evaluate",
-        evaluation_cause=Cause.STUDENT_IMPORT,
+        measured=MeasuredAccuracy(
+            note="there is no network to evaluate", cause=Cause.STUDENT_IMPORT
+        ),
     )
 
 
@@ -386,8 +388,7 @@ def hostile() -> Grade:
         cause=Cause.STUDENT_EXCEPTION,
         message=HOSTILE,
         help=HOSTILE,
-        evaluation_note=HOSTILE,
-        evaluation_cause=Cause.STUDENT_EXCEPTION,
+        measured=MeasuredAccuracy(note=HOSTILE, cause=Cause.STUDENT_EXCEPTION),
     )
 
 

@@ -21,14 +21,13 @@ from numpy.typing import NDArray
 
 from grader.assignment import Assignment
 from grader.assignment import Evaluation as Rule
-from grader.domain import Evaluation
+from grader.domain import MeasuredAccuracy, Measurement
 from grader.engine.data import Cifar10, NoData, find_cifar10
 from grader.engine.evaluate import Prepare, evaluate_in_child, refuse_slow
 from grader.engine.gpu import Device, Gpu, lease, list_gpus, require_device
 from grader.engine.plan import Plan, make_plan
 from grader.engine.recipe import Recipe, RecipeError, load_recipe
 from grader.engine.retrain import retrain_in_child
-from grader.engine.rule import is_met, wilson_interval
 from grader.errors import Cause, InfrastructureError, StageFailed
 from grader.graph.canonical import Graph
 from grader.graph.dense import why_not_dense
@@ -62,8 +61,6 @@ HALF_PRECISION = (
     "the network computes in half precision, the grader in float32: of the 10,000 images a few"
     " may be answered otherwise than by the network itself"
 )
-OTHERS_SHARE = 0.2
-"""Of the processor, taken by other programs, from which on a missed threshold is looked at."""
 RETRAIN_S = 900.0
 """Seconds of training where `--retrain` asks for it and the assignment does not say."""
 
@@ -79,14 +76,14 @@ def measure(
     retrain: bool = False,
     backend: str = "auto",
     device: Device = "auto",
-) -> dict[str, Any]:
+) -> MeasuredAccuracy:
     """Measure the accuracy of a finished run.
 
     Args:
         evidence: What the trace says; its model is `build_model()` behind `preprocess`.
         frames: The run's binary frames; "weights" and "sample" are read.
-        assignment: Threshold and time budgets; it asks for an accuracy. Where it asks for a
-            DenseNet too, only a densely connected network has one.
+        assignment: Time budgets, and when further trainings are made; it asks for an accuracy.
+            Where it asks for a DenseNet too, only a densely connected network has one.
         handed_in: The weights file that came with the submission, as intake knows it; what the
             program says it has loaded is no evidence that there is one.
         folder: Where CIFAR-10 is; see `find_cifar10`.
@@ -97,8 +94,8 @@ def measure(
         device: Where to compute; see `grader.engine.gpu.asked_for`.
 
     Returns:
-        evaluation (None where none was made), note (why not), cause (whose fault that is; None
-        for nobody's, as on a machine without data), review (why a person should look).
+        What was measured, or why nothing was and whose fault that is (nobody's, as on a machine
+        without data).
     """
     try:
         assert assignment.evaluation is not None
@@ -117,7 +114,12 @@ def measure(
         )
         return asked.retrained() if retrain else asked.measured()
     except (InfrastructureError, StageFailed) as problem:
-        return _answer(note=problem.message, cause=problem.cause)
+        too_slow = problem.cause is Cause.STUDENT_TIMEOUT and evidence.cause is None
+        return MeasuredAccuracy(
+            note=problem.message,
+            cause=problem.cause,
+            too_slow_for_s=assignment.time_budgets.evaluation_s if too_slow else None,
+        )
 
 
 @contextmanager
@@ -132,15 +134,6 @@ def _borrowed(backend: str, device: Device) -> Iterator[Gpu | None]:
         return
     with lease(wait_s=GPU_WAIT_S) as gpu:
         yield gpu
-
-
-def _answer(
-    evaluation: Evaluation | None = None,
-    note: str | None = None,
-    cause: Cause | None = None,
-    review: str | None = None,
-) -> dict[str, Any]:
-    return {"evaluation": evaluation, "note": note, "cause": cause, "review": review}
 
 
 @dataclass(frozen=True)
@@ -158,12 +151,12 @@ class _Asked:
     backend: str
     device: Device
 
-    def measured(self) -> dict[str, Any]:
+    def measured(self) -> MeasuredAccuracy:
         """With the student's weights."""
         model, record = self._network()
         data = find_cifar10(self.folder)
         if isinstance(data, NoData):
-            return _answer(note=data.reason)
+            return MeasuredAccuracy(note=data.reason)
         _refuse_preprocess(record)
         values = trained_values(record, self.frames, self.handed_in)
         plan = _plan(model, values)
@@ -172,22 +165,21 @@ class _Asked:
         if not agreement.holds:
             return _not_proved(agreement)
         with _borrowed(self.backend, self.device) as gpu:
-            evaluation = evaluate_in_child(
+            found = evaluate_in_child(
                 plan,
                 data,
-                threshold=self.rule.threshold,
                 time_budget_s=self.budget_s,
                 backend=self.backend,
                 folder=None if self.scratch is None else self.scratch / EXCHANGE,
                 gpu=None if gpu is None else gpu.uuid,
                 prepare=_prepare(model, values),
             )
-        details = {**evaluation.details, "difference_to_students_network": agreement.difference}
+        details = {**found.details, "difference_to_students_network": agreement.difference}
         if tolerance_of(model.traces["inference"]) > TOLERANCE:
             details["notes"] = [HALF_PRECISION]
-        suspicions = (evaluation.details["looks"] or {}).get("suspicions", ())
-        return _answer(
-            evaluation.model_copy(update={"details": details}),
+        suspicions = (found.details["looks"] or {}).get("suspicions", ())
+        return MeasuredAccuracy(
+            runs=(found.model_copy(update={"details": details}),),
             review=(
                 f"the weights may have seen the test images: {'; '.join(suspicions)}"
                 if suspicions
@@ -195,7 +187,7 @@ class _Asked:
             ),
         )
 
-    def retrained(self) -> dict[str, Any]:
+    def retrained(self) -> MeasuredAccuracy:
         """With weights that our engine trains by the student's recipe."""
         model, record = self._network()
         _refuse_preprocess(record)
@@ -208,7 +200,7 @@ class _Asked:
         recipe = self._recipe()
         data = find_cifar10(self.folder)
         if isinstance(data, NoData):
-            return _answer(note=data.reason)
+            return MeasuredAccuracy(note=data.reason)
         values = _values(record, self.frames)
         plan = _plan(model, values)  # names the operation that stands in the way, as with weights
         agreement = _agreement(model, record, self.frames, values)
@@ -217,8 +209,7 @@ class _Asked:
         with ExitStack() as stack:
             place = self.scratch or Path(stack.enter_context(TemporaryDirectory("-retrain")))
             runs = self._runs(record, plan, recipe, data, place / RETRAINING)
-        evaluation = decided(runs, self.rule.decide)
-        return _answer(evaluation, review=starved(evaluation))
+            return MeasuredAccuracy(runs=runs)
 
     def _network(self) -> tuple[Network, NetworkRecord]:
         """`build_model()`'s network and record, if its accuracy is one that was asked for.
@@ -238,13 +229,11 @@ class _Asked:
 
     def _runs(
         self, record: NetworkRecord, plan: Plan, recipe: Recipe, data: Cifar10, place: Path
-    ) -> list[Evaluation]:
+    ) -> tuple[Measurement, ...]:
         """One training; where its accuracy is borderline, further ones with the next seeds."""
         rule = self.rule
-        runs: list[Evaluation] = []
-        while not runs or (
-            len(runs) < rule.seeds and abs(runs[0].accuracy - rule.threshold) <= rule.borderline
-        ):
+        runs: list[Measurement] = []
+        while not runs or len(runs) < rule.trainings_for(runs[0].accuracy):
             own = recipe.model_copy(update={"seed": (recipe.seed + len(runs)) % 2**31})
             seconds = rule.retrain_s or RETRAIN_S
             start = time.perf_counter()
@@ -257,7 +246,6 @@ class _Asked:
                     self.frames.get("constants:model", b""),
                     own,
                     data,
-                    threshold=rule.threshold,
                     budget_s=None if rule.retrain_reference_epochs else seconds,
                     reference_epochs=rule.retrain_reference_epochs,
                     folder=place / f"seed-{own.seed}",
@@ -267,7 +255,7 @@ class _Asked:
                     memory_bytes=rule.retrain_memory_bytes,
                 )
             runs.append(_having_waited(run, waited_s if gpu is not None else 0.0))
-        return runs
+        return tuple(runs)
 
     def _recipe(self) -> Recipe:
         """The submission's recipe; the template's where it has none."""
@@ -280,55 +268,15 @@ class _Asked:
             raise StageFailed(Cause.SUBMISSION_BAD_RECIPE, str(problem)) from problem
 
 
-def _having_waited(run: Evaluation, seconds: float) -> Evaluation:
+def _having_waited(run: Measurement, seconds: float) -> Measurement:
     """With the time in the queue for a GPU, which is charged to nobody."""
     times = dict(run.details.get("times", {}))
     times["queue_s"] = times.get("queue_s", 0.0) + seconds
     return run.model_copy(update={"details": {**run.details, "times": times}})
 
 
-def starved(run: Evaluation) -> str | None:
-    """Why a person should look where other programs may have cost the student the threshold."""
-    share = run.details.get("others_share")
-    if run.met or run.details.get("stopped") != "out of time" or share is None:
-        return None
-    if share <= OTHERS_SHARE:
-        return None
-    return (
-        f"the training ran out of time while other programs held {share:.0%} of the processor:"
-        " grade it again on a quiet machine"
-    )
-
-
-def decided(runs: list[Evaluation], rule: str) -> Evaluation:
-    """The evaluation that counts of one or more trainings.
-
-    Args:
-        runs: One for each seed.
-        rule: "best", or "mean": images right on average, rounded down to a whole image, so that
-            the accuracy stays a share of images.
-    """
-    if len(runs) == 1:
-        return runs[0]
-    best = max(runs, key=lambda run: run.correct)
-    correct = best.correct if rule == "best" else sum(run.correct for run in runs) // len(runs)
-    accuracy = correct / best.images
-    slowest = max(runs, key=lambda run: run.wall_time_s)
-    seeds = [{"seed": run.details["seed"], "accuracy": run.accuracy} for run in runs]
-    return best.model_copy(
-        update={
-            "accuracy": accuracy,
-            "correct": correct,
-            "interval_95": wilson_interval(correct, best.images),
-            "wall_time_s": slowest.wall_time_s,
-            "met": is_met(accuracy, best.threshold, 0.0, best.time_budget_s, best.mode),
-            "details": {**best.details, "seeds": seeds, "decided_by": rule},
-        }
-    )
-
-
-def _not_proved(agreement: Agreement) -> dict[str, Any]:
-    return _answer(
+def _not_proved(agreement: Agreement) -> MeasuredAccuracy:
+    return MeasuredAccuracy(
         note="the accuracy was not measured, since a person has to look first",
         review=f"the rebuilt network is not proved to be the student's: {agreement.message}",
     )

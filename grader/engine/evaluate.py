@@ -1,4 +1,4 @@
-"""Measures the accuracy of a submitted network on the test images: timed, counted, judged.
+"""Measures the accuracy of a submitted network on the test images: timed and counted.
 
 Property protected: the accuracy is that of the network that was read, with the weights that came
 out of the sandbox, counted by this process; labels never leave it. A machine that fails is an
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from grader.domain import Evaluation
+from grader.domain import Measurement
 from grader.engine import measure
 from grader.engine.child import Ended, child_environment, run_child
 from grader.engine.data import CLASS_NAMES, Cifar10
@@ -28,7 +28,6 @@ from grader.engine.looks import draw, further_sets, judge_looks
 from grader.engine.measure import Job, Measured, Runtime
 from grader.engine.pictures import write_pictures
 from grader.engine.plan import Plan
-from grader.engine.rule import is_met, wilson_interval
 from grader.errors import Cause, InfrastructureError, StageFailed
 
 OUT_OF_PROCESSOR_TIME = -24
@@ -107,7 +106,6 @@ def evaluate_in_child(
     plan: Plan,
     data: Cifar10,
     *,
-    threshold: float,
     time_budget_s: float,
     backend: str = "auto",
     folder: Path | None = None,
@@ -115,14 +113,14 @@ def evaluate_in_child(
     images: int | None = None,
     threads: int | None = None,
     prepare: Prepare | None = None,
-) -> Evaluation:
+) -> Measurement:
     """Measure a plan's accuracy on the test images, in a process of its own.
 
     Args:
         plan: The network with its weights, by `make_plan`.
         data: Its test images are shown; its labels stay here.
-        threshold: Accuracy that must be exceeded.
-        time_budget_s: Seconds that the computation itself may take.
+        time_budget_s: Seconds that the computation itself may take; it goes on for `OVERTIME` times
+            as long.
         backend: See `runtimes`.
         folder: Where the exchange with the child is kept; None for a temporary folder.
         gpu: UUID of a leased GPU; None keeps to the CPU.
@@ -151,16 +149,15 @@ def evaluate_in_child(
     looks = judge_looks(labels, data, samples)
     if looks is None and measured.charged_s <= time_budget_s and len(labels["test"]) == len(shown):
         raise _starved(measured, "not all further images")
-    found = judge(
+    found = counted(
         labels["test"],
         data.test_labels[: len(labels["test"])],
         measured,
         data,
-        threshold=threshold,
         time_budget_s=time_budget_s,
+        asked=len(shown),
         more={
             "multiplications_per_image": plan.multiplications,
-            "asked": len(shown),
             "looks": None if looks is None else looks.model_dump(),
         },
     )
@@ -171,7 +168,7 @@ def evaluate_in_child(
 
 
 def _draw(
-    folder: Path, found: Evaluation, predicted: NDArray[np.int64], data: Cifar10
+    folder: Path, found: Measurement, predicted: NDArray[np.int64], data: Cifar10
 ) -> tuple[str, ...]:
     """Pictures beside the exchange; their names."""
     confidence = np.load(folder / measure.CONFIDENCE, allow_pickle=False)
@@ -188,25 +185,25 @@ def _draw(
     )
 
 
-def judge(
+def counted(
     predicted: NDArray[np.int64],
     labels: NDArray[np.int64],
     measured: Measured,
     data: Cifar10,
     *,
-    threshold: float,
     time_budget_s: float,
+    asked: int,
     more: dict[str, Any],
-) -> Evaluation:
-    """Count the images right and apply the rule.
+) -> Measurement:
+    """Count the images right.
 
     Args:
         predicted: One label an image, (N,); `NOT_A_NUMBER` is never right.
         labels: The true ones, (N,), 0..9.
         measured: What the child said of itself.
         data: For the name of the data set.
-        threshold: Accuracy that must be exceeded.
         time_budget_s: Seconds that were allowed.
+        asked: Images that were to be shown.
         more: Further details.
 
     Raises:
@@ -215,21 +212,15 @@ def judge(
     confusion, correct, no_answer = count(predicted, labels)
     images = len(labels)
     seconds, charged = measured.times["evaluation_s"], measured.charged_s
-    whole = images == more.get("asked", images)
-    if not whole and charged <= time_budget_s:
+    if images < asked and charged <= time_budget_s:
         raise _starved(measured, f"only {images} images")
-    met = is_met(correct / images, threshold, charged, time_budget_s) and whole
-    return Evaluation(
+    return Measurement(
         mode="weights",
-        accuracy=correct / images,
-        interval_95=wilson_interval(correct, images),
         images=images,
+        of_images=asked,
         correct=correct,
-        threshold=threshold,
-        met=met,
         wall_time_s=seconds,
         charged_s=charged,
-        time_budget_s=time_budget_s,
         device=f"{processor() if measured.device == 'CPU' else measured.device}"
         f", {measured.version}",
         dataset=data.dataset,

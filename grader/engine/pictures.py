@@ -62,8 +62,8 @@ def _cell(number: int, share: float, right: bool, x: int, y: int) -> str:
     )
 
 
-def curve_svg(epochs: Sequence[dict[str, Any]], threshold: float | None = None) -> str:
-    """Accuracy over the epochs: in training, on test images, and the threshold."""
+def curve_svg(epochs: Sequence[dict[str, Any]]) -> str:
+    """Accuracy over the epochs: in training and on test images."""
     width, height, left, bottom = 640, 320, 48, 36
     count = max(len(epochs), 2)
 
@@ -90,12 +90,7 @@ def curve_svg(epochs: Sequence[dict[str, Any]], threshold: float | None = None) 
             f"<polyline points='{' '.join(points)}' stroke='{colour}' stroke-width='2'"
             f" stroke-dasharray='{dashes}' fill='none'/>"
         )
-    if threshold is not None:
-        parts.append(
-            f"<polyline points='{point(1, threshold)} {point(count, threshold)}' stroke='#222'"
-            " stroke-dasharray='1 4' fill='none'/>"
-        )
-    legend = "– – training   — test   ··· threshold" if threshold else "– – training   — test"
+    legend = "– – training   — test"
     parts.append(f"<text x='{left}' y='{height - 8}'>epochs 1 to {len(epochs)}   {legend}</text>")
     return "\n".join([*parts, "</svg>"])
 
@@ -150,7 +145,6 @@ def write_pictures(
     confusion: Sequence[Sequence[int]],
     classes: Sequence[str],
     epochs: Sequence[dict[str, Any]] = (),
-    threshold: float | None = None,
     mistakes: tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]
     | None = None,
 ) -> tuple[str, ...]:
@@ -161,12 +155,11 @@ def write_pictures(
         confusion: See `confusion_svg`.
         classes: Names of the classes.
         epochs: See `curve_svg`; none for weights that were trained elsewhere.
-        threshold: For the curve.
         mistakes: Images, true labels, answers and confidence of the test images shown.
     """
     written = [_write(folder / CONFUSION, confusion_svg(confusion, classes).encode())]
     if epochs:
-        written.append(_write(folder / CURVE, curve_svg(epochs, threshold).encode()))
+        written.append(_write(folder / CURVE, curve_svg(epochs).encode()))
     if mistakes is not None:
         sheet = _mistakes_png(*mistakes, classes)
         if sheet is not None:

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
-from grader.domain import Evaluation, Record
+from grader.domain import Measurement, Record
 from grader.engine import measure
 from grader.engine.child import Ended, child_environment, run_child, stay_with_parent
 from grader.engine.data import CLASS_NAMES, Cifar10
@@ -31,7 +31,6 @@ from grader.engine.history import History, Progress, StopReason
 from grader.engine.pictures import write_pictures
 from grader.engine.plan import Unrebuildable
 from grader.engine.recipe import Optimizer, Recipe
-from grader.engine.rule import is_met, wilson_interval
 from grader.errors import Cause, InfrastructureError, StageFailed
 
 MODEL, CONSTANTS, DATA, JOB, RESULT, LABELS, CONFIDENCE = (
@@ -92,7 +91,6 @@ def retrain_in_child(
     recipe: Recipe,
     data: Cifar10,
     *,
-    threshold: float,
     budget_s: float | None,
     folder: Path,
     reference_epochs: float | None = None,
@@ -100,7 +98,7 @@ def retrain_in_child(
     gpu: Gpu | None = None,
     deterministic: bool = False,
     memory_bytes: int | None = None,
-) -> Evaluation:
+) -> Measurement:
     """Train and measure a network; a run that was interrupted in `folder` is taken up.
 
     Args:
@@ -108,7 +106,6 @@ def retrain_in_child(
         constants: The run's "constants:model" frame.
         recipe: The student's recipe, as read by `parse_recipe`.
         data: CIFAR-10.
-        threshold: Accuracy that must be exceeded.
         budget_s: Seconds of training steps allowed; None where reference_epochs gives it.
         folder: Holds the checkpoint and the exchange with the child.
         reference_epochs: Budget in epochs of the reference network on this device.
@@ -145,13 +142,12 @@ def retrain_in_child(
         ) from error
     finally:
         (folder / DATA).unlink(missing_ok=True)
-    found = _evaluation(retrained, labels, data, threshold, recipe, ended_by)
+    found = _measurement(retrained, labels, data, recipe, ended_by)
     names = write_pictures(
         folder,
         confusion=found.details["confusion"],
         classes=CLASS_NAMES,
         epochs=found.details["epochs"],
-        threshold=threshold,
         mistakes=(data.test_images, data.test_labels, labels, _confidence(folder, labels)),
     )
     return found.model_copy(update={"details": {**found.details, "pictures": names}})
@@ -269,33 +265,28 @@ def _result(folder: Path) -> tuple[Retrained, NDArray[np.int64]]:
         ) from error
 
 
-def _evaluation(
+def _measurement(
     found: Retrained,
     labels: NDArray[np.int64],
     data: Cifar10,
-    threshold: float,
     recipe: Recipe,
     ended_by: str,
-) -> Evaluation:
+) -> Measurement:
     history = found.history
     confusion, correct, no_answer = count(labels, data.test_labels)
     images = len(data.test_labels)
     seconds = history.times.training_s
-    accuracy = correct / images
-    return Evaluation(
+    return Measurement(
         mode="retrain",
-        accuracy=accuracy,
-        interval_95=wilson_interval(correct, images),
         images=images,
+        of_images=images,
         correct=correct,
-        threshold=threshold,
-        met=is_met(accuracy, threshold, seconds, found.budget_s, "retrain"),
         wall_time_s=seconds,
-        time_budget_s=found.budget_s,
+        allowed_s=found.budget_s,
         device=f"{processor() if found.device == 'CPU' else found.device}, {found.version}",
         dataset=data.dataset,
         details={
-            "summary": summary(found, accuracy, ended_by),
+            "summary": summary(found, correct / images, ended_by),
             "stopped": str(history.stopped),
             "advice": history.advice,
             "epochs": [epoch.model_dump() for epoch in history.epochs],

@@ -24,6 +24,8 @@ GRADE_FILE = "grade.json"
 MAX_TEXT = 20_000
 """Characters of one string; a student's message of 10 MB is cut."""
 
+_GRADE_ALONE = {"student_id", "submission", "status", "score", "max_score", "provenance"}
+"""What a grade has, and a file of several has not."""
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -51,7 +53,7 @@ def write_json(grades: Iterable[Grade], file: Path) -> None:
 
 
 def read_json(file: Path) -> tuple[Grade, ...]:
-    """Read what `write_json` wrote.
+    """Read what `write_json` wrote, or one grade as the results folder keeps it.
 
     Raises:
         UsageError: No such file, not JSON, another schema version, or not grades.
@@ -63,6 +65,8 @@ def read_json(file: Path) -> tuple[Grade, ...]:
         raise UsageError(f"{file}: cannot be read ({error.strerror}).") from error
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{file}: not a JSON file of grades.") from error
+    if isinstance(content, dict) and content.keys() >= _GRADE_ALONE:
+        content = {"schema_version": SCHEMA_VERSION, "grades": [content]}
     version = content.get("schema_version") if isinstance(content, dict) else None
     if version != SCHEMA_VERSION:
         raise UsageError(

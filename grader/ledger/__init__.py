@@ -11,7 +11,7 @@ from grader.ledger.book import Head, Ledger, write_grade
 from grader.ledger.durable import write_atomically
 from grader.ledger.key import CourseKey, load_or_create_key
 from grader.ledger.record import Entry
-from grader.ledger.runs import filling, run_directory, sweep
+from grader.ledger.runs import filling, results_of, run_directory, sweep
 
 __all__ = [
     "CourseKey",
@@ -22,6 +22,7 @@ __all__ = [
     "ProblemKind",
     "filling",
     "load_or_create_key",
+    "results_of",
     "run_directory",
     "sweep",
     "verify",

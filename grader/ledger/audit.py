@@ -1,4 +1,4 @@
-"""`grade verify`: which line of a ledger was changed, dropped or added, by whoever has no key."""
+"""`grade verify`: which line of a ledger, or file of a run, was changed by whoever has no key."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from pathlib import Path
 
 from grader.domain import Record
 from grader.errors import InfrastructureError
-from grader.ledger.book import HEAD, LEDGER, Head, of_other_key, read_head
+from grader.ledger.book import HEAD, LEDGER, Head, of_other_key, read_head, unrecorded
 from grader.ledger.durable import disk_error
 from grader.ledger.key import CourseKey, load_or_create_key
 from grader.ledger.record import GENESIS, Entry, line_sha256, read_line
+from grader.ledger.rundir import RunFolder
+from grader.ledger.runs import RUNS
 
 
 class ProblemKind(StrEnum):
@@ -22,6 +24,8 @@ class ProblemKind(StrEnum):
     ADDED = "added"
     GRADE_CHANGED = "grade-changed"
     GRADE_MISSING = "grade-missing"
+    UNRECORDED = "unrecorded"
+    RUN_CHANGED = "run-changed"
     HEAD = "head"
     OTHER_KEY = "other-key"
     INTERRUPTED = "interrupted"
@@ -46,8 +50,7 @@ def verify(results_dir: Path, key: CourseKey | None = None) -> list[Problem]:
         key: The course key; this machine's if None.
 
     Returns:
-        What is wrong, in order of lines; empty where all is as it was written. A folder without
-        a ledger is as it was written.
+        What is wrong, in order of lines, then of runs; empty where all is as it was written.
 
     Raises:
         InfrastructureError: INFRA_DISK: it cannot be read.
@@ -66,7 +69,40 @@ def verify(results_dir: Path, key: CourseKey | None = None) -> list[Problem]:
         message = f"line {len(lines) + 1} is a piece of a line: the last write was cut off."
         kind = ProblemKind.INTERRUPTED
         problems.append(Problem(kind=kind, line=len(lines) + 1, message=message))
-    return problems + _grades(results_dir, good)
+    problems += _grades(results_dir, good)
+    if not problems:
+        problems = _unrecorded(results_dir, good, head)
+    return problems + _runs(results_dir, key)
+
+
+def _unrecorded(
+    results_dir: Path, good: list[tuple[int, Entry]], head: Head | None
+) -> list[Problem]:
+    """Grades without a line, where the lines that are left hold together."""
+    lost = unrecorded(results_dir, [entry for _, entry in good])
+    caught_up = len(good) == (head.count if head else 0)
+    if len(lost) == 1 and caught_up:
+        message = f"{lost[0]} is not recorded yet: its run was cut off."
+        return [Problem(kind=ProblemKind.INTERRUPTED, line=None, message=message)]
+    return [
+        Problem(
+            kind=ProblemKind.UNRECORDED,
+            line=None,
+            message=f"{file} has no line in {LEDGER}: it was added, or its line was taken away.",
+        )
+        for file in lost
+    ]
+
+
+def _runs(results_dir: Path, key: CourseKey) -> list[Problem]:
+    """What the run directories hold, against its seals."""
+    found = (results_dir / RUNS).glob("*-*")
+    folders = sorted(path for path in found if path.is_dir() and not path.name.startswith("."))
+    return [
+        Problem(kind=ProblemKind.RUN_CHANGED, line=None, message=f"{RUNS}/{folder.name}: {what}.")
+        for folder in folders
+        for what in RunFolder(folder, key, folder.name).changed_files()
+    ]
 
 
 def _walk(

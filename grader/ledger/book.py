@@ -7,7 +7,7 @@
       grades/<who>-<hash>.json   the grades, named by content, never overwritten
 
 A grade is stored in three steps: the file, the line, the head. Killed after the first, there is a
-file nobody refers to, and the same command grades again. Killed after the second, the head is one
+file nobody refers to, which the next grade removes. Killed after the second, the head is one
 line behind and catches up at the next start, because the line is sealed. Killed in the middle of
 the line, it has no line break; the next start moves the piece to ledger.damaged. A grade that
 stands there already is not recorded again.
@@ -18,9 +18,11 @@ Keep `Ledger.head().count` elsewhere, or a copy of the folder, where that matter
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -33,6 +35,7 @@ from grader.ledger.key import CourseKey, load_or_create_key
 from grader.ledger.record import (
     GENESIS,
     Entry,
+    Subject,
     canonical,
     grade_bytes,
     line_of,
@@ -87,7 +90,9 @@ class Ledger:
         self.results_dir = results_dir
         self.key = key if key is not None else load_or_create_key()
         self._seen = EMPTY
-        self._current: dict[tuple[str, str, str], Entry] = {}
+        self._current: dict[Subject, Entry] = {}
+        self._entries: list[Entry] = []
+        self._unfinished: list[str] = []
 
     def write_grade(self, grade: Grade) -> Entry:
         """Store a grade and record it; safe against being killed at any point.
@@ -111,8 +116,13 @@ class Ledger:
             known = self._current.get(entry.subject)
             if known and known.grade_sha256 == digest and self._stands(known):
                 return known
+            self._clear_unfinished()
             write_atomically(self.results_dir / entry.grade_file, content)
-            self._append(entry)
+            self._unfinished = [entry.grade_file]
+            try:
+                self._append(entry)
+            finally:
+                self._clear_unfinished()
         return entry
 
     def current(self) -> tuple[Entry, ...]:
@@ -121,10 +131,41 @@ class Ledger:
             self._catch_up()
         return tuple(sorted(self._current.values(), key=lambda entry: entry.seq))
 
-    def find(self, student_id: str, submission_sha256: str, assignment_sha256: str) -> Entry | None:
-        """The entry that counts for a submission, None where there is none; to resume a class."""
-        entries = {entry.subject: entry for entry in self.current()}
-        return entries.get((student_id, submission_sha256, assignment_sha256))
+    @staticmethod
+    def stands_in(results_dir: Path) -> bool:
+        """Whether a folder holds a record of grades, or what is left of one."""
+        return (results_dir / LEDGER).is_file() or (results_dir / GRADES).is_dir()
+
+    def received_by_hand(self) -> dict[Subject, datetime]:
+        """Times of receipt that a person has set: each stands until a person sets another.
+
+        Raises:
+            InfrastructureError: The record does not hold together.
+        """
+        found = {}
+        for entry in self.current():
+            if (self.results_dir / entry.grade_file).exists():
+                submission = self.read_grade(entry).submission
+                if submission.received_from == "argument" and submission.received_at is not None:
+                    found[entry.subject] = submission.received_at
+        return found
+
+    def grade_of_run(self, run: str) -> Grade | None:
+        """The grade that was recorded last of a run, None where none was.
+
+        Args:
+            run: Name of its directory, which begins with the submission's SHA-256.
+
+        Raises:
+            InfrastructureError: The record does not hold together.
+        """
+        self.current()
+        for entry in reversed(self._entries):
+            if run.startswith((entry.submission_sha256 or "-")[:16]):
+                grade = self.read_grade(entry)
+                if grade.provenance.run == run:
+                    return grade
+        return None
 
     def read_grade(self, entry: Entry) -> Grade:
         """The whole grade of an entry.
@@ -179,8 +220,16 @@ class Ledger:
     def _append(self, entry: Entry) -> None:
         line = line_of(entry)
         append_durably(self.results_dir / LEDGER, line + b"\n")
+        self._unfinished = []
         self._take(entry, line)
         self._write_head()
+
+    def _clear_unfinished(self) -> None:
+        """Remove grades that got no line, so that one without a line is always the last one."""
+        for file in self._unfinished:
+            with contextlib.suppress(OSError):
+                (self.results_dir / file).unlink()
+        self._unfinished = []
 
     def _write_head(self) -> None:
         head = self._seen.sealed(self.key)
@@ -194,6 +243,7 @@ class Ledger:
             last=line_sha256(line),
         )
         self._current[entry.subject] = entry
+        self._entries.append(entry)
 
     def _catch_up(self) -> None:
         """Read what others have added since, and mend what a killed process left.
@@ -202,7 +252,8 @@ class Ledger:
             InfrastructureError: The lines are not the ones that were written.
         """
         lines, torn = _lines_from(self.results_dir / LEDGER, self._seen.size_bytes)
-        if lines and self._seen == EMPTY:
+        first = self._seen == EMPTY
+        if lines and first:
             _refuse_other_key(lines[0], self.key)
         head = read_head(self.results_dir, self.key)
         for line in lines:
@@ -216,6 +267,11 @@ class Ledger:
         behind = self._seen.count - (head.count if head else 0)
         if behind < 0 or (head is None and self._seen.count > 1):
             raise _foreign_hand(f"lines at the end of {LEDGER} are missing, or {HEAD} is")
+        if first:
+            self._unfinished = unrecorded(self.results_dir, self._entries)
+            if len(self._unfinished) > (0 if behind else 1):
+                named = f"{self._unfinished[0]} and {len(self._unfinished) - 1} more grades"
+                raise _foreign_hand(f"{named} have no line in {LEDGER}")
         if torn:
             self._put_aside(torn)
         if behind > 0:
@@ -249,6 +305,19 @@ def read_head(results_dir: Path, key: CourseKey) -> Head | None:
     if not head.holds(key):
         raise _foreign_hand(f"{HEAD} was changed, or was written with another course key")
     return head
+
+
+def unrecorded(results_dir: Path, entries: Iterable[Entry]) -> list[str]:
+    """Files of grades that no line names. A kill between file and line leaves one, and the head
+    up to date; more are a sign that lines were taken away.
+
+    Args:
+        results_dir: The results folder.
+        entries: The lines.
+    """
+    named = {entry.grade_file for entry in entries}
+    found = (f"{GRADES}/{file.name}" for file in (results_dir / GRADES).glob("*.json"))
+    return sorted(file for file in found if file not in named)
 
 
 def of_other_key(line: bytes, key: CourseKey) -> str | None:

@@ -17,6 +17,9 @@ GENESIS = "0" * 64
 """What the first line has for the line before it."""
 PURPOSE = "ledger"
 
+Subject = tuple[str, str]
+"""Student, and SHA-256 of the submission (its name, where it could not be read)."""
+
 
 class Entry(Record):
     """One sealed line of ledger.jsonl."""
@@ -48,9 +51,9 @@ class Entry(Record):
     """HMAC-SHA256 over all other fields."""
 
     @property
-    def subject(self) -> tuple[str, str, str]:
-        """What a later entry with the same value replaces: student, submission, assignment."""
-        return self.student_id, self.submission_sha256 or self.source, self.assignment_sha256
+    def subject(self) -> Subject:
+        """What a later entry with the same value replaces, by whatever assignment it was made."""
+        return self.student_id, self.submission_sha256 or self.source
 
 
 def canonical(value: Any) -> bytes:

@@ -28,13 +28,19 @@ def run_directory(results_dir: Path, submission_sha256: str, *depends_on: str) -
     Args:
         results_dir: The results folder.
         submission_sha256: Hex digest of the submission.
-        depends_on: What else decides the outcome: assignment digest, key id, version.
+        depends_on: What else decides what the run gives: what is asked, with which key and program.
 
     Returns:
         The path; it exists only if the run is complete.
     """
     rest = hashlib.sha256("\0".join((submission_sha256, *depends_on)).encode()).hexdigest()
     return results_dir / RUNS / f"{submission_sha256[:16]}-{rest[:12]}"
+
+
+def results_of(run_dir: Path) -> Path | None:
+    """The results folder that a run directory lies in; None where it lies by itself."""
+    above = run_dir.resolve().parent
+    return above.parent if above.name == RUNS else None
 
 
 @contextmanager

@@ -12,11 +12,11 @@ from rich.text import Text
 
 from grader.assignment import Assignment
 from grader.domain import DeadlineResult, Evaluation, Grade
-from grader.engine.rule import is_in_time
 from grader.report.measured import measured_rows
 from grader.report.text import safe_line, safe_text
 from grader.report.words import duration, minus, percent
 from grader.scoring import open_points
+from grader.scoring.rule import is_in_time
 
 SHOWN_WAITING = 0.25
 """Of the time charged, spent waiting for other programs, from which on it is said."""
@@ -164,6 +164,8 @@ def foundations(grade: Grade, assignment: Assignment | None) -> RenderableType:
     rows.add_row("assignment", sha256)
     if grade.submission.sha256:
         rows.add_row("submission", Text(grade.submission.sha256[:12]))
+    if made.run:
+        rows.add_row("run", safe_text(made.run, 40))
     if made.probe_seed_id:
         rows.add_row("probes", Text("drawn with course key ") + safe_text(made.probe_seed_id, 40))
     for number, remark in enumerate(grade.remarks[:REMARKS_SHOWN]):

@@ -1,6 +1,14 @@
 """Rubric, threshold, deadline and late policy → Grade. Pure; effects ended at the run directory."""
 
-from grader.scoring.accuracy import ACCURACY, accuracy_check, is_met, wilson_interval
+from grader.scoring.accuracy import (
+    ACCURACY,
+    accuracy_check,
+    is_met,
+    judged,
+    starved,
+    unanswered,
+    wilson_interval,
+)
 from grader.scoring.deadline import apply_deadline, describe_policy
 from grader.scoring.extensions import load_extensions
 from grader.scoring.grade import (
@@ -21,11 +29,14 @@ __all__ = [
     "describe_policy",
     "exit_status",
     "is_met",
+    "judged",
     "load_extensions",
     "make_grade",
     "open_points",
     "points_of_checks",
     "reference_to",
+    "starved",
+    "unanswered",
     "ungraded",
     "wilson_interval",
 ]

@@ -1,18 +1,123 @@
-"""The measured accuracy as a check: interval, threshold, time budget. Fails closed."""
+"""The measured accuracy as a check: interval, threshold, time budget. Fails closed.
+
+A measurement knows no rule. Here the assignment's is applied to it, so that a changed threshold,
+budget or rubric gives another grade from the same measurement.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 from grader.assignment import ACCURACY, Assignment
-from grader.domain import CheckResult, Evaluation, Finding, Outcome
-from grader.engine.rule import is_in_time, is_met, wilson_interval
+from grader.domain import CheckResult, Evaluation, Finding, MeasuredAccuracy, Measurement, Outcome
 from grader.errors import Cause
+from grader.scoring.rule import is_in_time, is_met, wilson_interval
+
+__all__ = [
+    "ACCURACY",
+    "accuracy_check",
+    "is_met",
+    "judged",
+    "starved",
+    "unanswered",
+    "wilson_interval",
+]
 
 ONE_CLASS = 0.9
 """Share of the images in one class from which on a network tells nothing apart."""
 NEAR_CHANCE = 0.2
 """Accuracy on training images below which nothing was learnt, or it is not seen; chance is 0.1."""
+OTHERS_SHARE = 0.2
+"""Of the processor, taken by other programs, from which on a missed threshold is looked at."""
 
-__all__ = ["ACCURACY", "accuracy_check", "is_met", "wilson_interval"]
+
+def judged(assignment: Assignment, runs: Sequence[Measurement]) -> Evaluation:
+    """The evaluation that counts: the assignment's rule applied to what was measured.
+
+    Args:
+        assignment: Threshold, time budget, and what several trainings decide.
+        runs: The measurement; of a retraining, one for each seed. See `unanswered`.
+    """
+    rule = assignment.evaluation
+    assert rule is not None
+    first = runs[0]
+    counting = runs[: rule.trainings_for(first.accuracy)] if first.mode == "retrain" else runs[:1]
+    best = max(counting, key=lambda run: run.correct)
+    correct = best.correct
+    details = best.details
+    if len(counting) > 1:
+        if rule.decide == "mean":  # rounded down to a whole image: a share of images stays one
+            correct = sum(run.correct for run in counting) // len(counting)
+        seeds = [{"seed": run.details["seed"], "accuracy": run.accuracy} for run in counting]
+        details = {**details, "seeds": seeds, "decided_by": rule.decide}
+    slowest = max(counting, key=lambda run: run.wall_time_s)
+    budget_s = _budget_s(assignment, first)
+    accuracy = correct / best.images
+    met = is_met(accuracy, rule.threshold, slowest.against_budget_s, budget_s, first.mode)
+    return Evaluation(
+        mode=first.mode,
+        accuracy=accuracy,
+        interval_95=wilson_interval(correct, best.images),
+        images=best.images,
+        correct=correct,
+        threshold=rule.threshold,
+        met=met and best.images == best.of_images,
+        wall_time_s=slowest.wall_time_s,
+        charged_s=slowest.charged_s,
+        time_budget_s=budget_s,
+        device=best.device,
+        dataset=best.dataset,
+        details=details,
+    )
+
+
+def _budget_s(assignment: Assignment, measured: Measurement) -> float:
+    """Seconds that it may have taken; a training was ended by the time that it was allowed."""
+    if measured.allowed_s is not None:
+        return measured.allowed_s
+    return assignment.time_budgets.evaluation_s
+
+
+def unanswered(assignment: Assignment, measured: MeasuredAccuracy) -> str | None:
+    """Why what was measured cannot answer the assignment's rule; None where it can.
+
+    Args:
+        assignment: Its rule may have changed since the measurement.
+        measured: What was measured, or why nothing was.
+    """
+    rule, runs = assignment.evaluation, measured.runs
+    budget_s = assignment.time_budgets.evaluation_s
+    if rule is not None and budget_s > (measured.too_slow_for_s or math.inf):
+        return f"nothing was measured, which does not tell what it reaches in {budget_s:g} s"
+    if rule is None or not runs:
+        return None
+    first = runs[0]
+    if first.images < first.of_images and first.against_budget_s <= budget_s:
+        return (
+            f"the evaluation was ended after {first.images:,} of {first.of_images:,} images, so it"
+            f" does not tell what the network reaches in {budget_s:g} s"
+        )
+    needed = rule.trainings_for(first.accuracy) if first.mode == "retrain" else 1
+    if len(runs) < needed:
+        return (
+            f"an accuracy of {first.accuracy:.2%} is borderline by this assignment and needs"
+            f" {needed} trainings; {len(runs)} was made"
+        )
+    return None
+
+
+def starved(evaluation: Evaluation) -> str | None:
+    """Why a person should look where other programs may have cost the student the threshold."""
+    share = evaluation.details.get("others_share")
+    if evaluation.met or evaluation.details.get("stopped") != "out of time" or share is None:
+        return None
+    if share <= OTHERS_SHARE:
+        return None
+    return (
+        f"the training ran out of time while other programs held {share:.0%} of the processor:"
+        " grade it again on a quiet machine"
+    )
 
 
 def accuracy_check(
@@ -30,7 +135,7 @@ def accuracy_check(
 
     Args:
         assignment: Threshold, partial credit and points; it asks for an accuracy.
-        evaluation: What was measured.
+        evaluation: What was measured, judged by the assignment; see `judged`.
         note: Why nothing was measured; a sentence.
         cause: Whose doing it is that nothing was measured.
     """
@@ -49,9 +154,6 @@ def accuracy_check(
     )
     if evaluation is None:
         return result.model_copy(update=_not_measured(note, cause))
-    contradiction = _contradiction(evaluation, threshold)
-    if contradiction:
-        return result.model_copy(update={"rationale": contradiction})
     if evaluation.met:
         return result.model_copy(update={"outcome": Outcome.PASSED, "score": points})
     missed = _missed(evaluation)
@@ -78,26 +180,6 @@ def partial_credit(evaluation: Evaluation, linear_from: float | None) -> float:
     ):
         return 0.0
     return (evaluation.accuracy - linear_from) / (evaluation.threshold - linear_from)
-
-
-def _contradiction(evaluation: Evaluation, threshold: float) -> str | None:
-    """What cannot be true together in an evaluation; a grader bug, never the student's."""
-    if evaluation.correct > evaluation.images:
-        return "more images are correct than were shown"
-    if evaluation.accuracy != evaluation.correct / evaluation.images:
-        return "the accuracy is not the share of correct images"
-    if evaluation.threshold != threshold:
-        return "the evaluation used another threshold than the assignment"
-    met = is_met(
-        evaluation.accuracy,
-        threshold,
-        evaluation.against_budget_s,
-        evaluation.time_budget_s,
-        evaluation.mode,
-    )
-    if evaluation.met != met:
-        return "the evaluation's verdict is not that of the rule"
-    return None
 
 
 def _not_measured(note: str | None, cause: Cause | None) -> dict[str, object]:

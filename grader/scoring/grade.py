@@ -1,4 +1,4 @@
-"""Check results, evaluation and deadline become one grade; whatever is unclear is never points.
+"""Checks, measured accuracy and deadline become one grade; what is unclear is never points.
 
 An ERROR or an infrastructure cause withholds the grade, a doubt sends it to review, and both
 carry a score of 0 that exports leave blank: "unscored" is kept apart from zero.
@@ -13,10 +13,10 @@ from grader.assignment import Assignment, RubricLine
 from grader.domain import (
     CheckResult,
     DeadlineResult,
-    Evaluation,
     Grade,
     GradeStatus,
     Isolation,
+    MeasuredAccuracy,
     Outcome,
     Provenance,
     Submission,
@@ -30,7 +30,11 @@ from grader.errors import (
     InfrastructureError,
     SubmissionRejected,
 )
-from grader.scoring.accuracy import ACCURACY, accuracy_check
+from grader.scoring.accuracy import ACCURACY, accuracy_check, judged, starved, unanswered
+
+NO_ACCURACY = "the assignment asks for no accuracy"
+NO_EVALUATION = "no evaluation was made"
+NOT_MEASURED = MeasuredAccuracy()
 
 
 def make_grade(
@@ -41,9 +45,7 @@ def make_grade(
     deadline: DeadlineResult,
     provenance: Provenance,
     isolation: Isolation,
-    evaluation: Evaluation | None = None,
-    evaluation_note: str | None = None,
-    evaluation_cause: Cause | None = None,
+    measured: MeasuredAccuracy = NOT_MEASURED,
     cause: Cause | None = None,
     message: str | None = None,
     help: str | None = None,
@@ -59,23 +61,22 @@ def make_grade(
         deadline: The deadline applied to it.
         provenance: What it was graded with.
         isolation: What student code ran in.
-        evaluation: The measured accuracy.
-        evaluation_note: Why there is none; a sentence.
-        evaluation_cause: Whose doing it is that there is none; see `accuracy_check`.
+        measured: What came of measuring the accuracy; judged here.
         cause: How the sandboxed stage ended, where it did not end well.
         message: What that was, for a person.
         help: What to try.
-        review: Why a person must look before points are given.
+        review: Why a person must look before points are given, beside what was measured.
 
     Returns:
         The grade: rejected (late under a policy that refuses), withheld (ERROR or INFRA), review,
         or graded, in this order of precedence after withheld.
     """
+    measured = _answering(assignment, measured)
+    evaluation = judged(assignment, measured.runs) if measured.runs else None
     if assignment.evaluation is not None:
-        accuracy = accuracy_check(assignment, evaluation, evaluation_note, evaluation_cause)
+        accuracy = accuracy_check(assignment, evaluation, measured.note, measured.cause)
         checks = (*checks, accuracy)
     results = apply_rubric(assignment.rubric, checks)
-    note = None if evaluation is not None else evaluation_note or "no evaluation was made"
     base = Grade(
         student_id=submission.student_id,
         submission=reference_to(submission),
@@ -87,19 +88,27 @@ def make_grade(
         max_score=assignment.max_score,
         checks=results,
         evaluation=evaluation,
-        evaluation_note=note,
+        evaluation_note=None if evaluation is not None else measured.note or NO_EVALUATION,
         deadline=deadline,
         isolation=isolation,
         remarks=submission.remarks,
         provenance=provenance,
     )
     verdict = (
-        _withheld(results, (cause, evaluation_cause), message, evaluation_note)
+        _withheld(results, (cause, measured.cause), message, measured.note)
         or _late(deadline)
-        or _review(review)
+        or _review(review, measured.review, starved(evaluation) if evaluation is not None else None)
         or {"score": _score(results, deadline)}
     )
     return base.model_copy(update=verdict)
+
+
+def _answering(assignment: Assignment, measured: MeasuredAccuracy) -> MeasuredAccuracy:
+    """What of a measurement the assignment asks for and can be answered by it."""
+    if assignment.evaluation is None:
+        return MeasuredAccuracy(note=NO_ACCURACY)
+    why_not = unanswered(assignment, measured)
+    return measured if why_not is None else MeasuredAccuracy(note=why_not)
 
 
 def ungraded(
@@ -281,8 +290,9 @@ def _late(deadline: DeadlineResult) -> dict[str, object] | None:
     }
 
 
-def _review(reason: str | None) -> dict[str, object] | None:
-    return None if reason is None else {"status": GradeStatus.REVIEW, "message": reason}
+def _review(*reasons: str | None) -> dict[str, object] | None:
+    given = [reason for reason in reasons if reason]
+    return {"status": GradeStatus.REVIEW, "message": "; ".join(given)} if given else None
 
 
 def _score(results: Iterable[CheckResult], deadline: DeadlineResult) -> float:

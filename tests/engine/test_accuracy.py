@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from grader.assignment import load_assignment
-from grader.domain import Evaluation
+from grader.domain import MeasuredAccuracy, Measurement
 from grader.engine import accuracy
-from grader.engine.accuracy import decided, starved
 from grader.engine.data import NoData
 from grader.engine.gpu import Gpu
 from grader.engine.plan import Unrebuildable
@@ -49,9 +48,8 @@ def test_an_honest_network_is_measured(small_dense_net, easy, tmp_path):
 
     found = measure(evidence(small_dense_net), small_dense_net.frames, ASSIGNMENT, scratch=tmp_path)
 
-    assert found["note"] is found["cause"] is found["review"] is None
-    assert found["evaluation"].correct == int((own.argmax(-1) == easy.test_labels).sum())
-    assert found["evaluation"].threshold == ASSIGNMENT.evaluation.threshold
+    assert found.note is found.cause is found.review is None
+    assert found.runs[0].correct == int((own.argmax(-1) == easy.test_labels).sum())
     assert (tmp_path / "evaluation" / "result.json").is_file()
 
 
@@ -61,9 +59,9 @@ def test_weights_other_than_those_the_network_ran_with_go_to_a_person(small_dens
 
     found = measure(evidence(small_dense_net), frames, ASSIGNMENT)
 
-    assert found["evaluation"] is None
-    assert found["cause"] is None
-    assert "is not proved to be the student's" in found["review"]
+    assert not found.runs
+    assert found.cause is None
+    assert "is not proved to be the student's" in found.review
 
 
 @pytest.mark.parametrize(
@@ -93,9 +91,9 @@ def test_weights_other_than_those_the_network_ran_with_go_to_a_person(small_dens
 def test_what_the_student_left_out_fails_with_its_reason(small_dense_net, changes, cause, text):
     found = measure(evidence(small_dense_net, **changes), small_dense_net.frames, ASSIGNMENT)
 
-    assert found["evaluation"] is None
-    assert found["cause"] is cause
-    assert re.search(text, found["note"])
+    assert not found.runs
+    assert found.cause is cause
+    assert re.search(text, found.note)
 
 
 @pytest.mark.parametrize(
@@ -112,10 +110,10 @@ def test_a_network_whose_answers_are_no_numbers_fails_by_its_training(
 
     found = measure(evidence(small_dense_net), frames, ASSIGNMENT)
 
-    assert found["review"] is None
-    assert found["cause"] is Cause.STUDENT_BAD_OUTPUT
-    assert re.search(said, found["note"])
-    assert "smaller learning rate" in found["note"]
+    assert found.review is None
+    assert found.cause is Cause.STUDENT_BAD_OUTPUT
+    assert re.search(said, found.note)
+    assert "smaller learning rate" in found.note
 
 
 @pytest.mark.parametrize("claim", [{"file": WEIGHTS, "loaded": True}, {"file": None}])
@@ -126,8 +124,8 @@ def test_what_a_program_says_of_its_weights_is_no_evidence_that_any_were_handed_
         evidence(small_dense_net, weights=claim), small_dense_net.frames, ASSIGNMENT, handed_in=None
     )
 
-    assert found["evaluation"] is None
-    assert found["cause"] is Cause.SUBMISSION_MISSING_FILE
+    assert not found.runs
+    assert found.cause is Cause.SUBMISSION_MISSING_FILE
 
 
 @pytest.mark.parametrize("retrain", [False, True])
@@ -136,9 +134,9 @@ def test_a_network_of_another_architecture_has_no_accuracy(small_dense_net, monk
 
     found = measure(evidence(small_dense_net), small_dense_net.frames, ASSIGNMENT, retrain=retrain)
 
-    assert found["evaluation"] is None
-    assert found["cause"] is Cause.STUDENT_OTHER_NETWORK
-    assert found["note"].endswith("a densely connected network alone; build_model() is a chain")
+    assert not found.runs
+    assert found.cause is Cause.STUDENT_OTHER_NETWORK
+    assert found.note.endswith("a densely connected network alone; build_model() is a chain")
 
 
 def test_a_course_that_asks_for_no_densenet_measures_any_network(small_dense_net, monkeypatch):
@@ -147,7 +145,7 @@ def test_a_course_that_asks_for_no_densenet_measures_any_network(small_dense_net
 
     found = measure(evidence(small_dense_net), small_dense_net.frames, other)
 
-    assert found["evaluation"] is not None
+    assert found.runs[0] is not None
 
 
 @pytest.mark.parametrize("backend", ["openvino", "tensorflow"])
@@ -166,8 +164,8 @@ def test_a_network_behind_images_standardised_one_by_one_is_measured(easy, tmp_p
 
     found = measure(evidence(net), net.frames, ASSIGNMENT, scratch=tmp_path, backend=backend)
 
-    assert found["review"] is found["cause"] is None
-    assert found["evaluation"].correct == int((own.argmax(-1) == easy.test_labels).sum())
+    assert found.review is found.cause is None
+    assert found.runs[0].correct == int((own.argmax(-1) == easy.test_labels).sum())
     sure = np.load(tmp_path / "evaluation" / "confidence.npy")
     assert np.allclose(sure, own.max(-1), atol=1e-5)
     assert np.ptp(sure) > 1e-4
@@ -184,9 +182,10 @@ def test_images_that_are_prepared_by_their_batch_are_not_measured_and_say_so(
         retrain=retrain,
     )
 
-    assert found["review"] is found["evaluation"] is None
-    assert found["cause"] is Cause.STUDENT_FORBIDDEN_OP
-    assert "change with the other images of the batch" in found["note"]
+    assert found.review is None
+    assert not found.runs
+    assert found.cause is Cause.STUDENT_FORBIDDEN_OP
+    assert "change with the other images of the batch" in found.note
 
 
 def test_weights_that_did_not_arrive_whole_are_no_weights(small_dense_net):
@@ -194,7 +193,7 @@ def test_weights_that_did_not_arrive_whole_are_no_weights(small_dense_net):
 
     found = measure(evidence(small_dense_net), frames, ASSIGNMENT)
 
-    assert found["cause"] is Cause.STUDENT_BAD_OUTPUT
+    assert found.cause is Cause.STUDENT_BAD_OUTPUT
 
 
 @pytest.mark.parametrize(
@@ -205,8 +204,8 @@ def test_weights_that_did_not_arrive_whole_are_no_weights(small_dense_net):
 def test_a_sample_that_is_none_proves_nothing(small_dense_net, sample):
     found = measure(evidence(small_dense_net, sample=sample), small_dense_net.frames, ASSIGNMENT)
 
-    assert found["evaluation"] is None
-    assert found["review"]
+    assert not found.runs
+    assert found.review
 
 
 @pytest.mark.parametrize(
@@ -222,8 +221,8 @@ def test_a_sample_that_is_none_proves_nothing(small_dense_net, sample):
 def test_an_account_of_weights_or_sample_that_is_none_is_bad_output(small_dense_net, lie):
     found = measure(evidence(small_dense_net, **lie), small_dense_net.frames, ASSIGNMENT)
 
-    assert found["evaluation"] is None
-    assert "STUDENT_BAD_OUTPUT" in found["note"]
+    assert not found.runs
+    assert "STUDENT_BAD_OUTPUT" in found.note
 
 
 @pytest.mark.parametrize("shape", [[2**20] * 4, [2, 32, 32], [3, 32, 32, 3], [], [2, 2**20, 1, 9]])
@@ -232,8 +231,8 @@ def test_images_that_the_network_was_never_shown_prove_nothing(small_dense_net, 
         evidence(small_dense_net, input_shape=shape), small_dense_net.frames, ASSIGNMENT
     )
 
-    assert found["evaluation"] is None
-    assert "not for the images that it was shown" in found["review"]
+    assert not found.runs
+    assert "not for the images that it was shown" in found.review
 
 
 def test_without_data_nothing_is_measured_and_nobody_is_at_fault(small_dense_net, monkeypatch):
@@ -241,7 +240,7 @@ def test_without_data_nothing_is_measured_and_nobody_is_at_fault(small_dense_net
 
     found = measure(evidence(small_dense_net), small_dense_net.frames, ASSIGNMENT)
 
-    assert found == {"evaluation": None, "note": "it is nowhere", "cause": None, "review": None}
+    assert found == MeasuredAccuracy(note="it is nowhere")
 
 
 def test_damaged_data_are_the_machines_fault(small_dense_net, monkeypatch):
@@ -252,19 +251,19 @@ def test_damaged_data_are_the_machines_fault(small_dense_net, monkeypatch):
 
     found = measure(evidence(small_dense_net), small_dense_net.frames, ASSIGNMENT)
 
-    assert found["cause"] is Cause.INFRA_DATA
+    assert found.cause is Cause.INFRA_DATA
 
 
 def test_a_trace_that_this_machine_lost_is_the_machines_fault():
     found = measure(assemble({}, {}, [], Cause.INFRA_SANDBOX, "no sandbox"), {}, ASSIGNMENT)
 
-    assert found["cause"] is Cause.INFRA_SANDBOX
+    assert found.cause is Cause.INFRA_SANDBOX
 
 
 def test_a_trace_that_ended_by_the_student_is_the_students():
     found = measure(assemble({}, {}, [], Cause.STUDENT_TIMEOUT, "too slow"), {}, ASSIGNMENT)
 
-    assert found["cause"] is Cause.STUDENT_TIMEOUT
+    assert found.cause is Cause.STUDENT_TIMEOUT
 
 
 def test_retraining_needs_no_weights_and_follows_the_submissions_recipe(small_dense_net, tmp_path):
@@ -278,8 +277,8 @@ def test_retraining_needs_no_weights_and_follows_the_submissions_recipe(small_de
         retrain=True,
     )
 
-    assert found["evaluation"].mode == "retrain"
-    assert len(found["evaluation"].details["epochs"]) == 2
+    assert found.runs[0].mode == "retrain"
+    assert len(found.runs[0].details["epochs"]) == 2
 
 
 def test_a_recipe_that_is_none_fails_with_its_mistake(small_dense_net, tmp_path):
@@ -293,22 +292,19 @@ def test_a_recipe_that_is_none_fails_with_its_mistake(small_dense_net, tmp_path)
         retrain=True,
     )
 
-    assert found["cause"] is Cause.SUBMISSION_BAD_RECIPE
-    assert "epochs" in found["note"]
+    assert found.cause is Cause.SUBMISSION_BAD_RECIPE
+    assert "epochs" in found.note
 
 
 def trained(data, correct, seed=0):
-    """An evaluation as retraining gives it, of 40 images."""
-    return Evaluation(
+    """A measurement as retraining gives it, of 40 images."""
+    return Measurement(
         mode="retrain",
-        accuracy=correct / 40,
-        interval_95=(0.0, 1.0),
         images=40,
+        of_images=40,
         correct=correct,
-        threshold=0.85,
-        met=correct / 40 > 0.85,
         wall_time_s=9.0,
-        time_budget_s=10.0,
+        allowed_s=10.0,
         device="CPU",
         dataset=data.dataset,
         details={"seed": seed},
@@ -316,7 +312,7 @@ def trained(data, correct, seed=0):
 
 
 def retrained_with(monkeypatch, net, data, results, **rule):
-    """Retrain with results that are given; returns the answer and the seeds that were taken."""
+    """Retrain with results that are given; returns the runs and the seeds that were taken."""
     seeds = []
 
     def one(record, constants, recipe, images, **arguments):
@@ -326,7 +322,7 @@ def retrained_with(monkeypatch, net, data, results, **rule):
     monkeypatch.setattr(accuracy, "retrain_in_child", one)
     table = ASSIGNMENT.evaluation.model_copy(update=rule)
     assignment = ASSIGNMENT.model_copy(update={"evaluation": table})
-    return measure(evidence(net), net.frames, assignment, retrain=True)["evaluation"], seeds
+    return measure(evidence(net), net.frames, assignment, retrain=True).runs, seeds
 
 
 def test_a_clear_accuracy_is_decided_by_one_training(small_dense_net, easy, monkeypatch):
@@ -335,31 +331,16 @@ def test_a_clear_accuracy_is_decided_by_one_training(small_dense_net, easy, monk
     )
 
     assert len(seeds) == 1
-    assert found.correct == 40
+    assert [run.correct for run in found] == [40]
 
 
-def test_a_borderline_accuracy_is_decided_by_the_mean_of_further_seeds(
-    small_dense_net, easy, monkeypatch
-):
+def test_a_borderline_accuracy_is_measured_with_further_seeds(small_dense_net, easy, monkeypatch):
     found, seeds = retrained_with(
         monkeypatch, small_dense_net, easy, [34, 37, 36], borderline=BORDERLINE, seeds=3
     )
 
     assert seeds == [seeds[0], seeds[0] + 1, seeds[0] + 2]
-    assert found.correct == 35
-    assert found.met
-    assert [s["accuracy"] for s in found.details["seeds"]] == [34 / 40, 37 / 40, 36 / 40]
-
-
-def test_the_mean_is_rounded_down_to_a_whole_image(easy):
-    assert decided([trained(easy, 34), trained(easy, 35)], "mean").correct == 34
-
-
-def test_the_best_of_several_counts_where_the_assignment_says_so(easy):
-    found = decided([trained(easy, 30), trained(easy, 35), trained(easy, 31)], "best")
-
-    assert found.correct == 35
-    assert found.met
+    assert [run.correct for run in found] == [34, 37, 36]
 
 
 def test_what_no_honest_network_shows_goes_to_a_person_with_its_accuracy(
@@ -373,8 +354,8 @@ def test_what_no_honest_network_shows_goes_to_a_person_with_its_accuracy(
 
     found = measure(evidence(small_dense_net), small_dense_net.frames, ASSIGNMENT)
 
-    assert found["evaluation"].accuracy == 1.0
-    assert found["review"].endswith("may have seen the test images: test 100.0%, train 50.0%")
+    assert found.runs[0].accuracy == 1.0
+    assert found.review.endswith("may have seen the test images: test 100.0%, train 50.0%")
 
 
 class Lender:
@@ -422,24 +403,7 @@ def test_a_submission_without_weights_never_holds_a_gpu(small_dense_net, monkeyp
 
     found = measure(evidence(small_dense_net, weights={}), {}, ASSIGNMENT, handed_in=None)
 
-    assert found["cause"] is Cause.SUBMISSION_MISSING_FILE
-
-
-@pytest.mark.parametrize(
-    ("changes", "looked_at"),
-    [
-        ({}, True),
-        ({"others_share": 0.1}, False),
-        ({"others_share": None}, False),
-        ({"stopped": "finished"}, False),
-    ],
-)
-def test_a_training_that_others_starved_is_shown_to_a_person(easy, changes, looked_at):
-    details = {"stopped": "out of time", "others_share": 0.45} | changes
-    run = trained(easy, 30).model_copy(update={"details": details})
-
-    assert bool(starved(run)) is looked_at
-    assert starved(run.model_copy(update={"met": True})) is None
+    assert found.cause is Cause.SUBMISSION_MISSING_FILE
 
 
 @pytest.mark.parametrize(("tolerance", "said"), [(2e-2, True), (1e-4, False)])
@@ -454,7 +418,7 @@ def test_a_network_in_half_precision_is_measured_with_a_note_on_its_rounding(
 
     found = measure(evidence(small_dense_net), small_dense_net.frames, ASSIGNMENT)
 
-    assert ("notes" in found["evaluation"].details) is said
+    assert ("notes" in found.runs[0].details) is said
 
 
 def test_a_network_that_cannot_be_rebuilt_is_named_the_same_in_both_modes(
@@ -469,5 +433,5 @@ def test_a_network_that_cannot_be_rebuilt_is_named_the_same_in_both_modes(
     retrain = measure(evidence(small_dense_net), small_dense_net.frames, ASSIGNMENT, retrain=True)
 
     assert weights == retrain
-    assert weights["cause"] is Cause.STUDENT_FORBIDDEN_OP
-    assert "TopKV2" in weights["note"]
+    assert weights.cause is Cause.STUDENT_FORBIDDEN_OP
+    assert "TopKV2" in weights.note

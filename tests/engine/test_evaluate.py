@@ -11,7 +11,7 @@ import pytest
 
 from grader.engine import child, measure
 from grader.engine import evaluate as module
-from grader.engine.evaluate import batch_for, evaluate_in_child, judge, predict_in_child, runtimes
+from grader.engine.evaluate import batch_for, counted, evaluate_in_child, predict_in_child, runtimes
 from grader.engine.measure import NOT_A_NUMBER, Measured, labels_of
 from grader.engine.plan import make_plan
 from grader.engine.runner_openvino import available
@@ -36,9 +36,9 @@ def plan(small_dense_net):
 
 
 def judged(data, predicted, **changes):
-    arguments = {"threshold": 0.5, "time_budget_s": 10.0, "more": {}} | changes
     predicted = np.array(predicted, np.int64)
-    return judge(predicted, data.test_labels[: len(predicted)], MEASURED, data, **arguments)
+    arguments = {"time_budget_s": 10.0, "asked": len(predicted), "more": {}} | changes
+    return counted(predicted, data.test_labels[: len(predicted)], MEASURED, data, **arguments)
 
 
 def own_labels(net, images):
@@ -51,9 +51,7 @@ def own_labels(net, images):
 def test_the_accuracy_is_the_networks_own_to_the_last_image(small_dense_net, plan, easy, backend):
     own = own_labels(small_dense_net, easy.test_images)
 
-    found = evaluate_in_child(
-        plan, easy, threshold=0.05, time_budget_s=60, backend=backend, threads=1
-    )
+    found = evaluate_in_child(plan, easy, time_budget_s=60, backend=backend, threads=1)
 
     assert found.correct == int((own == easy.test_labels).sum())
     assert found.images == 40
@@ -67,7 +65,7 @@ def test_where_the_fastest_runtime_fails_the_next_one_measures(plan, easy, monke
     monkeypatch.setitem(module.BATCH, "jax-that-is-none", 8)
     monkeypatch.setattr(module, "Job", lambda **fields: _job(fields))
 
-    found = evaluate_in_child(plan, easy, threshold=0.05, time_budget_s=60, images=5)
+    found = evaluate_in_child(plan, easy, time_budget_s=60, images=5)
 
     assert found.details["runtime"] == "tensorflow"
     assert found.images == 5
@@ -98,25 +96,15 @@ def test_the_confusion_table_counts_each_image_once(easy):
     assert sum(map(sum, found.details["confusion"])) == 3
 
 
-def test_exactly_the_threshold_is_not_above_it(easy):
-    assert not judged(easy, [0, 1, 9, 9]).met
-    assert judged(easy, [0, 1, 2, 9]).met
+def test_images_that_a_slow_network_left_no_time_for_are_counted_as_not_shown(easy):
+    found = judged(easy, [0, 1, 2, 3], time_budget_s=1.0, asked=40)
 
-
-def test_an_accuracy_past_the_budget_does_not_count(easy):
-    found = judged(easy, [0, 1, 2, 3], time_budget_s=1.9)
-
-    assert found.accuracy == 1.0
-    assert not found.met
-
-
-def test_images_that_a_slow_network_left_no_time_for_leave_the_threshold_unmet(easy):
-    assert not judged(easy, [0, 1, 2, 3], time_budget_s=1.0, more={"asked": 40}).met
+    assert (found.images, found.of_images) == (4, 40)
 
 
 def test_images_that_a_busy_machine_left_no_time_for_are_the_machines_fault(easy):
     with pytest.raises(InfrastructureError, match="only 4 images could be shown") as caught:
-        judged(easy, [0, 1, 2, 3], more={"asked": 40})
+        judged(easy, [0, 1, 2, 3], asked=40)
 
     assert caught.value.cause is Cause.INFRA_INTERRUPTED
 
@@ -125,12 +113,11 @@ def test_time_that_other_programs_took_is_not_charged(easy):
     times = {"evaluation_s": 20.0, "charged_s": 6.0}
     busy = MEASURED.model_copy(update={"times": times})
 
-    found = judge(
+    found = counted(
         np.array([0, 1, 2, 3]), easy.test_labels[:4], busy, easy,
-        threshold=0.5, time_budget_s=10.0, more={},
+        time_budget_s=10.0, asked=4, more={},
     )  # fmt: skip
 
-    assert found.met
     assert (found.wall_time_s, found.charged_s) == (20.0, 6.0)
 
 
@@ -273,7 +260,7 @@ def test_looks_that_a_busy_machine_left_no_time_for_are_the_machines_fault(plan,
     monkeypatch.setattr(module, "predict_in_child", child_gives)
 
     with pytest.raises(InfrastructureError, match="not all further images") as caught:
-        evaluate_in_child(plan, easy, threshold=0.05, time_budget_s=10)
+        evaluate_in_child(plan, easy, time_budget_s=10)
 
     assert caught.value.cause is Cause.INFRA_INTERRUPTED
 
@@ -317,7 +304,7 @@ def test_a_network_that_cannot_fit_is_refused_before_anything_runs(plan, easy, m
     budget = plan.multiplications * len(easy.test_images) / (2 * module.FASTEST)
 
     with pytest.raises(StageFailed, match="multiplications an image; at most") as caught:
-        evaluate_in_child(plan, easy, threshold=0.5, time_budget_s=0.99 * budget)
+        evaluate_in_child(plan, easy, time_budget_s=0.99 * budget)
 
     assert f"{plan.multiplications:,}" in caught.value.message
     assert caught.value.cause is Cause.STUDENT_TIMEOUT
@@ -346,7 +333,7 @@ def test_an_unknown_backend_is_refused_with_the_known_ones():
 
 @pytest.mark.tensorflow
 def test_pictures_lie_beside_the_exchange(plan, easy, tmp_path):
-    found = evaluate_in_child(plan, easy, threshold=0.05, time_budget_s=60, folder=tmp_path)
+    found = evaluate_in_child(plan, easy, time_budget_s=60, folder=tmp_path)
 
     assert "confusion.svg" in found.details["pictures"]
     assert all((tmp_path / name).is_file() for name in found.details["pictures"])

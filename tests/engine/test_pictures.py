@@ -43,7 +43,7 @@ def test_a_class_name_is_text_and_never_markup():
 
 
 def test_the_curve_leaves_out_epochs_that_were_not_measured():
-    svg = curve_svg(EPOCHS, 0.85)
+    svg = curve_svg(EPOCHS)
 
     lines = [e.attrib["points"] for e in ET.fromstring(svg).iter() if "stroke-width" in e.attrib]
     assert [len(points.split()) for points in lines] == [4, 2]
@@ -87,7 +87,7 @@ def test_pictures_are_written_whole_and_named(tmp_path):
 
     names = write_pictures(
         tmp_path, confusion=np.eye(10, dtype=int).tolist(), classes=CLASS_NAMES, epochs=EPOCHS,
-        threshold=0.85, mistakes=mistakes,
+        mistakes=mistakes,
     )  # fmt: skip
 
     assert sorted(names) == sorted(p.name for p in tmp_path.iterdir())

@@ -66,7 +66,6 @@ def test_the_reported_accuracy_is_that_of_its_own_network_to_the_last_image(refe
     found = evaluate_in_child(
         plan,
         data,
-        threshold=load_assignment(ROOT / "assignment").evaluation.threshold,
         time_budget_s=300,
         images=IMAGES,
     )

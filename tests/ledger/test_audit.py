@@ -113,6 +113,31 @@ def test_a_changed_or_missing_grade_is_found(results: Path) -> None:
     assert kinds == ["grade-changed", "grade-missing"]
 
 
+@pytest.mark.parametrize("kept", [0, 1, 3])
+def test_lines_that_are_cut_off_together_with_the_head_are_found(results: Path, kept: int) -> None:
+    (results / "ledger.head.json").unlink()
+
+    found = tampered(results, lambda lines: lines[:kept])
+
+    assert {kind for kind, _ in found} <= {"unrecorded", "head"}
+    assert found
+
+
+def test_a_ledger_that_is_gone_beside_its_grades_is_found(results: Path) -> None:
+    (results / "ledger.head.json").unlink()
+    (results / "ledger.jsonl").unlink()
+
+    assert [problem.kind for problem in verify(results, KEY)] == ["unrecorded"] * 5
+
+
+def test_a_ledger_of_one_line_cut_from_two_is_no_interrupted_write(tmp_path: Path) -> None:
+    for n in range(2):
+        write_grade(tmp_path, grade(f"s{n}"), KEY)
+    (tmp_path / "ledger.head.json").unlink()
+
+    assert tampered(tmp_path, lambda lines: lines[:1]) == [("unrecorded", None)]
+
+
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"count": 2}', b"\xff"])
 def test_a_changed_head_is_found(results: Path, content: bytes) -> None:
     (results / "ledger.head.json").write_bytes(content)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import grader.ledger.book as book_module
+from grader.domain import Provenance, SubmissionRef
 from grader.errors import Cause, InfrastructureError
 from grader.ledger import Ledger, verify, write_grade
 from grader.ledger.key import CourseKey
@@ -56,12 +57,68 @@ def test_a_new_grade_replaces_the_old_one_and_both_stay_on_record(tmp_path: Path
     assert verify(tmp_path, KEY) == []
 
 
-def test_a_submission_can_be_found_again(tmp_path: Path) -> None:
-    book = Ledger(tmp_path, KEY)
-    entry = book.write_grade(GRADES[2])
+def by(assignment: str, **changes: Any) -> Any:
+    provenance = Provenance(grader="1.0", assignment_sha256=assignment * 64)
+    return grade(provenance=provenance, **changes)
 
-    assert book.find("s2", "a" * 64, "b" * 64) == entry
-    assert book.find("s2", "c" * 64, "b" * 64) is None
+
+def test_a_grade_by_a_changed_assignment_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
+    write_grade(tmp_path, by("b", score=82.0), KEY)
+    write_grade(tmp_path, by("c", score=102.0), KEY)
+
+    assert scores(tmp_path) == {"s1": 102.0}
+    assert len(lines(tmp_path)) == 2
+
+
+def test_the_grade_of_a_run_is_the_one_that_was_recorded_last_of_it(tmp_path: Path) -> None:
+    run = f"{'a' * 16}-{'0' * 12}"
+    made = Provenance(grader="1.0", assignment_sha256="b" * 64, run=run)
+    for each in (grade(score=1.0, provenance=made), grade(score=2.0, provenance=made), grade()):
+        write_grade(tmp_path, each, KEY)
+    book = Ledger(tmp_path, KEY)
+
+    found = book.grade_of_run(run)
+
+    assert found is not None
+    assert found.score == 2.0
+    assert book.grade_of_run(f"{'a' * 16}-{'1' * 12}") is None
+
+
+def test_a_time_of_receipt_that_a_person_set_is_known_by_student_and_submission(
+    tmp_path: Path,
+) -> None:
+    when = datetime(2027, 9, 30, 17, 0, tzinfo=UTC)
+    by_hand = SubmissionRef(
+        source="s2.zip", sha256="c" * 64, received_at=when, received_from="argument"
+    )
+    write_grade(tmp_path, grade("s1"), KEY)
+    write_grade(tmp_path, grade("s2", submission=by_hand), KEY)
+
+    assert Ledger(tmp_path, KEY).received_by_hand() == {("s2", "c" * 64): when}
+
+
+def test_what_a_kill_left_of_a_grade_is_gone_with_the_next_one(tmp_path: Path) -> None:
+    write_grade(tmp_path, GRADES[0], KEY)
+    left = tmp_path / "grades" / "s1-0123456789abcdef.json"
+    left.write_text("{}")
+    assert [problem.kind for problem in verify(tmp_path, KEY)] == ["interrupted"]
+
+    write_grade(tmp_path, GRADES[2], KEY)
+
+    assert not left.exists()
+    assert verify(tmp_path, KEY) == []
+
+
+@pytest.mark.parametrize("kept", [0, 1, 2])
+def test_nothing_is_added_where_lines_and_head_were_taken_away(tmp_path: Path, kept: int) -> None:
+    for each in GRADES:
+        write_grade(tmp_path, each, KEY)
+    (tmp_path / "ledger.head.json").unlink()
+    path = tmp_path / "ledger.jsonl"
+    path.write_bytes(b"".join(line + b"\n" for line in lines(tmp_path)[:kept]))
+
+    with pytest.raises(InfrastructureError, match="does not hold together"):
+        write_grade(tmp_path, grade("s9"), KEY)
 
 
 def test_a_hostile_student_id_is_no_path(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ from test_pipeline import Replay, replayed
 import grader.engine.accuracy
 import grader.sandbox
 from grader.cli import run
-from grader.domain import Dataset, Evaluation
+from grader.domain import Dataset, MeasuredAccuracy, Measurement
 from grader.ledger import Ledger, verify
 from grader.report import classtable, terminal  # noqa: F401 - before the first fork
 
@@ -50,10 +50,10 @@ def submissions(folder: Path) -> None:
     (folder / "eve.zip").write_bytes(b"no zip")
 
 
-def evaluation() -> Evaluation:
-    return Evaluation(
-        mode="weights", accuracy=0.9, interval_95=(0.89, 0.91), images=10_000, correct=9_000,
-        threshold=0.85, met=True, wall_time_s=1.0, time_budget_s=60.0, device="made up",
+def measurement() -> Measurement:
+    return Measurement(
+        mode="weights", images=10_000, of_images=10_000, correct=9_000,
+        wall_time_s=1.0, device="made up",
         dataset=Dataset(name="cifar10", sha256="0" * 64, official=True),
     )  # fmt: skip
 
@@ -119,11 +119,11 @@ def grade(folder: Path, step: int | None = None) -> int:
     log = folder / "log"
     grader.sandbox.open_sandbox = lambda *_, **__: Counted(log)  # type: ignore[assignment]
 
-    def measure(*_: Any, scratch: Path, **__: Any) -> dict[str, Any]:
+    def measure(*_: Any, scratch: Path, **__: Any) -> MeasuredAccuracy:
         note(log, "measure")
         (scratch / "evaluation").mkdir(exist_ok=True)
         (scratch / "evaluation" / "plan.npz").write_bytes(b"plan")
-        return {"evaluation": evaluation(), "note": None, "cause": None, "review": None}
+        return MeasuredAccuracy(runs=(measurement(),))
 
     grader.engine.accuracy.measure = measure  # type: ignore[assignment]
     if step is not None:

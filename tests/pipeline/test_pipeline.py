@@ -18,9 +18,9 @@ from grader import pipeline
 from grader.assignment import load_assignment
 from grader.domain import GradeStatus, Outcome, Run, RunStatus
 from grader.errors import Cause, InfrastructureError, UsageError
+from grader.ledger import load_or_create_key
+from grader.ledger.rundir import RUN_FILE, SUBMISSION_FILE
 from grader.pipeline import (
-    RUN_FILE,
-    SUBMISSION_FILE,
     Course,
     GradeOptions,
     assess,
@@ -82,16 +82,20 @@ def raising(error):
     return effect
 
 
+def submission_zip(path, text):
+    """A zip with densenet.py, the same bytes for the same text."""
+    path.parent.mkdir(exist_ok=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("densenet.py"), f"# {text}\n")
+    return path
+
+
 @pytest.fixture
 def submit(tmp_path):
     """Write a submission: a zip with densenet.py, its text telling them apart."""
 
     def write(name, text=""):
-        path = tmp_path / "in" / f"{name}.zip"
-        path.parent.mkdir(exist_ok=True)
-        with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr("densenet.py", f"# {name} {text}\n")
-        return path
+        return submission_zip(tmp_path / "in" / f"{name}.zip", f"{name} {text}")
 
     return write
 
@@ -119,13 +123,9 @@ def replay(monkeypatch):
 
 
 def course(options, sandbox):
-    class Key:
-        id = "key-of-the-test"
-
-        def derive(self, *parts):
-            return repr(parts).encode().ljust(32, b"-")
-
-    return Course(load_assignment(options.assignment_dir), {}, options, Key(), sandbox)
+    return Course(
+        load_assignment(options.assignment_dir), {}, options, load_or_create_key(), sandbox
+    )
 
 
 def lost(grade):
@@ -141,9 +141,9 @@ def test_a_network_of_the_paper_loses_nothing_but_the_accuracy(submit, options):
 
 
 def test_a_run_directory_holds_plain_data_under_names_of_ours(submit, options):
-    run_dir = collect_run(submit("right"), course(options, Replay()))
+    run = collect_run(submit("right"), course(options, Replay()))
 
-    names = {path.name for path in run_dir.iterdir()}
+    names = {path.name for path in run.path.iterdir()}
     assert {RUN_FILE, SUBMISSION_FILE, "evaluation.json"} <= names
     assert all(name.endswith((".json", ".bin")) for name in names)
 
@@ -170,7 +170,7 @@ def test_a_finished_run_is_used_again_and_not_run_twice(submit, options):
     first = collect_run(path, course(options, sandbox))
     second = collect_run(path, course(options, sandbox))
 
-    assert first == second
+    assert first.path == second.path
     assert len(sandbox.stages) == 1
 
 
@@ -186,17 +186,17 @@ def test_a_run_that_the_machine_broke_off_leaves_nothing_and_is_run_anew(submit,
 
 
 def test_a_regrade_gives_the_identical_grade(submit, options):
-    run_dir = collect_run(submit("right"), course(options, Replay()))
+    run = collect_run(submit("right"), course(options, Replay()))
     assignment = load_assignment(options.assignment_dir)
 
-    grade = assess(run_dir, assignment, {})
-    again = regrade(run_dir, GradeOptions(options.assignment_dir, evaluate=False))
+    grade = assess(run, assignment, {})
+    again = regrade(run.path, GradeOptions(options.assignment_dir, evaluate=False))
 
     assert again == grade
 
 
 def test_a_regrade_starts_nothing_and_loads_no_tensorflow(submit, options):
-    run_dir = collect_run(submit("right"), course(options, Replay()))
+    run_dir = collect_run(submit("right"), course(options, Replay())).path
     program = (
         "import sys; from pathlib import Path; from grader.pipeline import GradeOptions, regrade; "
         "g = regrade(Path(sys.argv[1]), GradeOptions(Path(sys.argv[2]), evaluate=False)); "
@@ -213,7 +213,7 @@ def test_a_regrade_starts_nothing_and_loads_no_tensorflow(submit, options):
 
 
 def test_a_moved_receipt_moves_the_deadline_and_nothing_else(submit, options):
-    run_dir = collect_run(submit("right"), course(options, Replay()))
+    run_dir = collect_run(submit("right"), course(options, Replay())).path
     due = load_assignment(options.assignment_dir).deadline.due
     late = GradeOptions(
         options.assignment_dir, submitted_at=due + timedelta(hours=30), evaluate=False
@@ -235,7 +235,7 @@ def test_what_is_no_run_directory_is_a_usage_error(tmp_path, options):
 @pytest.mark.parametrize("broken", [RUN_FILE, SUBMISSION_FILE, "frame-001.json"])
 @pytest.mark.parametrize("how", ["cut", "gone", "nonsense"])
 def test_a_broken_run_directory_is_the_machine_s_fault(submit, options, broken, how):
-    run_dir = collect_run(submit("right"), course(options, Replay()))
+    run_dir = collect_run(submit("right"), course(options, Replay())).path
     file = run_dir / broken
     if how == "gone" and broken != RUN_FILE:
         file.unlink()
@@ -309,7 +309,7 @@ def test_a_bug_of_the_grader_withholds_the_grade_and_keeps_the_traceback(submit,
 
 
 def test_a_check_that_breaks_withholds_the_grade(submit, options, monkeypatch):
-    run_dir = collect_run(submit("right"), course(options, Replay()))
+    run = collect_run(submit("right"), course(options, Replay()))
 
     def stem(evidence):
         """A check with a fault of its own."""
@@ -320,7 +320,7 @@ def test_a_check_that_breaks_withholds_the_grade(submit, options, monkeypatch):
         "CHECKS",
         tuple(type(c)(stem, c.group) if c.name == "stem" else c for c in pipeline.CHECKS),
     )
-    grade = assess(run_dir, load_assignment(options.assignment_dir), {})
+    grade = assess(run, load_assignment(options.assignment_dir), {})
 
     assert grade.status is GradeStatus.WITHHELD
 
@@ -345,4 +345,4 @@ def test_the_request_says_nothing_of_what_is_expected(submit, options):
     (stage,) = sandbox.stages
     asked = {key for probe in stage.request["probes"] for key in probe}
     assert asked <= {"id", "function", "modes", "input_shape", "keywords"}
-    assert "key-of-the-test" not in json.dumps(stage.request)
+    assert load_or_create_key().secret.hex() not in json.dumps(stage.request)

@@ -7,7 +7,7 @@ import sys
 import pytest
 from rich.console import Console
 
-from grader.domain import Outcome
+from grader.domain import MeasuredAccuracy, Outcome
 from grader.report.causes import Pasted, causes_of
 from grader.report.terminal import one_line, render
 
@@ -21,7 +21,7 @@ def checked(examples, name: str, **how) -> list[str]:
     own = examples.grade(
         examples.submission("mine", received_at=None, received_from=None),
         [c.model_copy(update={"max_score": 1.0, "score": 0.0}) for c in kept],
-        evaluation_note="accuracy is measured when the submission is graded",
+        measured=MeasuredAccuracy(note="accuracy is measured when the submission is graded"),
     )
     file = io.StringIO()
     console = Console(file=file, width=WIDTH)

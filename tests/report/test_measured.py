@@ -6,6 +6,7 @@ from rich.console import Console
 
 from grader.engine.data import CLASS_NAMES
 from grader.report.measured import measured_rows
+from grader.scoring import judged
 
 
 @pytest.fixture
@@ -13,7 +14,9 @@ def measured(examples):
     """An evaluation with the given details."""
 
     def build(mode="weights", **details):
-        return examples.evaluation(8612).model_copy(update={"mode": mode, "details": details})
+        return judged(examples.ASSIGNMENT, examples.measured(8612).runs).model_copy(
+            update={"mode": mode, "details": details}
+        )
 
     return build
 

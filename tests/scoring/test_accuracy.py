@@ -9,40 +9,60 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from grader.assignment import load_assignment
-from grader.domain import Dataset, Evaluation, Outcome
+from grader.domain import Dataset, MeasuredAccuracy, Measurement, Outcome
 from grader.errors import Cause
-from grader.scoring import accuracy_check, is_met, wilson_interval
+from grader.scoring import (
+    accuracy_check,
+    is_met,
+    judged,
+    starved,
+    unanswered,
+    wilson_interval,
+)
 
 ASSIGNMENT = load_assignment(Path(__file__).parents[1] / "example_assignment.toml")
 POINTS = ASSIGNMENT.rubric["accuracy"].points
 
 
-def evaluation(right: int, wall_time_s: float = 7.1, **changes) -> Evaluation:
-    accuracy = right / 10_000
+def measured(right: int, wall_time_s: float = 7.1, **changes) -> Measurement:
     fields = {
         "mode": "weights",
-        "accuracy": accuracy,
-        "interval_95": wilson_interval(right, 10_000),
         "images": 10_000,
+        "of_images": 10_000,
         "correct": right,
-        "threshold": 0.85,
-        "met": is_met(accuracy, 0.85, wall_time_s, 300),
         "wall_time_s": wall_time_s,
-        "time_budget_s": 300,
         "device": "CPU",
         "dataset": Dataset(name="cifar10", sha256="0" * 64, official=True),
     }
-    return Evaluation(**fields | changes)
+    return Measurement(**fields | changes)
+
+
+def trained(right: int, seed: int = 1, **changes) -> Measurement:
+    """A retraining's measurement, of 40 images."""
+    fields = {"mode": "retrain", "images": 40, "of_images": 40, "allowed_s": 300.0}
+    details = {"seed": seed} | changes.pop("details", {})
+    return measured(right, **fields | changes, details=details)
+
+
+def by(assignment=ASSIGNMENT, *, evaluation_s: float = 300, **rule):
+    """The assignment with another rule."""
+    budgets = assignment.time_budgets.model_copy(update={"evaluation_s": evaluation_s})
+    changed = assignment.evaluation.model_copy(update=rule)
+    return assignment.model_copy(update={"evaluation": changed, "time_budgets": budgets})
+
+
+def checked(assignment, *runs: Measurement):
+    return accuracy_check(assignment, judged(assignment, runs))
 
 
 def test_one_image_above_the_threshold_passes():
-    check = accuracy_check(ASSIGNMENT, evaluation(8501))
+    check = checked(ASSIGNMENT, measured(8501))
 
     assert (check.outcome, check.score, check.max_score) == (Outcome.PASSED, POINTS, POINTS)
 
 
 def test_exactly_the_threshold_fails():
-    check = accuracy_check(ASSIGNMENT, evaluation(8500))
+    check = checked(ASSIGNMENT, measured(8500))
 
     assert (check.outcome, check.score) == (Outcome.FAILED, 0)
     assert check.findings[0].expected == "above 85.00%"
@@ -50,7 +70,7 @@ def test_exactly_the_threshold_fails():
 
 
 def test_accuracy_measured_past_the_time_budget_does_not_count_and_says_by_how_much():
-    check = accuracy_check(ASSIGNMENT, evaluation(9500, wall_time_s=312.5))
+    check = checked(ASSIGNMENT, measured(9500, wall_time_s=312.5))
 
     assert (check.outcome, check.score) == (Outcome.FAILED, 0)
     assert "12.5 s more than its 300 s" in check.rationale
@@ -58,7 +78,7 @@ def test_accuracy_measured_past_the_time_budget_does_not_count_and_says_by_how_m
 
 
 def test_the_last_instant_of_the_time_budget_is_in_time():
-    assert accuracy_check(ASSIGNMENT, evaluation(9500, wall_time_s=300)).outcome is Outcome.PASSED
+    assert checked(ASSIGNMENT, measured(9500, wall_time_s=300)).outcome is Outcome.PASSED
 
 
 def test_nan_never_meets_the_threshold():
@@ -68,24 +88,61 @@ def test_nan_never_meets_the_threshold():
     assert is_met(0.9, 0.85, 1, math.nan) is False
 
 
-def test_an_evaluation_cannot_hold_nan():
-    with pytest.raises(ValidationError):
-        evaluation(9000, accuracy=math.nan)
-
-
 @pytest.mark.parametrize(
-    "changes",
-    [
-        {"met": True},
-        {"accuracy": 0.99, "met": True},
-        {"threshold": 0.1, "met": True},
-        {"correct": 12_000, "accuracy": 1.0, "met": True},
-    ],
+    "changes", [{"correct": 12_000}, {"correct": -1}, {"images": 0}, {"of_images": 9_999}]
 )
-def test_an_evaluation_that_contradicts_itself_is_an_error_and_never_points(changes):
-    check = accuracy_check(ASSIGNMENT, evaluation(8000, **changes))
+def test_a_measurement_whose_counts_contradict_each_other_is_none(changes):
+    with pytest.raises(ValidationError):
+        measured(8000, **changes)
 
-    assert (check.outcome, check.score) == (Outcome.ERROR, 0)
+
+def test_the_same_measurement_meets_a_lowered_threshold_and_misses_a_raised_one():
+    outcomes = {
+        threshold: checked(by(threshold=threshold), measured(8573)).outcome
+        for threshold in (0.80, 0.85, 0.8573, 0.90)
+    }
+
+    assert outcomes == {
+        0.80: Outcome.PASSED, 0.85: Outcome.PASSED,
+        0.8573: Outcome.FAILED, 0.90: Outcome.FAILED,
+    }  # fmt: skip
+
+
+def test_the_same_measurement_is_in_time_by_a_longer_budget_and_late_by_a_shorter_one():
+    run = measured(9500, wall_time_s=20.0, charged_s=6.0)
+
+    assert checked(by(evaluation_s=6), run).outcome is Outcome.PASSED
+    assert checked(by(evaluation_s=5.9), run).outcome is Outcome.FAILED
+
+
+def test_a_network_too_slow_for_all_images_misses_the_threshold_by_the_budget_it_was_too_slow_for():
+    slow = measured(100, images=100, wall_time_s=600.0)
+
+    assert unanswered(ASSIGNMENT, MeasuredAccuracy(runs=(slow,))) is None
+    assert not judged(ASSIGNMENT, [slow]).met
+
+
+def test_a_network_too_slow_for_all_images_tells_nothing_about_a_longer_budget():
+    slow = measured(100, images=100, wall_time_s=600.0)
+
+    assert "after 100 of 10,000 images" in unanswered(
+        by(evaluation_s=600), MeasuredAccuracy(runs=(slow,))
+    )
+
+
+def test_a_network_refused_by_a_budget_tells_nothing_about_a_longer_one():
+    refused = MeasuredAccuracy(note="slow", cause=Cause.STUDENT_TIMEOUT, too_slow_for_s=300)
+
+    assert unanswered(ASSIGNMENT, refused) is None
+    assert unanswered(by(evaluation_s=200), refused) is None
+    assert "reaches in 301 s" in unanswered(by(evaluation_s=301), refused)
+
+
+def test_an_evaluation_is_judged_by_the_assignment_and_says_by_which_rule():
+    found = judged(by(threshold=0.9, evaluation_s=60), [measured(9001)])
+
+    assert (found.threshold, found.time_budget_s, found.met) == (0.9, 60, True)
+    assert found.interval_95 == wilson_interval(9001, 10_000)
 
 
 def test_no_evaluation_without_anybodys_fault_is_skipped_and_keeps_its_points_open():
@@ -136,33 +193,86 @@ def test_an_impossible_count_has_no_interval(counts):
 
 
 def linear(start):
-    rule = ASSIGNMENT.evaluation.model_copy(update={"linear_from": start})
-    return ASSIGNMENT.model_copy(update={"evaluation": rule})
+    return by(linear_from=start)
 
 
 @pytest.mark.parametrize(("right", "share"), [(7000, 0), (7500, 0), (8000, 0.5), (8500, 1)])
 def test_below_the_threshold_points_rise_in_a_straight_line_where_the_assignment_says_so(
     right, share
 ):
-    check = accuracy_check(linear(0.75), evaluation(right))
+    check = checked(linear(0.75), measured(right))
 
     assert check.outcome is Outcome.FAILED
     assert check.score == pytest.approx(share * POINTS)
 
 
 def test_without_a_linear_rule_there_is_nothing_below_the_threshold():
-    assert accuracy_check(ASSIGNMENT, evaluation(8500)).score == 0
+    assert checked(ASSIGNMENT, measured(8500)).score == 0
 
 
 def test_an_accuracy_measured_too_slowly_earns_no_part_of_the_points():
-    assert accuracy_check(linear(0.75), evaluation(8400, wall_time_s=301.0)).score == 0
+    assert checked(linear(0.75), measured(8400, wall_time_s=301.0)).score == 0
+
+
+# --- retraining ---------------------------------------------------------------------------
+
+SEEDS = {"borderline": 0.02, "seeds": 3}
 
 
 def test_a_retraining_that_ended_half_a_step_late_still_counts():
-    met = is_met(0.86, 0.85, 300.1, 300, "retrain")
-    late = evaluation(8600, wall_time_s=300.1, mode="retrain", met=met)
+    assert checked(ASSIGNMENT, trained(40, wall_time_s=300.1)).outcome is Outcome.PASSED
 
-    assert accuracy_check(ASSIGNMENT, late).outcome is Outcome.PASSED
+
+def test_a_retraining_is_held_against_the_time_that_it_was_allowed():
+    found = judged(by(evaluation_s=5), [trained(40, wall_time_s=250.0)])
+
+    assert (found.time_budget_s, found.met) == (300.0, True)
+
+
+def test_the_mean_of_several_seeds_is_rounded_down_to_a_whole_image():
+    found = judged(by(**SEEDS), [trained(34, 1), trained(35, 2), trained(36, 3)])
+
+    assert found.correct == 35
+    assert judged(by(**SEEDS | {"seeds": 2}), [trained(34, 1), trained(35, 2)]).correct == 34
+    assert [s["seed"] for s in found.details["seeds"]] == [1, 2, 3]
+
+
+def test_the_best_of_several_counts_where_the_assignment_says_so():
+    found = judged(by(**SEEDS, decide="best"), [trained(34, 1), trained(37, 2), trained(31, 3)])
+
+    assert (found.correct, found.met) == (37, True)
+
+
+def test_where_a_changed_threshold_makes_the_first_training_clear_it_decides_alone():
+    found = judged(by(**SEEDS, threshold=0.5), [trained(34, 1), trained(20, 2), trained(19, 3)])
+
+    assert (found.correct, found.met) == (34, True)
+    assert "seeds" not in found.details
+
+
+def test_where_a_changed_threshold_asks_for_further_trainings_one_cannot_answer():
+    assert unanswered(by(**SEEDS, threshold=0.5), MeasuredAccuracy(runs=(trained(34),))) is None
+    assert "needs 3 trainings" in unanswered(by(**SEEDS), MeasuredAccuracy(runs=(trained(34),)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "looked_at"),
+    [
+        ({}, True),
+        ({"others_share": 0.1}, False),
+        ({"others_share": None}, False),
+        ({"stopped": "finished"}, False),
+    ],
+)
+def test_a_training_that_others_starved_is_shown_to_a_person(changes, looked_at):
+    details = {"stopped": "out of time", "others_share": 0.45} | changes
+    run = trained(30, details=details)
+
+    assert bool(starved(judged(ASSIGNMENT, [run]))) is looked_at
+    assert starved(judged(by(threshold=0.5), [run])) is None
+
+
+# --- near chance --------------------------------------------------------------------------
 
 
 def seen(share: float, train: float) -> dict[str, object]:
@@ -186,4 +296,4 @@ def seen(share: float, train: float) -> dict[str, object]:
     ],
 )
 def test_an_accuracy_near_chance_is_told_as_what_it_is(details, said):
-    assert said in accuracy_check(ASSIGNMENT, evaluation(1100, details=details)).help
+    assert said in checked(ASSIGNMENT, measured(1100, details=details)).help

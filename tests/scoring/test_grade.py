@@ -10,8 +10,9 @@ from grader.assignment import load_assignment
 from grader.domain import (
     CheckResult,
     Dataset,
-    Evaluation,
     GradeStatus,
+    MeasuredAccuracy,
+    Measurement,
     Outcome,
     Provenance,
     Submission,
@@ -26,7 +27,6 @@ from grader.scoring import (
     open_points,
     points_of_checks,
     ungraded,
-    wilson_interval,
 )
 
 ASSIGNMENT = load_assignment(Path(__file__).parents[1] / "example_assignment.toml")
@@ -42,19 +42,16 @@ SUBMISSION = Submission(
     received_from="lms",
     remarks=("ignored __MACOSX",),
 )
-GOOD = Evaluation(
+RUN = Measurement(
     mode="weights",
-    accuracy=0.9,
-    interval_95=wilson_interval(9000, 10_000),
     images=10_000,
+    of_images=10_000,
     correct=9000,
-    threshold=0.85,
-    met=True,
     wall_time_s=7,
-    time_budget_s=300,
     device="CPU",
     dataset=Dataset(name="cifar10", sha256="0" * 64, official=True),
 )
+GOOD = MeasuredAccuracy(runs=(RUN,))
 
 
 def check(name: str, outcome: Outcome = Outcome.PASSED, **fields) -> CheckResult:
@@ -69,7 +66,7 @@ def checks(**outcomes: Outcome) -> list[CheckResult]:
 
 def grade(results=None, received_at=DUE, received_from="lms", assignment=ASSIGNMENT, **fields):
     deadline = apply_deadline(assignment, "s1", received_at, received_from, {})
-    fields = {"evaluation": GOOD} | fields
+    fields = {"measured": GOOD} | fields
     return make_grade(
         assignment,
         SUBMISSION,
@@ -79,6 +76,10 @@ def grade(results=None, received_at=DUE, received_from="lms", assignment=ASSIGNM
         isolation="jail",
         **fields,
     )
+
+
+def doubted(why):
+    return GOOD.model_copy(update={"review": why})
 
 
 def rejecting():
@@ -133,9 +134,7 @@ def test_lateness_takes_its_penalty_off():
 def test_the_score_never_falls_below_zero():
     failed = [check(one.name, Outcome.FAILED) for one in checks()]
     no_weights = {
-        "evaluation": None,
-        "evaluation_note": "no weights",
-        "evaluation_cause": Cause.SUBMISSION_MISSING_FILE,
+        "measured": MeasuredAccuracy(note="no weights", cause=Cause.SUBMISSION_MISSING_FILE)
     }
 
     result = grade(failed, received_at=DUE + timedelta(days=30), **no_weights)
@@ -155,7 +154,7 @@ def test_visibility_comes_from_the_rubric():
 
 
 def test_without_evaluation_the_rest_is_graded_and_the_points_stay_open():
-    result = grade(evaluation=None, evaluation_note="switched off")
+    result = grade(measured=MeasuredAccuracy(note="switched off"))
 
     assert (result.status, result.score, result.max_score) == (GradeStatus.GRADED, 82, 100)
     assert open_points(result) == 18
@@ -163,14 +162,12 @@ def test_without_evaluation_the_rest_is_graded_and_the_points_stay_open():
 
 
 def test_without_evaluation_and_note_the_grade_still_says_so():
-    assert grade(evaluation=None).evaluation_note == "no evaluation was made"
+    assert grade(measured=MeasuredAccuracy()).evaluation_note == "no evaluation was made"
 
 
 def test_a_missing_weights_file_leaves_no_points_open():
     result = grade(
-        evaluation=None,
-        evaluation_note="no weights file",
-        evaluation_cause=Cause.SUBMISSION_MISSING_FILE,
+        measured=MeasuredAccuracy(note="no weights file", cause=Cause.SUBMISSION_MISSING_FILE)
     )
 
     assert result.score == 82
@@ -205,7 +202,7 @@ def test_no_cause_of_the_students_withholds_the_grade(cause):
 
 
 def test_an_evaluation_that_the_machine_lost_withholds_the_grade():
-    result = grade(evaluation=None, evaluation_note="GPU lost", evaluation_cause=Cause.INFRA_GPU)
+    result = grade(measured=MeasuredAccuracy(note="GPU lost", cause=Cause.INFRA_GPU))
 
     assert (result.status, result.score, result.cause) == (
         GradeStatus.WITHHELD,
@@ -254,7 +251,7 @@ def test_a_failed_check_whose_score_is_no_share_withholds_the_grade(score, max_s
 
 
 def test_a_doubt_sends_the_grade_to_review_without_points():
-    result = grade(review="the rebuilt network gives other outputs than the student's")
+    result = grade(measured=doubted("the rebuilt network gives other outputs than the student's"))
 
     assert (result.status, result.score) == (GradeStatus.REVIEW, 0)
     assert "rebuilt network" in result.message
@@ -266,7 +263,7 @@ def test_withheld_goes_before_review_and_lateness():
         checks(stem=Outcome.ERROR),
         received_at=DUE + timedelta(days=1),
         assignment=rejecting(),
-        review="doubt",
+        measured=doubted("doubt"),
     )
 
     assert result.status is GradeStatus.WITHHELD
