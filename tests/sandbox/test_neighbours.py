@@ -384,10 +384,8 @@ def test_a_program_with_many_busy_threads_is_not_held_up_by_itself(
     """
 
     outcome = ranges(name).run(source, wall_time_s=60, cpu_time_s=3, memory_bytes=4096 * MiB)
-    slept = ranges(name).run(source, wall_time_s=2, memory_bytes=4096 * MiB)
 
     assert outcome.run.cause is Cause.STUDENT_CPU_LIMIT
-    assert slept.run.cause is Cause.STUDENT_TIMEOUT
 
 
 def test_a_program_stays_on_the_core_of_its_seat(ranges: Callable[[str], Range]) -> None:
