@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from grader.domain import CheckResult, Outcome
-from grader.graph.evidence import Evidence, Network
+from grader.errors import Cause
+from grader.graph.evidence import ENDED, Evidence, Network
 from grader.graph.record import FailureRecord
 
 CONTRACT = "module-contract"
@@ -141,9 +142,15 @@ class _Causes:
         for check in ANSWERS.values():
             if check == name:
                 return None
-            if check in self.failed and raised <= self._raised(check):
+            before = self._raised(check)
+            if check in self.failed and (raised <= before or self._ends_like(before, raised)):
                 return check
         return None
+
+    def _ends_like(self, before: set[tuple[str, str]], raised: set[tuple[str, str]]) -> bool:
+        """Whether a function did not come back, and one that calls it used up something else."""
+        timed_out = any(type == Cause.STUDENT_TIMEOUT for type, _ in before)
+        return timed_out and all(type in ENDED for type, _ in raised)
 
     def _of(self, function: str) -> list[Network]:
         if function == "build_model":
@@ -214,9 +221,11 @@ class _Causes:
                 return ANSWERS[needed]
             if self._structure.get(needed):
                 return self._structure[needed][0]
-        return CONTRACT if CONTRACT in self.failed else None
+        return CONTRACT if CONTRACT in self.failed else ANSWERS.get(self.evidence.stood_in)
 
 
 def _key(failure: FailureRecord) -> tuple[str, str]:
     """The same exception at the same place; its text may hold a layer's number."""
+    if failure.type == Cause.STUDENT_TIMEOUT:  # a loop is interrupted in any of its lines
+        return failure.type, failure.where.rpartition(", in ")[2]
     return failure.type, failure.where or failure.message

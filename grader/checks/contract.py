@@ -53,6 +53,7 @@ LAYERS = (
     "ReLU", "Rescaling", "Softmax", "ZeroPadding2D",
 )  # fmt: skip
 """Names of keras.layers that a DenseNet is written with, and that are mistyped."""
+ENDLESS = "An endless loop? What ends it has to change inside it; and nothing may wait or train."
 SAME_CALL = "Make the same call yourself and see where it stops."
 OTHER_CALLS = (
     "Call it with other arguments than the public ones: other sizes, widths and depths, with "
@@ -170,8 +171,8 @@ def module_contract(evidence: Evidence) -> None:
     """densenet.py imports, and has the functions the assignment asks for."""
     if evidence.module is None:
         raise Failure(
-            evidence.message or "the program ended before densenet.py was imported",
-            "Run `grade check` on your own machine and see what densenet.py does on import.",
+            f"densenet.py was not imported to its end: {evidence.message or 'the program ended'}",
+            "`python densenet.py` shows what it does on import: no training, no endless loop.",
         )
     if evidence.module.failure is not None:
         failure = evidence.module.failure
@@ -253,6 +254,8 @@ def _known_help(failure: FailureRecord) -> str:
     """What to do about an exception whose cause is known; else ""."""
     if failure.type == "NotImplementedError" and failure.line.startswith("raise"):
         return STUB
+    if failure.type == Cause.STUDENT_TIMEOUT:
+        return ENDLESS
     if meant := _meant(failure):
         return f"Did you mean {meant}?"
     if known := older_code(failure):
@@ -318,9 +321,22 @@ def imported(evidence: Evidence) -> None:
     Raises:
         NothingToJudge: densenet.py was imported with an exception.
     """
-    if evidence.module is not None and evidence.module.failure is not None:
+    if evidence.module is None or evidence.module.failure is not None:
         raise NothingToJudge(
             "densenet.py cannot be imported, so nothing of it could be called", "module-contract"
+        )
+
+
+def reached(evidence: Evidence, function: str) -> None:
+    """A function is not blamed for an earlier one that did not come back.
+
+    Raises:
+        NothingToJudge: It was never called.
+    """
+    networks = evidence.of(function)
+    if networks and not any(network.reached for network in networks):
+        raise NothingToJudge(
+            f"{function} was not called: {evidence.stood_in} did not come back", evidence.stood_in
         )
 
 
@@ -336,7 +352,9 @@ def answered(evidence: Evidence, *functions: str) -> list[Network]:
     good = [n for f in functions for n in _good(evidence.of(f))]
     if not good:
         raise NothingToJudge(
-            f"{' and '.join(functions)} gave nothing that could be looked at", *functions
+            f"{' and '.join(functions)} gave nothing that could be looked at",
+            *functions,
+            evidence.stood_in,
         )
     return good
 

@@ -12,6 +12,7 @@ from grader.checks.contract import (
     failed_call,
     imported,
     nothing_is_missing,
+    reached,
     silent_on_hidden,
 )
 from grader.domain import Finding
@@ -84,6 +85,7 @@ def _shapes(
 ) -> None:
     networks = evidence.of(function)
     imported(evidence)
+    reached(evidence, function)
     findings: list[Finding] = []
     right = 0
     for network in networks:

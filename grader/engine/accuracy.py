@@ -297,6 +297,8 @@ def _model(evidence: Evidence) -> tuple[Network, NetworkRecord]:
     if model is not None and model.failure is not None:
         what = model.failure
         place = f" ({what.where})" if what.where else ""
+        if what.type in set(Cause):  # the sandbox's own word, not the student's exception
+            raise StageFailed(Cause(what.type), f"build_model(): {what.message}{place}")
         raise StageFailed(
             Cause.STUDENT_EXCEPTION, f"build_model(): {what.type}: {what.message}{place}"
         )

@@ -57,6 +57,8 @@ class Network:
         output_shape: Of the inference trace, None where unknown.
         record: As it came.
         program: What `preprocess` does before it, where that is more than scaling.
+        configuration: Of `build_model()`, as read off it.
+        reached: False where the stage ended in an earlier call: this one was never made.
     """
 
     probe: Probe | None
@@ -69,6 +71,7 @@ class Network:
     record: NetworkRecord | None = None
     configuration: paper.Configuration | None = None
     program: preprocess.Program | None = None
+    reached: bool = True
 
     @property
     def name(self) -> str:
@@ -112,6 +115,7 @@ class Evidence:
         cause: How the stage ended, where it did not end well.
         message: The same for a person.
         compared: Check name → what it compares with a reference.
+        stood_in: The function in which the stage ended; "" where it did not end in one.
     """
 
     module: ModuleRecord | None
@@ -120,6 +124,7 @@ class Evidence:
     cause: Cause | None = None
     message: str = ""
     compared: Mapping[str, Compared] = field(default_factory=dict)
+    stood_in: str = ""
 
     def of(self, function: str) -> list[Network]:
         """The probes of one function."""
@@ -162,21 +167,27 @@ def assemble(
         except StageFailed as problem:  # spoiled by the student's program: that earns nothing
             cause, message = cause or problem.cause, message or problem.message
 
+    ended = cause in ENDED and "module" in json_frames
+    open_calls = [p.id for p in probes if "probe:" + p.id not in json_frames] if ended else []
+
     def read(probe: Probe | None, name: str) -> Network:
         data = json_frames.get("model" if probe is None else "probe:" + name)
         if data is None:
-            return Network(probe, no_answer(cause, message))
+            reached = name in open_calls[:1] or not open_calls
+            return Network(probe, no_answer(cause, message), reached=reached)
         return _network(probe, data, binary_frames.get("constants:" + name, b""))
 
     try:
         with work.limited():
             networks = tuple(read(probe, probe.id) for probe in probes)
-            model = read(None, "model") if "model" in json_frames else None
+            asked = "model" in json_frames or (ended and not open_calls)
+            model = read(None, "model") if asked else None
     except _Forged as problem:
         failure = no_answer(problem.cause, problem.message)
         networks, model = tuple(Network(probe, failure) for probe in probes), None
         cause, message = problem.cause, problem.message
-    return Evidence(module, networks, model, cause, message)
+    stood = next((n.name for n in networks if n.probe and n.probe.id in open_calls[:1]), "")
+    return Evidence(module, networks, model, cause, message, stood_in=stood)
 
 
 def read_subject(data: bytes, constants: bytes) -> Subject | FailureRecord:
@@ -202,6 +213,13 @@ def read_subject(data: bytes, constants: bytes) -> Subject | FailureRecord:
     except StageFailed as problem:
         return FailureRecord(type=str(problem.cause), message=problem.message[:600], where="")
     return Subject(graphs, tuple(record.variables))
+
+
+ENDED = {
+    Cause.STUDENT_TIMEOUT, Cause.STUDENT_CPU_LIMIT, Cause.STUDENT_OUT_OF_MEMORY,
+    Cause.STUDENT_EXITED, Cause.STUDENT_PROCESS_LIMIT, Cause.STUDENT_DISK_LIMIT,
+}  # fmt: skip
+"""Ends that come in the midst of a call: the first one without an answer."""
 
 
 def no_answer(cause: Cause | None, message: str) -> FailureRecord:

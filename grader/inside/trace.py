@@ -14,11 +14,14 @@ import contextlib
 import gc
 import importlib
 import inspect
+import itertools
 import math
 import os
 import re
+import signal
 import sys
 import tempfile
+import threading
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,17 +60,97 @@ def run(request: dict[str, Any], tree: Path, channel: Any) -> None:
     tf, keras = _silence()
     channel.send_json("versions", {"tensorflow": tf.__version__, "keras": keras.__version__})
     _greet(request.get("module", "densenet"))
-    module, failure = _import(request.get("module", "densenet"), tree)
+    patience = Patience(request.get("call_s"))
+    module, failure = _import(request.get("module", "densenet"), tree, patience)
     described = {"functions": _signatures(module), "others": _others(module)}
     channel.send_json("module", {"failure": failure, **described})
     probes = request.get("probes", [])
     if module is None:
         probes = [probe for probe in probes if probe.get("module")]
+    late: dict[str, Any] = {}
     for probe in probes:
-        channel.send_json("probe:" + probe["id"], _answer(tree, module, probe, channel))
+        # Who did not come back once is not waited for again: the other functions get their turn.
+        answer = late.get(probe["function"]) or _answer(tree, module, probe, channel, patience)
+        channel.send_json("probe:" + probe["id"], answer)
+        if patience.ran_out:
+            late[probe["function"]] = {"failure": answer["failure"]}
+            patience.ran_out = False
     if request.get("model") is not None and module is not None:
         wanted = request["model"]
-        channel.send_json("model", _attempt(tree, _model, module, wanted, tree, channel))
+        model = patience.watch(_model) if late else _model
+        channel.send_json("model", _attempt(tree, model, module, wanted, tree, channel))
+
+
+class Patience:
+    """Ends a call that does not come back, from within: so it is known where it stands.
+
+    Processor time is what counts, so that a busy machine ends nothing. What is not ended so
+    (it sleeps, or does not leave one operation) is ended from outside, with all that follows.
+
+    Args:
+        call_s: Seconds of processor time for one call; None for no end.
+    """
+
+    LOOKS = 8
+    """Looks at the stack before the end: what stands there in all of them holds the loop."""
+
+    def __init__(self, call_s: float | None) -> None:
+        on_main = threading.current_thread() is threading.main_thread()
+        self.call_s = call_s if on_main and hasattr(signal, "setitimer") else None
+        self.ran_out = False
+        self._waiting = False
+        self._looks = 0
+        self._stands: list[Any] = []
+
+    def watch(self, work: Any, times: int = 1) -> Any:
+        """The same work, of which a call is ended after `times` the seconds of one."""
+        if self.call_s is None:
+            return work
+        seconds = self.call_s * times
+
+        def watched(*arguments: Any) -> Any:
+            self._waiting, self._looks = True, 0
+            signal.signal(signal.SIGPROF, lambda number, frame: self._look(frame, seconds))
+            # It goes on after the end: student code may catch everything, and loop again.
+            signal.setitimer(signal.ITIMER_PROF, seconds / 2, seconds / 2 / self.LOOKS)
+            try:
+                return work(*arguments)
+            except NoAnswer as error:
+                self._cut(error.__traceback__)
+                raise
+            finally:
+                self._waiting = False
+                signal.setitimer(signal.ITIMER_PROF, 0)
+                self._stands = []
+
+        return watched
+
+    def _look(self, frame: Any, seconds: float) -> None:
+        if not self._waiting:
+            return
+        stack = [inner for inner, _ in traceback.walk_stack(frame)][::-1]
+        pairs = zip(self._stands, stack, strict=False) if self._looks else ((f, f) for f in stack)
+        self._stands = [a for a, b in itertools.takewhile(lambda pair: pair[0] is pair[1], pairs)]
+        self._looks += 1
+        if self._looks > self.LOOKS:
+            self.ran_out = True
+            raise NoAnswer(f"no answer after {seconds:g} s of computing: an endless loop?")
+
+    def _cut(self, trace: Any) -> None:
+        """Let a traceback end in the function that holds the loop, not in what it calls."""
+        while trace is not None and trace.tb_next is not None:
+            if not any(trace.tb_next.tb_frame is frame for frame in self._stands):
+                if any(trace.tb_frame is frame for frame in self._stands):
+                    trace.tb_next = None
+                    return
+            trace = trace.tb_next
+
+
+class NoAnswer(BaseException):
+    """A call of the student's has used up its time. No `except Exception` holds it up."""
+
+
+NoAnswer.__name__ = "STUDENT_TIMEOUT"
 
 
 def _silence() -> tuple[Any, Any]:
@@ -260,12 +343,12 @@ def _greet(name: str) -> None:
         os.makedirs(config._KERAS_DIR, exist_ok=True)
 
 
-def _import(name: str, tree: Path) -> tuple[Any, dict[str, Any] | None]:
+def _import(name: str, tree: Path, patience: Patience) -> tuple[Any, dict[str, Any] | None]:
     if str(tree) not in sys.path:
         sys.path.append(str(tree))
     importlib.invalidate_caches()
     try:
-        return importlib.import_module(name), None
+        return patience.watch(importlib.import_module, times=3)(name), None
     except BaseException as error:  # student code may raise anything, SystemExit included
         return None, _failure(error, tree)
 
@@ -374,12 +457,16 @@ def _own_words(text: str) -> str:
 # --- probes --------------------------------------------------------------------------------
 
 
-def _answer(tree: Path, module: Any, probe: dict[str, Any], channel: Any) -> dict[str, Any]:
+def _answer(
+    tree: Path, module: Any, probe: dict[str, Any], channel: Any, patience: Patience
+) -> dict[str, Any]:
     """The answer to one probe; with values for all variables where the code asks for them."""
+    # A network of the course's may be as large as it likes.
+    work = _probe if probe.get("module") else patience.watch(_probe)
     with _without_values():
-        answer = _attempt(tree, _probe, module, probe, channel)
-    if answer["failure"] is not None:
-        answer = _attempt(tree, _probe, module, probe, channel)
+        answer = _attempt(tree, work, module, probe, channel)
+    if answer["failure"] is not None and not patience.ran_out:
+        answer = _attempt(tree, work, module, probe, channel)
     return answer
 
 

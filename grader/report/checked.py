@@ -69,8 +69,8 @@ class CheckScreen:
         else:
             yield self._title()
             yield Rule(style="dim")
-            yield from _notice(grade)
             yield from _causes(causes)
+            yield from _notice(grade, causes)
             yield from _remarks(grade)
         yield Text()
         yield from closing(grade)
@@ -111,9 +111,10 @@ def _rows(finding: Finding, *, told: bool = True) -> Table:
     return rows
 
 
-def _notice(grade: Grade) -> Iterator[RenderableType]:
-    """Why there are no points, or how the program ended."""
-    if grade.message:
+def _notice(grade: Grade, causes: Sequence[Cause]) -> Iterator[RenderableType]:
+    """Why there are no points, or how the program ended, where no cause has told it."""
+    told = [cause.finding.received for cause in causes if cause.finding is not None]
+    if grade.message and grade.message not in told:
         yield safe_text(grade.message, 400, "bold red")
     if grade.help:
         yield safe_text(grade.help, 400)

@@ -139,9 +139,12 @@ class Report:
         grade = self.grade
         zone = self.assignment.deadline.zone_info if self.assignment else None
         yield _header(grade, self.assignment, ascii_only, self.checking)
-        if grade.message or grade.help:
-            yield _notice(grade)
+        noticed = [_notice(grade)] if grade.message or grade.help else []
+        if grade.status is not GradeStatus.GRADED:
+            yield from noticed
         yield from _explanations(grade.checks, ascii_only, wide)
+        if grade.status is GradeStatus.GRADED:  # how the program ended, below the cause
+            yield from noticed
         if grade.checks:
             yield _section("Points")
             yield points_table(grade, ascii_only, wide)

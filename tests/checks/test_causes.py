@@ -1,5 +1,7 @@
 """One mistake is told once: what it makes fail elsewhere is named as following from it."""
 
+import json
+
 import pytest
 from writing import (
     Link,
@@ -19,7 +21,8 @@ from writing import (
 
 from grader.checks import CHECKS, run_checks
 from grader.domain import Outcome
-from grader.graph.evidence import Evidence
+from grader.errors import Cause
+from grader.graph.evidence import Evidence, assemble
 from grader.graph.record import FailureRecord, ModuleRecord
 
 N, K, SIZE, CHANNELS = 2, 3, 4, 8
@@ -178,3 +181,49 @@ def test_the_place_of_an_exception_stands_first():
     assert finding.message.startswith(place)
     assert (finding.place, finding.line, finding.code) == (place, 50, "x = y")
     assert "arguments" not in finding.help
+
+
+def stage_that_ended(cause, *answered):
+    """A stage in which some probes were answered, in order, before it ended."""
+    probes = [BLOCK, SQUEEZE, NETWORK]
+    signature = {name: [] for name in ("dense_block", "transition", "build_densenet")}
+    functions = {"failure": None, "functions": {**signature, "build_model": []}}
+    frames = {"module": json.dumps(functions).encode()}
+    for probe, record in zip(probes, answered, strict=False):
+        frames["probe:" + probe.id] = json.dumps(record).encode()
+    evidence = assemble(frames, {}, probes, cause, "time: expected at most 120 s, received more")
+    return {r.name: r for r in run_checks(CHECKS, evidence)}
+
+
+def test_only_the_function_that_did_not_come_back_is_blamed():
+    found = stage_that_ended(Cause.STUDENT_TIMEOUT, RIGHT["block"])
+
+    assert found["block-shape"].outcome is Outcome.PASSED
+    assert causes(found) == ["transition-shape"]
+    assert found["network-shape"].outcome is Outcome.SKIPPED
+    assert found["network-shape"].follows_from == "transition-shape"
+    assert "transition did not come back" in found["network-shape"].rationale
+    assert found["build-model"].follows_from == "transition-shape"
+    assert "STUDENT_TIMEOUT" not in str(found["transition-shape"].findings)
+
+
+def test_an_end_behind_all_probes_is_build_models():
+    found = stage_that_ended(Cause.STUDENT_EXITED, *RIGHT.values())
+
+    assert causes(found) == ["build-model"]
+
+
+def test_a_call_that_was_never_made_earns_nothing():
+    found = stage_that_ended(Cause.STUDENT_EXITED)
+
+    assert {r.score for r in found.values() if r.name != "module-contract"} == {0.0}
+
+
+def test_a_loop_is_one_cause_in_whichever_of_its_lines_it_was_interrupted():
+    found = results(
+        block=raised("densenet.py, line 46, in dense_block", "no answer", "STUDENT_TIMEOUT"),
+        network=raised("densenet.py, line 47, in dense_block", "no answer", "STUDENT_TIMEOUT"),
+    )
+
+    assert causes(found) == ["block-shape"]
+    assert "endless loop" in found["block-shape"].findings[0].help

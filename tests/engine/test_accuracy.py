@@ -222,7 +222,8 @@ def test_an_account_of_weights_or_sample_that_is_none_is_bad_output(small_dense_
     found = measure(evidence(small_dense_net, **lie), small_dense_net.frames, ASSIGNMENT)
 
     assert not found.runs
-    assert "STUDENT_BAD_OUTPUT" in found.note
+    assert found.cause is Cause.STUDENT_BAD_OUTPUT
+    assert "not well formed" in found.note
 
 
 @pytest.mark.parametrize("shape", [[2**20] * 4, [2, 32, 32], [3, 32, 32, 3], [], [2, 2**20, 1, 9]])

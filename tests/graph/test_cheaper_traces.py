@@ -124,7 +124,7 @@ def answered(dense_block):
         "input_shape": [4, 4, 8], "keywords": {"num_layers": 1},
     }  # fmt: skip
     module = types.SimpleNamespace(dense_block=dense_block)
-    return inside._answer(Path("/"), module, probe, channel)
+    return inside._answer(Path("/"), module, probe, channel, inside.Patience(None))
 
 
 def test_a_probe_is_traced_without_drawing_initial_values():
@@ -175,7 +175,9 @@ def test_a_network_that_a_student_keeps_from_a_probe_has_values_as_the_trained_o
     channel = tracing.Channel()
     wanted = {"input_shape": [32, 32, 3], "modes": ["inference"], "seed": 0, "weights": None}
 
-    assert inside._answer(Path("/"), module, probe, channel)["failure"] is None
+    assert (
+        inside._answer(Path("/"), module, probe, channel, inside.Patience(None))["failure"] is None
+    )
     model = inside._model(module, wanted, Path("/"), channel)
 
     assert model["sample"]["failure"] is None

@@ -1,5 +1,7 @@
 """What the program in the sandbox says of code that raises, or gives what nobody asked for."""
 
+import importlib
+import signal
 import sys
 
 import pytest
@@ -62,7 +64,7 @@ def failure_of(folder, monkeypatch, source, **more):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.chdir(folder)
-    module, failure = trace._import("densenet_here", folder)
+    module, failure = trace._import("densenet_here", folder, trace.Patience(None))
     assert module is None
     return failure
 
@@ -138,3 +140,54 @@ def test_a_line_that_is_no_python_is_placed_in_the_file_it_stands_in(tmp_path, m
     )
 
     assert (failure["where"], failure["line"]) == ("densenet_parts.py, line 2", "def f(:")
+
+
+LOOPING = """
+def spin(n):
+    return sum(range(n))
+
+def dense_block(x):
+    while x:
+        spin(1000)
+    return x
+
+def stubborn(ends):
+    for _ in range(3):
+        try:
+            while True:
+                spin(1000)
+        except BaseException:
+            ends.append(1)
+    return ends
+"""
+
+
+@pytest.fixture
+def loops(tmp_path, monkeypatch):
+    (tmp_path / "loops_here.py").write_text(LOOPING)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield importlib.import_module("loops_here")
+    sys.modules.pop("loops_here")
+
+
+def test_a_call_that_does_not_come_back_is_ended_and_its_loop_is_named(loops, tmp_path):
+    patience = trace.Patience(0.2)
+
+    failure = trace._attempt(tmp_path, patience.watch(loops.dense_block), 1)["failure"]
+
+    assert patience.ran_out
+    assert failure["type"] == "STUDENT_TIMEOUT"
+    assert failure["where"] in [f"loops_here.py, line {n}, in dense_block" for n in (6, 7)]
+    assert "endless loop?" in failure["message"]
+
+
+def test_a_loop_that_catches_everything_is_ended_again(loops):
+    assert trace.Patience(0.1).watch(loops.stubborn)([]) == [1, 1, 1]
+
+
+def test_a_call_that_comes_back_is_left_alone(loops):
+    patience = trace.Patience(0.2)
+
+    assert [patience.watch(loops.spin)(10) for _ in range(3)] == [45, 45, 45]
+    assert not patience.ran_out
+    assert signal.getitimer(signal.ITIMER_PROF)[0] == 0

@@ -78,3 +78,29 @@ def preprocess(images): return images / 255
     result = trace(jail, tmp_path, name)
 
     assert b'"loaded":true' in result.json_frames["model"]
+
+
+def test_a_loop_ends_its_own_function_and_the_others_are_asked(
+    jail: Sandbox, tmp_path: Path
+) -> None:
+    (tmp_path / "densenet.py").write_text(
+        "import keras\n"
+        "def dense_block(x, num_layers, growth_rate, bottleneck=True, dropout_rate=0.0):\n"
+        "    while num_layers:\n"
+        "        len(range(num_layers))\n"
+        "def transition(x, compression=0.5, dropout_rate=0.0):\n"
+        "    return keras.layers.AveragePooling2D(2)(x)\n"
+    )
+    shape = {"input_shape": [4, 4, 8], "modes": ["inference"]}
+    block = {"function": "dense_block", "keywords": {"num_layers": 2, "growth_rate": 3}, **shape}
+    pooled = {"function": "transition", "keywords": {"compression": 0.5}, **shape}
+    probes = [{"id": "a", **block}, {"id": "b", **block}, {"id": "c", **pooled}]
+    request = {**REQUEST, "probes": probes, "model": None, "call_s": 4.0}
+
+    answers = jail.run(Stage("trace", tmp_path, request)).json_frames
+
+    first, second, other = (json.loads(answers[f"probe:{name}"])["failure"] for name in "abc")
+    assert first["type"] == "STUDENT_TIMEOUT"
+    assert first["where"].endswith(", in dense_block")
+    assert second == first
+    assert other is None
