@@ -126,6 +126,19 @@ SubmittedAt = Annotated[
         "the file's time, marked as weak.",
     ),
 ]
+From = Annotated[
+    Literal[
+        "canvas", "moodle", "blackboard", "gradescope", "brightspace", "nbgrader", "folders",
+        "files",
+    ]
+    | None,
+    Parameter(
+        name="--from",
+        help="What named the submissions: a learning platform, or with folders each student's "
+        "folder, with files each archive's own name. Default: what most names of the class "
+        "folder have in common.",
+    ),
+]  # fmt: skip
 Jobs = Annotated[
     int | None,
     Parameter(name="--jobs", help="Submissions read at the same time. Default: one for each core."),
@@ -182,6 +195,7 @@ def grade(
         str | None,
         Parameter(name="--student-id", help="Whose it is. Default: from the file's name."),
     ] = None,
+    platform: From = None,
     no_evaluation: NoEvaluation = False,
     retrain: Retrain = False,
     sandbox: SandboxOption = "auto",
@@ -194,19 +208,18 @@ def grade(
 ) -> int:
     """Grade submissions."""
     from grader.assignment import load_assignment
-    from grader.intake import IntakePolicy, discover
+    from grader.classroom.submissions import find_submissions
     from grader.pipeline import grade_paths
     from grader.report.classtable import render_class
 
     if not paths:
         raise UsageError("grade: expected a submission, such as submission.zip. See grade --help.")
-    if student_id is not None and len(paths) > 1:
-        raise UsageError("--student-id: expected one PATH with it. Grade one submission at a time.")
     options = _options(
         assignment=assignment,
         results=results,
         submitted_at=submitted_at,
         student_id=student_id,
+        platform=platform,
         evaluate=not no_evaluation,
         retrain=retrain,
         sandbox=sandbox,
@@ -216,8 +229,15 @@ def grade(
         device=device,
         reference=reference,
     )
-    module = load_assignment(options.assignment_dir).module
-    waiting = len(discover(paths, IntakePolicy(module=module)))
+    found = find_submissions(
+        paths,
+        load_assignment(options.assignment_dir),
+        platform=platform,
+        student_id=student_id,
+    )
+    for notice in found.notices:
+        _say(notice)
+    waiting = len(found.items)
     several = waiting > 1
     show = _shown(options, quiet, several)
     alone: list[Grade] = []

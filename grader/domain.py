@@ -56,8 +56,10 @@ class Submission(Record):
 
     student_id: str
     """From the file name, an LMS export or an argument; never trusted as a path or markup."""
+    person: str | None = None
+    """The student_id that several submissions share, where `student_id` tells this one apart."""
     source: str
-    """The name the submission came under, for display: last path component only."""
+    """Its path below what the command line named, for display."""
     sha256: Sha256
     """Of the archive's bytes, or for a folder of its files' paths and contents in order."""
     root: str
@@ -74,6 +76,8 @@ class Submission(Record):
     received_at: AwareDatetime | None = None
     """When it was received; None when nothing tells."""
     received_from: ReceivedFrom | None = None
+    doubt: str | None = None
+    """Why nobody knows when it was received: a person decides."""
     remarks: tuple[str, ...] = ()
     """What intake ignored, repaired or noticed (clutter, magics in a notebook)."""
 

@@ -53,7 +53,10 @@ from grader.graph.evidence import (
 from grader.graph.numeric import SAMPLE_SEED
 from grader.graph.probes import Probe, hidden_probes, public_probes
 from grader.graph.record import FailureRecord
+from grader.intake.items import SOURCE_LENGTH, Item, named
+from grader.intake.names import Platform
 from grader.intake.policy import IntakePolicy
+from grader.intake.refusal import shown
 from grader.ledger import (
     CourseKey,
     Ledger,
@@ -105,6 +108,7 @@ class GradeOptions:
         results_dir: Where run directories and the ledger live.
         submitted_at: When it was received, if the command line says so.
         student_id: Whose it is, if the command line says so.
+        platform: How names are read, if the command line says so.
         evaluate: Whether to measure the accuracy.
         retrain: Whether to train here instead of taking the student's weights.
         sandbox: "auto", "docker", "jail" or "process".
@@ -120,6 +124,7 @@ class GradeOptions:
     results_dir: Path = Path("results")
     submitted_at: datetime | None = None
     student_id: str | None = None
+    platform: Platform | None = None
     evaluate: bool = True
     retrain: bool = False
     sandbox: Any = "auto"
@@ -186,14 +191,17 @@ def grade_paths(
         UsageError: A path, the assignment or an option is wrong.
         InfrastructureError: Nothing can be graded on this machine as asked.
     """
+    from grader.classroom.submissions import find_submissions
     from grader.engine.gpu import require_device
-    from grader.intake import discover
     from grader.sandbox import open_sandbox
 
     assignment = load_assignment(options.assignment_dir, KNOWN_CHECKS)
     if options.retrain and assignment.evaluation is None:
         raise UsageError(f"--retrain: {NO_ACCURACY}.")
-    items = discover(paths, _policy(assignment))
+    found = find_submissions(
+        paths, assignment, platform=options.platform, student_id=options.student_id
+    )
+    items = found.items
     if options.evaluate and assignment.evaluation is not None:
         require_device(options.device, options.backend)
     key = load_or_create_key()
@@ -211,7 +219,7 @@ def grade_paths(
         with ThreadPoolExecutor(max_workers=options.jobs) as pool:
             # In the order of the submissions, so that the ledger of a class is always the same.
             try:
-                for grade in pool.map(lambda path: grade_one(path, course), items):
+                for grade in pool.map(lambda item: grade_one(item, course), items):
                     ledger.write_grade(grade)
                     on_grade(grade)
                     grades.append(grade)
@@ -224,20 +232,21 @@ def grade_paths(
         sandbox.close()
 
 
-def grade_one(path: Path, course: Course) -> Grade:
+def grade_one(what: Item | Path, course: Course) -> Grade:
     """Grade one submission; whatever happens to it becomes a grade.
 
     Args:
-        path: The zip or folder.
+        what: The submission that was found, or the path of a zip or folder.
         course: Assignment, key, sandbox.
     """
+    item = _item(what, course)
     try:
-        run = collect_run(path, course)
+        run = collect_run(item, course)
         return assess(run, course.assignment, course.extensions)
     except (SubmissionRejected, InfrastructureError) as error:
-        return _ungraded(error, path, course)
+        return _ungraded(error, item, course)
     except StageFailed as error:
-        return _ungraded(SubmissionRejected(error.cause, error.message), path, course)
+        return _ungraded(SubmissionRejected(error.cause, error.message), item, course)
     except UsageError:
         raise
     except MemoryError:
@@ -246,13 +255,17 @@ def grade_one(path: Path, course: Course) -> Grade:
             "memory: the grader could not get what it needed to read this submission",
             "Free memory on this machine, and grade it again.",
         )
-        return _ungraded(problem, path, course)
+        return _ungraded(problem, item, course)
     except Exception as error:  # a grader bug withholds one grade and lets the class go on
         problem = InfrastructureError(
             Cause.INFRA_GRADER_BUG, f"{type(error).__name__}: {error}", "Report this as a bug."
         )
-        _keep_traceback(course, path, error)
-        return _ungraded(problem, path, course)
+        _keep_traceback(course, item.path, error)
+        return _ungraded(problem, item, course)
+
+
+def _item(what: Item | Path, course: Course) -> Item:
+    return named(what, course.assignment.deadline.zone_info) if isinstance(what, Path) else what
 
 
 def regrade(run_dir: Path, options: GradeOptions) -> Grade:
@@ -384,7 +397,7 @@ def check_folder(
 # --- collect: effects ----------------------------------------------------------------------
 
 
-def collect_run(path: Path, course: Course) -> RunFolder:
+def collect_run(what: Item | Path, course: Course) -> RunFolder:
     """Take one submission in, run what must run, and leave a finished run directory.
 
     A run that is there already is used again: the same command after an interrupt goes on, and a
@@ -401,16 +414,13 @@ def collect_run(path: Path, course: Course) -> RunFolder:
     from grader.intake import Scope, collect
 
     assignment, options = course.assignment, course.options
-    zone = assignment.deadline.zone_info
     policy = _policy(assignment)
     with files.scratch("intake") as scratch:
         tree = scratch / "submission"
         submission = collect(
-            path,
+            _item(what, course),
             tree,
-            student_id=options.student_id,
             policy=policy,
-            zone=zone,
             scope=Scope.HANDED_IN if course.key is not None else Scope.CODE,
         )
         submission = _received(submission, course)
@@ -477,7 +487,8 @@ def _no_note(course: Course) -> str:
 def _received(submission: Submission, course: Course) -> Submission:
     """With the time of receipt that counts: one that a person has set stands until another is."""
     if course.key is None:
-        return submission.model_copy(update={"received_at": None, "received_from": None})
+        unknown = {"received_at": None, "received_from": None, "doubt": None}
+        return submission.model_copy(update=unknown)
     by_hand = course.by_hand.get((submission.student_id, submission.sha256))
     return _received_at(submission, course.options.submitted_at or by_hand)
 
@@ -485,7 +496,8 @@ def _received(submission: Submission, course: Course) -> Submission:
 def _received_at(submission: Submission, moment: datetime | None) -> Submission:
     if moment is None:
         return submission
-    return submission.model_copy(update={"received_at": moment, "received_from": "argument"})
+    known = {"received_at": moment, "received_from": "argument", "doubt": None}
+    return submission.model_copy(update=known)
 
 
 def _probes(submission: Submission, course: Course) -> list[Probe]:
@@ -681,7 +693,7 @@ def assess(
         run_checks(_checks(assignment), evidence),
         deadline=apply_deadline(
             assignment,
-            submission.student_id,
+            submission.person or submission.student_id,
             submission.received_at,
             submission.received_from,
             extensions,
@@ -691,7 +703,7 @@ def assess(
         measured=measured or run.evaluation() or MeasuredAccuracy(),
         cause=evidence.cause,
         message=evidence.message or None,
-        review=submission.copied,
+        review=" ".join(filter(None, (submission.doubt, submission.copied))) or None,
     )
 
 
@@ -766,14 +778,12 @@ def _provenance(assignment: Assignment, record: RunRecord, run: str) -> Provenan
     )
 
 
-def _ungraded(error: SubmissionRejected | InfrastructureError, path: Path, course: Course) -> Grade:
-    from grader.intake.names import identify, safe_id
-    from grader.intake.refusal import shown
-
+def _ungraded(error: SubmissionRejected | InfrastructureError, item: Item, course: Course) -> Grade:
     assignment, options = course.assignment, course.options
-    identity = identify(path, assignment.deadline.zone_info)
-    student = safe_id(options.student_id) if options.student_id else identity.student_id
-    source, digest = shown(path.name), _sha256_of(path)
+    identity = item.identity
+    student = identity.student_id
+    source = shown(item.source, SOURCE_LENGTH)
+    digest = None if item.files else _sha256_of(item.path)
     moment, told_by = identity.received_at, identity.received_from
     by_hand = options.submitted_at or course.by_hand.get((student, digest or source))
     if by_hand is not None:
@@ -795,6 +805,7 @@ def _ungraded(error: SubmissionRejected | InfrastructureError, path: Path, cours
             keras=version_of("keras"),
             probe_seed_id=course.key.id if course.key is not None else None,
         ),
+        remarks=identity.remarks,
     )
 
 

@@ -1,1 +1,1 @@
-"""Classroom."""
+"""Many submissions at once."""

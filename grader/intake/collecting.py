@@ -10,16 +10,18 @@ from pathlib import Path
 from grader.domain import ReceivedFrom, Submission, SubmittedFile
 from grader.errors import UsageError
 from grader.intake import magic
+from grader.intake.items import SOURCE_LENGTH, Item, named
 from grader.intake.kinds import RECIPE, is_weights
 from grader.intake.layout import Layout, lay_out
 from grader.intake.members import (
     Member,
     folder_sha256,
+    from_files,
     from_folder,
     from_zip,
     read_archive,
 )
-from grader.intake.names import Identity, identify, safe_id
+from grader.intake.names import Identity
 from grader.intake.notebook import convert
 from grader.intake.policy import DEFAULT, IntakePolicy
 from grader.intake.refusal import bad_archive, listed, missing_file, shown, too_large
@@ -29,10 +31,9 @@ from grader.intake.writing import new_tree, write_file
 
 
 def collect(
-    path: Path,
+    what: Item | Path,
     dest: Path,
     *,
-    student_id: str | None = None,
     policy: IntakePolicy = DEFAULT,
     zone: tzinfo | None = None,
     scope: Scope = Scope.HANDED_IN,
@@ -40,12 +41,13 @@ def collect(
     """Take in a zip or a folder: check it, hash it, write a clean tree of it.
 
     Args:
-        path: The zip, or a folder with densenet.py or densenet.ipynb (or one folder with them).
+        what: What was found, or the path alone: a zip, or a folder with densenet.py or
+            densenet.ipynb (or one folder with them).
         dest: Folder of the rewritten tree; must not exist or be empty. After a refusal nothing
             is left there.
-        student_id: Who handed it in; otherwise read from the name.
         policy: What a submission may measure.
-        zone: Zone of local times in a learning platform's file names (the assignment's).
+        zone: Zone of local times in a learning platform's file names (the assignment's), for a
+            path alone.
         scope: How much of a folder counts; a zip is taken as a whole.
 
     Returns:
@@ -55,11 +57,14 @@ def collect(
     Raises:
         SubmissionRejected: There is nothing to grade; says what was found and how to repack.
         InfrastructureError: The disk failed.
-        UsageError: `path` does not exist.
+        UsageError: The path does not exist.
     """
-    identity = identify(path, zone)
+    item = what if isinstance(what, Item) else named(what, zone)
+    identity, path = item.identity, item.path
     left: tuple[str, ...] = ()
-    if path.is_dir():
+    if item.files:
+        data, members = None, from_files(item.files, policy)
+    elif path.is_dir():
         data = None
         if scope is Scope.HANDED_IN:
             members = from_folder(path, policy)
@@ -79,8 +84,9 @@ def collect(
         sha256 = hashlib.sha256(data).hexdigest() if data is not None else _identity_of(files)
     received_at, received_from = _received(identity, path, policy)
     return Submission(
-        student_id=safe_id(student_id) if student_id else identity.student_id,
-        source=shown(path.name),
+        student_id=identity.student_id,
+        person=identity.person,
+        source=shown(item.source, SOURCE_LENGTH),
         sha256=sha256,
         root=str(dest.resolve()),
         files=files,
@@ -88,6 +94,7 @@ def collect(
         recipe=layout.recipe,
         received_at=received_at,
         received_from=received_from,
+        doubt=identity.doubt,
         remarks=(*identity.remarks, *left, *layout.remarks, *remarks),
     )
 
@@ -184,7 +191,7 @@ def _identity_of(files: tuple[SubmittedFile, ...]) -> str:
 def _received(
     identity: Identity, path: Path, policy: IntakePolicy
 ) -> tuple[datetime | None, ReceivedFrom | None]:
-    if identity.received_at is not None:
+    if identity.received_at is not None or identity.doubt:
         return identity.received_at, identity.received_from
     place = path if path.is_file() else next(iter(_modules(path, policy)), path)
     try:

@@ -2,66 +2,428 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import tzinfo
 from pathlib import Path
 
 from grader.errors import UsageError
-from grader.intake.kinds import ARCHIVE_ENDINGS, clutter
-from grader.intake.names import identify
+from grader.intake.items import Item, is_everybodys, named, of_loose_files, told_apart
+from grader.intake.kinds import ARCHIVE_ENDINGS, RECIPE, clutter, is_weights
+from grader.intake.names import (
+    SUBMITTED,
+    Identity,
+    OwnPart,
+    Platform,
+    collected_by_nbgrader,
+    own_part,
+    plain,
+    safe_id,
+    told_by,
+)
 from grader.intake.policy import DEFAULT, IntakePolicy
 from grader.intake.refusal import shown
+from grader.intake.times import TIMESTAMP
 
 LEDGER = "ledger.jsonl"
-"""A folder with this file is a results folder, not a submission."""
+"""With grades or runs beside it, this file makes a folder a results folder."""
+NAMED_FILES = 20
+"""How many files that were not graded are named before they are counted."""
 
 
-def discover(paths: Iterable[Path], policy: IntakePolicy = DEFAULT) -> tuple[Path, ...]:
+@dataclass(frozen=True)
+class Discovery:
+    """What stands behind the paths of a command line.
+
+    Attributes:
+        items: The submissions, each with an id of its own.
+        notices: What the instructor should know: how names were read, what was not graded.
+        is_class: Whether a folder of submissions was named.
+    """
+
+    items: tuple[Item, ...]
+    notices: tuple[str, ...] = ()
+    is_class: bool = False
+
+
+def discover(
+    paths: Iterable[Path],
+    policy: IntakePolicy = DEFAULT,
+    zone: tzinfo | None = None,
+    platform: Platform | None = None,
+) -> Discovery:
     """Find the submissions behind paths.
 
-    A path is a zip (or what was handed in for one), a folder with densenet.py or densenet.ipynb,
-    or a folder of such zips and folders. A folder in a class folder is one submission, whatever
-    it holds, so that an empty or misnamed one is told so rather than forgotten; where it holds
-    just archives, as Moodle unpacks them, these are the submissions. Hidden files, clutter and
-    results folders are not looked at.
+    A path is an archive, a loose module or notebook, a folder with densenet.py or densenet.ipynb,
+    or a class folder of these. In a class folder a folder is one student's, whatever it holds, so
+    that an empty or misnamed one is told so rather than forgotten; archives in it are submissions
+    of that student. How names are read is decided once for a class folder, by most of its names.
 
     Args:
         paths: As given, each must exist.
         policy: Names the module that a submission has.
+        zone: Zone of local times in names (the assignment's).
+        platform: Whose names they are; None lets the names decide.
 
     Returns:
         Each submission once; the given order of paths, names in order below each.
 
     Raises:
-        UsageError: A path does not exist, or nothing was found.
+        UsageError: A path does not exist, is a results folder, or nothing was found.
     """
+    search = _Search(policy, zone, platform)
     given = tuple(paths)
-    found: dict[Path, Path] = {}
-    for path in given:
-        for item in _behind(path, policy):
-            found.setdefault(item.resolve(), item)
-    if not found:
+    search.look_at(given)
+    if not search.found:
         names = ", ".join(shown(str(path)) for path in given) or "no path"
+        left = f" Not graded: {_named(search.left_out)}." if search.left_out else ""
         raise UsageError(
             f"expected a zip, a folder with {policy.module}, or a folder of these. "
-            f"Received: {names}, with nothing of the kind in it."
+            f"Received: {names}, with nothing of the kind in it.{left}"
         )
-    return tuple(found.values())
+    items, repeated = told_apart(search.found.values())
+    notices = [*search.notices, *repeated]
+    if search.left_out:
+        notices.append(f"Not graded, as no submission: {_named(search.left_out)}.")
+    return Discovery(items, tuple(notices), bool(search.classes))
 
 
-def _behind(path: Path, policy: IntakePolicy) -> Iterator[Path]:
-    if path.is_file():
-        yield path
-    elif path.is_dir():
-        if _has_module(path, policy):
-            yield path
+@dataclass
+class _Search:
+    """One command's search.
+
+    Attributes:
+        found: Place → item, in order.
+        notices: What to tell the instructor.
+        left_out: Files of class folders that belong to no submission.
+        classes: The class folders.
+    """
+
+    policy: IntakePolicy
+    zone: tzinfo | None
+    platform: Platform | None
+    found: dict[Path, Item] = field(default_factory=dict)
+    notices: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    classes: list[Path] = field(default_factory=list)
+
+    # --- what the command line names ---
+
+    def look_at(self, paths: Sequence[Path]) -> None:
+        kinds = {path: self._kind(path) for path in paths}
+        folders = [path for path, kind in kinds.items() if kind == "class"]
+        # `grade class/*` names the students' folders, and what lies in one must not speak of who.
+        if len(paths) > 1 and self._are_students(folders):
+            kinds |= dict.fromkeys(folders, "student")
+        entries = [path for path, kind in kinds.items() if kind in ("submission", "student")]
+        voted = self._voted([path.parts for path in entries])
+        if voted is None and self.platform is None and self._are_named_alike(entries):
+            voted = "folders"
+        for path in paths:
+            if kinds[path] in ("submission", "student"):
+                self._named_entry(path, voted, len(entries))
+            elif kinds[path] == "nbgrader":
+                self._nbgrader(path)
+            else:
+                self._class(path)
+
+    def _kind(self, path: Path) -> str:
+        """What a named path is: "submission", "student" (their folder), "nbgrader" or "class"."""
+        if path.is_file():
+            return "submission"
+        if not path.is_dir():
+            raise UsageError(
+                f"{shown(str(path))}: expected a zip or a folder. Received: nothing of that name."
+            )
+        if self._is_results(path):
+            raise UsageError(
+                f"{shown(str(path))}: expected submissions. Received: a results folder. "
+                f"`grade report {shown(str(path))}` shows its grades."
+            )
+        if self._has_module(path):
+            return "submission"
+        whole = path.resolve()
+        if self._is_nbgrader(whole):
+            return "nbgrader"
+        return "student" if self._is_of_platform(path, whole.name) else "class"
+
+    def _is_of_platform(self, path: Path, name: str) -> bool:
+        """Whether a platform made this folder for one student; Canvas and Blackboard make none."""
+        if self.platform and not _is_of_lms(self.platform):
+            return False
+        part = own_part((name,), self.platform)
+        if part is None or part.platform not in ("canvas", "blackboard"):
+            return part is not None
+        return len(self._candidates(_children(path))) <= 1
+
+    def _are_students(self, folders: Sequence[Path]) -> bool:
+        """Whether most of several folders hold one thing at most, as students' folders do."""
+        single = [f for f in folders if len(self._candidates(_children(f))) <= 1]
+        return len(single) * 2 > len(folders)
+
+    def _are_named_alike(self, entries: Sequence[Path]) -> bool:
+        """Whether most of several archives bear a name that says nothing, each in its folder."""
+        files = [path for path in entries if path.is_file()]
+        counts = Counter(path.name.casefold() for path in files)
+        alike = [f for f in files if counts[f.name.casefold()] > 1 or is_everybodys(f.name)]
+        return len(files) > 1 and len(alike) * 2 > len(files)
+
+    def _named_entry(self, path: Path, voted: Platform | None, count: int) -> None:
+        own = named(path, self.zone, self.platform)
+        if self.platform is None and count > 1 and own.identity.platform != voted:
+            own = self._as_voted(own, path, voted)
+        elif self.platform is None and count == 1 and _is_of_lms(own.identity.platform):
+            self.notices.append(_read_as(path, own.identity.platform))
+        if path.is_dir():
+            self._folder(path, own.identity, "" if count == 1 else own.source)
+        elif _is_code(path.name):
+            part = own_part((path.name,), self.platform)
+            name = path.name[part.end :] if part else path.name
+            self._loose([(name or path.name, path)], self._of_code(own.identity, path), own.source)
         else:
-            for child in _children(path):
-                yield from _in_class(child)
-    else:
-        raise UsageError(
-            f"{shown(str(path))}: expected a zip or a folder. Received: nothing of that name."
-        )
+            self._add(own)
+
+    def _as_voted(self, own: Item, path: Path, voted: Platform | None) -> Item:
+        """One name among several does not decide by itself how it is read."""
+        plainly = not _is_of_lms(own.identity.platform)
+        if plainly and not (voted == "folders" and path.is_file()):
+            return own
+        part = own_part(path.parts, voted) if voted else None
+        return replace(own, identity=told_by(part, self.zone) if part else plain(path, voted))
+
+    def _voted(self, names: Sequence[Sequence[str]]) -> Platform | None:
+        """The platform that most names are of; None where there is no such."""
+        parts = [own_part(each) for each in names]
+        counts = Counter(part.platform for part in parts if part)
+        platform, count = next(iter(counts.most_common(1)), (None, 0))
+        return platform if count * 2 > len(names) else None
+
+    # --- a class folder ---
+
+    def _class(self, root: Path) -> None:
+        self.classes.append(root)
+        children = _children(root)
+        exported = [c for c in children if c.is_dir() and c.name.startswith("assignment_")]
+        if len(exported) == 1 and exported[0].name.endswith("_export"):  # Gradescope's own folder
+            root, children = exported[0], _children(exported[0])
+        for child in [c for c in children if c.is_dir() and self._is_results(c)]:
+            self.notices.append(f"{shown(child.name)} is a results folder and was left out.")
+            children.remove(child)
+        candidates = self._candidates(children)
+        platform = self.platform or self._voted([(c.name,) for c in candidates])
+        if platform and not _is_of_lms(platform):
+            platform = None
+        if platform and self.platform is None:
+            self.notices.append(_read_as(root, platform))
+        self._children_of_class(root, children, len(candidates) == 1, platform)
+
+    def _children_of_class(
+        self,
+        root: Path,
+        children: Sequence[Path],
+        alone: bool,
+        platform: Platform | None,
+    ) -> None:
+        own = {c: own_part((c.name,), platform) if platform else None for c in children}
+        groups = self._loose_groups(children, own)
+        for child in children:
+            part = own[child]
+            identity = told_by(part, self.zone) if part else plain(child)
+            if part is None and platform:
+                strange = f"This name is none that {platform.title()} writes."
+                identity = replace(identity, remarks=(strange,))
+            if alone and is_everybodys(child.name) and self.platform != "files":
+                identity = plain(root.resolve())
+            if child.is_dir():
+                if part and part.platform == "moodle" and "_onlinetext" in child.name[: part.end]:
+                    self.left_out.append(child.name)
+                else:
+                    self._folder(child, identity, child.name)
+            elif _is_archive(child):
+                self._add(Item(child, identity, child.name))
+            elif child in groups:
+                self._loose(groups[child], self._of_code(identity, child), child.name)
+            elif not any(child == path for files in groups.values() for _, path in files):
+                self._leave_out(child, part)
+
+    def _leave_out(self, file: Path, part: OwnPart | None) -> None:
+        if part is None or file.name[part.end :] != ".txt":  # Blackboard's word on an attempt
+            self.left_out.append(file.name)
+
+    def _folder(self, folder: Path, identity: Identity, below: str) -> None:
+        """A student's folder: the archives in it, or the folder itself."""
+        inside = _children(folder)
+        archives = [item for item in inside if item.is_file() and _is_archive(item)]
+        others = [i for i in inside if i.is_dir() or i.suffix in (".py", ".ipynb")]
+        if not archives and len(inside) == 1 and inside[0].is_dir():
+            deeper = _children(inside[0])
+            if deeper and all(item.is_file() and _is_archive(item) for item in deeper):
+                archives, others, below = deeper, [], f"{below}/{inside[0].name}"
+        if not archives or others:
+            self._add(Item(folder, identity, below or folder.resolve().name))
+            return
+        for archive in archives:
+            own = identity
+            if self.platform == "files":
+                own = plain(archive)
+            self._add(Item(archive, own, f"{below}/{archive.name}".lstrip("/")))
+        beside = [i for i in inside if i.is_file() and i not in archives and i.name != TIMESTAMP]
+        self.left_out += [f"{below or folder.name}/{file.name}" for file in beside]
+
+    # --- loose files ---
+
+    def _loose_groups(
+        self, children: Sequence[Path], own: dict[Path, OwnPart | None]
+    ) -> dict[Path, list[tuple[str, Path]]]:
+        """The loose files of each person that handed in code without an archive, by their first."""
+        groups: dict[tuple[str, str], list[tuple[str, Path]]] = {}
+        loose = [c for c in children if c.is_file() and not _is_archive(c)]
+        for file in loose:
+            part = own[file]
+            if part:
+                name = file.name[part.end :]
+                groups.setdefault((part.who, part.when), []).append((name, file))
+        for code in [c for c in loose if own[c] is None and self._is_submitted_code(c.name)]:
+            start = code.name.removesuffix(self.policy.module)
+            beside = [f for f in loose if start and f.name.startswith(start) and f != code]
+            files = [(f.name[len(start) :], f) for f in beside if _belongs(f.name[len(start) :])]
+            groups[(code.name, "")] = [(code.name, code), *files]
+        with_code = [files for files in groups.values() if any(_is_code(n) for n, _ in files)]
+        return {files[0][1]: files for files in with_code}
+
+    def _is_submitted_code(self, name: str) -> bool:
+        """Whether a loose file without a platform's name is handed in, or a tool of the course."""
+        return name.endswith((self.policy.module, ".ipynb"))
+
+    def _loose(self, files: Sequence[tuple[str, Path]], identity: Identity, source: str) -> None:
+        item = of_loose_files(files, identity, source, self.policy)
+        assert item is not None, "a group has code"
+        self._add(item)
+
+    def _of_code(self, identity: Identity, path: Path) -> Identity:
+        """tom_densenet.py is tom's."""
+        start = path.name.removesuffix(self.policy.module).removesuffix(self.policy.notebook)
+        who = start.rstrip(" _-.")
+        if identity.platform != "files" or start == path.name or not who:
+            return identity
+        return replace(identity, student_id=safe_id(who))
+
+    # --- nbgrader ---
+
+    def _is_nbgrader(self, folder: Path) -> bool:
+        """Whether it is `submitted`, a student's folder in it, or the course above it."""
+        if self.platform not in (None, "nbgrader"):
+            return False
+        if self.platform == "nbgrader":
+            return True
+        if folder.parent.name == SUBMITTED:
+            return self._holds_assignments(folder)
+        if folder.name == SUBMITTED:
+            candidates = self._candidates(_children(folder))
+            return sum(self._holds_assignments(c) for c in candidates) * 2 > len(candidates)
+        course = any((folder / name).exists() for name in ("nbgrader_config.py", "gradebook.db"))
+        return course and (folder / SUBMITTED).is_dir()
+
+    def _holds_assignments(self, folder: Path) -> bool:
+        """Whether it looks as nbgrader's folder of a student: folders and nothing else."""
+        inside = _children(folder) if folder.is_dir() else []
+        return bool(inside) and all(item.is_dir() for item in inside)
+
+    def _nbgrader(self, path: Path) -> None:
+        whole = path.resolve()
+        if whole.parent.name == SUBMITTED and whole.name != SUBMITTED:
+            students, below = [path], ""
+        else:
+            root = path / SUBMITTED if (path / SUBMITTED).is_dir() else path
+            students = [child for child in _children(root) if child.is_dir()]
+            self.left_out += [child.name for child in _children(root) if child.is_file()]
+            self.classes.append(root)
+            below = "" if root == path else f"{SUBMITTED}/"
+        assignment = self._assignment(path, students)
+        missing = []
+        for student in students:
+            name = student.resolve().name
+            folder = student / assignment
+            if not folder.is_dir():
+                missing.append(shown(name))
+                continue
+            identity = collected_by_nbgrader(name, folder, self.zone)
+            self._folder(folder, identity, f"{below}{name}/{assignment}")
+        if missing:
+            self.notices.append(f"Nothing handed in for {assignment}: {', '.join(missing)}.")
+
+    def _assignment(self, path: Path, students: Sequence[Path]) -> str:
+        """The assignment that is asked for: the module's, or the one that holds the module."""
+        folders = [f for student in students for f in _children(student) if f.is_dir()]
+        names = Counter(folder.name for folder in folders)
+        stem = self.policy.module.removesuffix(".py").casefold()
+        chosen = [name for name in names if name.casefold() == stem]
+        if not chosen:
+            with_module = Counter(f.name for f in folders if self._has_module(f)).most_common(2)
+            if len(with_module) == 1 or (with_module and with_module[0][1] > with_module[1][1]):
+                chosen = [with_module[0][0]]
+        if not chosen and len(names) == 1:
+            chosen = list(names)
+        if len(chosen) != 1:
+            found = ", ".join(shown(name) for name in sorted(names)) or "none"
+            raise UsageError(
+                f"{shown(str(path))}: expected one assignment below each student. Received: "
+                f"{found}. Name the one to grade, as in grade {SUBMITTED}/*/{stem}."
+            )
+        if len(names) > 1:
+            self.notices.append(
+                f"{shown(path.resolve().name)} holds the assignments "
+                f"{', '.join(shown(name) for name in sorted(names))}: {chosen[0]} is graded."
+            )
+        return chosen[0]
+
+    # --- looking ---
+
+    def _add(self, item: Item) -> None:
+        # Two names of one file are two submissions, one name given twice is one.
+        place = item.path.resolve() if item.path.name in ("", "..") else item.path
+        self.found.setdefault(place.parent.resolve() / place.name, item)
+
+    def _candidates(self, children: Sequence[Path]) -> list[Path]:
+        """Children that may be submissions, by kind alone."""
+        return [
+            child
+            for child in children
+            if child.is_dir()
+            or _is_archive(child)
+            or self._is_submitted_code(child.name)
+            or (_is_code(child.name) and own_part((child.name,)))
+        ]
+
+    def _has_module(self, folder: Path) -> bool:
+        names = (self.policy.module, self.policy.notebook)
+        return any((folder / name).is_file() for name in names)
+
+    def _is_results(self, folder: Path) -> bool:
+        """A folder that we wrote grades into; a student's that has such a file is none."""
+        if self._has_module(folder) or not (folder / LEDGER).is_file():
+            return False
+        if not any((folder / name).is_dir() for name in ("grades", "runs")):
+            return False
+        try:
+            with (folder / LEDGER).open("rb") as file:
+                first = json.loads(file.readline(2**16) or b"{}")
+        except (OSError, ValueError, RecursionError):
+            return False
+        return isinstance(first, dict) and {"seq", "grade_file", "mac"} <= first.keys()
+
+
+def _is_of_lms(platform: Platform) -> bool:
+    """Whether a platform wrote it into the name; nbgrader has folders for it."""
+    return platform not in ("folders", "files", "nbgrader")
+
+
+def _read_as(path: Path, platform: Platform) -> str:
+    name = shown(path.resolve().name)
+    return f"{name}: names are read as {platform.title()} writes them (--from {platform})."
 
 
 def _children(folder: Path) -> list[Path]:
@@ -74,29 +436,19 @@ def _children(folder: Path) -> list[Path]:
     return [folder / n for n in names if not n.startswith(".") and not clutter((n,))]
 
 
-def _in_class(child: Path) -> Iterator[Path]:
-    """The submissions that one entry of a class folder stands for."""
-    if child.is_file():
-        if _handed_in(child):
-            yield child
-    elif child.is_dir() and not (child / LEDGER).exists():
-        inside = _children(child)
-        archives = [item for item in inside if item.is_file() and _is_archive(item)]
-        others = [i for i in inside if i.is_dir() or i.suffix in (".py", ".ipynb")]
-        yield from archives if archives and not others else [child]
-
-
-def _handed_in(file: Path) -> bool:
-    """An archive of any kind, or a loose module or notebook that a platform gave a name."""
-    if _is_archive(file):
-        return True
-    loose = file.suffix.casefold() in (".py", ".ipynb")
-    return loose and identify(file).platform != "file"
-
-
 def _is_archive(file: Path) -> bool:
     return file.name.casefold().endswith(ARCHIVE_ENDINGS)
 
 
-def _has_module(folder: Path, policy: IntakePolicy) -> bool:
-    return any((folder / name).is_file() for name in (policy.module, policy.notebook))
+def _is_code(name: str) -> bool:
+    return name.casefold().endswith((".py", ".ipynb"))
+
+
+def _belongs(name: str) -> bool:
+    return name == RECIPE or is_weights(name)
+
+
+def _named(files: Sequence[str]) -> str:
+    rest = len(files) - NAMED_FILES
+    listed = ", ".join(shown(name) for name in files[:NAMED_FILES])
+    return f"{listed} and {rest} more" if rest > 0 else listed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -194,19 +194,37 @@ def folder_member(item: os.DirEntry[str], above: Parts, policy: IntakePolicy) ->
         OSError: It vanished.
     """
     name = "/".join((*above, item.name))
-    info = item.stat(follow_symlinks=False)
+    return _on_disk(Path(item.path), name, item.stat(follow_symlinks=False), policy)
+
+
+def from_files(files: Sequence[tuple[str, Path]], policy: IntakePolicy) -> tuple[Member, ...]:
+    """The members that loose files make, such as a platform gives for an upload without a zip.
+
+    Args:
+        files: Name in the submission, where it lies.
+        policy: What it may measure.
+    """
+    try:
+        members = tuple(_on_disk(path, name, os.lstat(path), policy) for name, path in files)
+    except OSError as error:
+        raise _unreadable(error) from error
+    _refuse_collisions(members)
+    return members
+
+
+def _on_disk(path: Path, name: str, info: os.stat_result, policy: IntakePolicy) -> Member:
     parts = checked_parts(name, policy)
     return Member(
         parts=parts,
         is_folder=stat.S_ISDIR(info.st_mode),
         size_bytes=info.st_size if stat.S_ISREG(info.st_mode) else 0,
-        special=_special(item, info),
+        special=_special(path, info),
         renamed="/".join(parts) != name,
-        chunks=partial(_file_chunks, Path(item.path), name, info.st_size),
+        chunks=partial(_file_chunks, path, name, info.st_size),
     )
 
 
-def _special(item: os.DirEntry[str], info: os.stat_result) -> str | None:
+def _special(path: Path, info: os.stat_result) -> str | None:
     reparse = getattr(info, "st_file_attributes", 0) & ziplayout.REPARSE_POINT
     if stat.S_ISLNK(info.st_mode) or reparse:
         return "a symbolic link"
@@ -215,7 +233,7 @@ def _special(item: os.DirEntry[str], info: os.stat_result) -> str | None:
     if not stat.S_ISREG(info.st_mode):
         return "a device, pipe or socket"
     # A second name for a file of somebody else would carry that file into the sandbox.
-    if info.st_nlink > 1 and info.st_uid != os.stat(Path(item.path).parent).st_uid:
+    if info.st_nlink > 1 and info.st_uid != os.stat(path.parent).st_uid:
         return "a hard link to another user's file"
     return None
 

@@ -1,10 +1,15 @@
 """Who handed it in and when, from the names that learning platforms give to downloads.
 
-    Canvas      doejane_LATE_48213_991245_densenet-2.zip     login, LATE, user, file, original
-    Moodle      Jane Doe_48213_assignsubmission_file_/x.zip  name, participant number
-    Blackboard  hw3_jdoe_attempt_2026-09-30-21-58-41_x.zip   assignment, login, local time
-    Gradescope  submission_48213/                            submission number
-    nbgrader    submitted/jdoe/hw3/, timestamp.txt in it     login, time
+    Canvas       doejane_LATE_48213_991245_densenet-2.zip     login, LATE, user, file, original
+    Moodle       Jane Doe_48213_assignsubmission_file_/x.zip  name, participant number
+    Blackboard   hw3_jdoe_attempt_2026-09-30-21-58-41_x.zip   assignment, login, local time
+    Gradescope   submission_48213/                            submission number
+    Brightspace  12-34 - Jane Doe - Sep 30, 2027 1058 PM/     numbers, name, local time
+    nbgrader     submitted/jdoe/hw3/, timestamp.txt in it     login, time
+
+A platform writes its own part first, and the name that the student chose comes behind it. So names
+are read from the left, folder before file, and only up to where the first platform's part ends:
+nothing that a student chose is looked at.
 
 Names are hostile text. What leaves this file as a student_id is a short line of letters, digits
 and `._@+-`, never empty, never a path, never the start of a spreadsheet formula.
@@ -15,28 +20,51 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime, tzinfo
 from pathlib import Path
+from typing import Literal
 
 from grader.domain import ReceivedFrom
+from grader.intake.times import (
+    TIMESTAMP,
+    blackboard_time,
+    brightspace_time,
+    nbgrader_time,
+    read_timestamp,
+)
+
+Platform = Literal[
+    "canvas", "moodle", "blackboard", "gradescope", "brightspace", "nbgrader", "folders", "files"
+]
+"""How names are read. "folders": a folder's name is its student; "files": an archive's name is."""
 
 ID_LENGTH = 64
 """Longest student_id, characters."""
+SUBMITTED = "submitted"
+"""nbgrader's folder of what was handed in."""
+ASK_FOR_TIME = "Grade again with the true time of receipt: --submitted-at WHEN."
 
 _CANVAS = re.compile(
-    r"(?P<who>.+?)_(?P<late>LATE_)?(?P<user>\d{2,})_(?:question_\d+_)?(?P<file>\d{3,})_(?P<name>.+)"
+    r"(?:(?P<late_anon>LATE_)?(?P<anon>anon_[^_]+)|(?P<who>.+?)_(?P<late>LATE_)?(?P<user>\d{2,}))"
+    r"_(?:question_\d+_)?\d{3,}_",
+    re.ASCII,
 )
-_MOODLE = re.compile(r"(?P<who>[^_].*?)_(?P<number>\d+)_assignsubmission_(?:file|onlinetext)_?.*")
+_MOODLE = re.compile(
+    r"(?P<who>.+?)_(?P<number>\d+)_assignsubmission_(?:file|onlinetext)(?:_|$)", re.ASCII
+)
 _BLACKBOARD = re.compile(
-    r"(?P<work>.+)_(?P<who>[^_]+)_attempt_(?P<when>\d{4}(?:-\d\d){5})(?:_(?P<name>.+))?"
+    r".+?_(?P<who>[^_]+)_attempt_(?P<when>\d{4}(?:-\d\d){5})(?:_|(?=\.)|$)", re.ASCII
 )
-_GRADESCOPE = re.compile(r"submission_(?P<number>\d+)")
+_GRADESCOPE = re.compile(r"submission_(?P<number>\d+)$", re.ASCII)
+_BRIGHTSPACE = re.compile(
+    r"\d+-\d+ - (?P<who>.+?) - "
+    r"(?P<when>(?:[A-Za-z]{3,9}\.? \d{1,2}|\d{1,2} [A-Za-z]{3,9}\.?),? \d{4},? "
+    r"\d{1,2}[:.]?\d{2}(?: ?[AaPp]\.?[Mm]\.?)?)?(?: - )?",
+    re.ASCII,
+)
 _ENDINGS = re.compile(r"(?:\.(?:zip|tar|gz|tgz|rar|7z|py|ipynb))+$", re.IGNORECASE)
-
-TIMESTAMP = "timestamp.txt"
-"""nbgrader writes the time of receipt here, beside the files."""
-TIMESTAMP_BYTES = 200
 
 
 @dataclass(frozen=True)
@@ -45,38 +73,119 @@ class Identity:
 
     Attributes:
         student_id: Safe to show, to compare and to write into a table.
-        platform: "canvas", "moodle", "blackboard", "gradescope", "nbgrader" or "file".
+        platform: How the name was read.
         received_at: Aware; None where the name does not tell.
         received_from: Where the time comes from.
         remarks: What else the name says.
+        doubt: Why no other time may stand for the time of receipt, such as the file's own.
+        person: The student_id that several submissions share, where this one is told apart.
     """
 
     student_id: str
-    platform: str
+    platform: Platform
     received_at: datetime | None = None
     received_from: ReceivedFrom | None = None
     remarks: tuple[str, ...] = ()
+    doubt: str | None = None
+    person: str | None = None
 
 
-def identify(path: Path, zone: tzinfo | None = None) -> Identity:
-    """Read a submission's name, and those of the folders above it where platforms use them.
+@dataclass(frozen=True)
+class OwnPart:
+    """The part of one name that a platform wrote.
+
+    Attributes:
+        platform: Which.
+        who: The person, in the platform's words.
+        end: Where the part ends; what follows was chosen by the student.
+        when: The time in the platform's words.
+        late: Whether the platform calls it late.
+    """
+
+    platform: Platform
+    who: str
+    end: int
+    when: str = ""
+    late: bool = False
+
+
+def identify(path: Path, zone: tzinfo | None = None, platform: Platform | None = None) -> Identity:
+    """Read a submission's name, and those of the folders above it, from the left.
 
     Args:
         path: The zip or folder.
-        zone: Zone of the platform's local times (the assignment's); without it a Blackboard time
-            is left out.
+        zone: Zone of the platform's local times (the assignment's); without it a local time is
+            left out.
+        platform: How to read it; otherwise the first platform's part that is found decides.
 
     Returns:
-        The identity; the plain file name where no platform is recognised.
+        The identity; the plain name where no platform's part is found.
     """
-    name = path.name if path.is_dir() else _ENDINGS.sub("", path.name)
-    return (
-        _from_nbgrader(path)
-        or _from_moodle(path)
-        or _from_blackboard(name, zone)
-        or _from_gradescope(path)
-        or _from_canvas(path.name)
-        or Identity(safe_id(name), "file")
+    if path.name in ("", ".."):
+        path = path.resolve()
+    collected = _collected(path) if platform in (None, "nbgrader") else None
+    if collected:
+        at, folder = collected
+        if platform or not own_part(path.parts[:at]):
+            return collected_by_nbgrader(path.parts[at], folder, zone)
+    part = own_part(path.parts, platform)
+    return told_by(part, zone) if part else plain(path, platform)
+
+
+def plain(path: Path, platform: Platform | None = None) -> Identity:
+    """The name alone, as of a class whose names no platform wrote."""
+    if path.is_dir():
+        return Identity(safe_id(path.name), "folders")
+    if platform == "folders":
+        return Identity(safe_id(path.resolve().parent.name), "folders")
+    return Identity(safe_id(_ENDINGS.sub("", path.name)), "files")
+
+
+def own_part(parts: Sequence[str], platform: Platform | None = None) -> OwnPart | None:
+    """The platform's part of the first name that has one, folders before what lies in them."""
+    readers = _READERS.items() if platform is None else [(platform, _READERS.get(platform))]
+    for name in parts:
+        found = [part for _, read in readers if read and (part := read(name))]
+        if found:
+            # A second platform's part that ends later lies in what the student chose.
+            return min(found, key=lambda part: part.end)
+    return None
+
+
+def told_by(part: OwnPart, zone: tzinfo | None) -> Identity:
+    """What a platform's part says."""
+    late = (f"{part.platform.title()} marks this submission as late.",) if part.late else ()
+    if part.platform not in _TIMES:
+        doubt = f"{late[0]} Nothing else tells when it came. {ASK_FOR_TIME}" if late else None
+        return Identity(safe_id(part.who), part.platform, remarks=late, doubt=doubt)
+    local = _TIMES[part.platform](part.when)
+    if local is not None and zone is not None:
+        return Identity(safe_id(part.who), part.platform, local.replace(tzinfo=zone), "lms")
+    what = f"the local time {local}" if local else "a time that cannot be read"
+    why = ", whose zone is not known here" if local else ""
+    remark = f"{part.platform.title()} gives {what}{why}."
+    doubt = None if local else f"{remark} {ASK_FOR_TIME}"
+    return Identity(safe_id(part.who), part.platform, remarks=(remark,), doubt=doubt)
+
+
+def collected_by_nbgrader(student: str, folder: Path | None, zone: tzinfo | None) -> Identity:
+    """A submission that nbgrader collected.
+
+    Args:
+        student: Name of the student's folder.
+        folder: `submitted/<student>/<assignment>`; None where there is none. Only there does
+            nbgrader write timestamp.txt: one further down is a file of the student's.
+        zone: The assignment's zone.
+    """
+    written = read_timestamp(folder) if folder is not None else None
+    if written is None:
+        return Identity(safe_id(student), "nbgrader")
+    when = nbgrader_time(written, zone)
+    if when is not None:
+        return Identity(safe_id(student), "nbgrader", when, "nbgrader")
+    remark = f"nbgrader's {TIMESTAMP} cannot be read as a time."
+    return Identity(
+        safe_id(student), "nbgrader", remarks=(remark,), doubt=f"{remark} {ASK_FOR_TIME}"
     )
 
 
@@ -115,71 +224,68 @@ def _digest(text: str) -> str:
 # --- platforms ----------------------------------------------------------------------------
 
 
-def _from_canvas(name: str) -> Identity | None:
-    found = _CANVAS.fullmatch(name)
+def _canvas(name: str) -> OwnPart | None:
+    found = _CANVAS.match(name)
     if not found:
         return None
-    remarks = ("Canvas marks this submission as late.",) if found["late"] else ()
-    return Identity(safe_id(f"{found['who']}_{found['user']}"), "canvas", remarks=remarks)
+    who = found["anon"] or f"{found['who']}_{found['user']}"
+    return OwnPart("canvas", who, found.end(), late=bool(found["late"] or found["late_anon"]))
 
 
-def _from_moodle(path: Path) -> Identity | None:
-    for name in (path.name, path.parent.name):
-        found = _MOODLE.fullmatch(name)
-        if found:
-            return Identity(safe_id(f"{found['who']}_{found['number']}"), "moodle")
-    return None
+def _moodle(name: str) -> OwnPart | None:
+    found = _MOODLE.match(name)
+    return OwnPart("moodle", f"{found['who']}_{found['number']}", found.end()) if found else None
 
 
-def _from_blackboard(name: str, zone: tzinfo | None) -> Identity | None:
-    found = _BLACKBOARD.fullmatch(name)
+def _blackboard(name: str) -> OwnPart | None:
+    found = _BLACKBOARD.match(name)
+    if not found or blackboard_time(found["when"]) is None:
+        return None
+    return OwnPart("blackboard", found["who"], found.end(), found["when"])
+
+
+def _gradescope(name: str) -> OwnPart | None:
+    return OwnPart("gradescope", name, len(name)) if _GRADESCOPE.match(name) else None
+
+
+def _brightspace(name: str) -> OwnPart | None:
+    found = _BRIGHTSPACE.match(name)
     if not found:
         return None
-    try:
-        local = datetime.strptime(found["when"], "%Y-%m-%d-%H-%M-%S")
-    except ValueError:
+    return OwnPart("brightspace", found["who"], found.end(), found["when"] or "")
+
+
+_READERS: dict[Platform, Callable[[str], OwnPart | None]] = {
+    "moodle": _moodle,
+    "blackboard": _blackboard,
+    "brightspace": _brightspace,
+    "gradescope": _gradescope,
+    "canvas": _canvas,
+}
+_TIMES: dict[Platform, Callable[[str], datetime | None]] = {
+    "blackboard": blackboard_time,
+    "brightspace": brightspace_time,
+}
+
+
+def _collected(path: Path) -> tuple[int, Path | None] | None:
+    """Where below `submitted` a path lies: the student's place in it, and the assignment's folder.
+
+    The first `submitted` counts; one further down is a student's.
+    """
+    if SUBMITTED not in path.parts:
         return None
-    if zone is None:
-        remark = f"Blackboard gives the local time {local}, whose zone is not known here."
-        return Identity(safe_id(found["who"]), "blackboard", remarks=(remark,))
-    return Identity(safe_id(found["who"]), "blackboard", local.replace(tzinfo=zone), "lms")
-
-
-def _from_gradescope(path: Path) -> Identity | None:
-    found = _GRADESCOPE.fullmatch(path.name) or _GRADESCOPE.fullmatch(path.parent.name)
-    return Identity(safe_id(f"submission_{found['number']}"), "gradescope") if found else None
-
-
-def _from_nbgrader(path: Path) -> Identity | None:
-    """`submitted/<student>/<assignment>` or any folder with nbgrader's timestamp.txt."""
-    folder = path if path.is_dir() else path.parent
-    course = folder.parent.parent.name if len(folder.parts) > 2 else ""
-    if course != "submitted" and folder.parent.name != "submitted":
+    student = path.parts.index(SUBMITTED) + 1
+    folders = len(path.parts) - (0 if path.is_dir() else 1)
+    if folders <= student:
         return None
-    student = folder.parent.name if course == "submitted" else folder.name
-    when = _timestamp(folder)
-    return Identity(safe_id(student), "nbgrader", when, "nbgrader" if when else None)
+    if folders > student + 1:
+        return student, Path(*path.parts[: student + 2])
+    return student, only_assignment(Path(*path.parts[: student + 1]))
 
 
-def _timestamp(folder: Path) -> datetime | None:
-    """When nbgrader received it: ISO or "2026-09-30 21:58:41.123456 UTC"."""
-    places = [folder / TIMESTAMP, *sorted(folder.glob(f"*/{TIMESTAMP}"))[:1]]
-    for place in places:
-        try:
-            if place.is_symlink() or not place.is_file():
-                continue
-            with place.open("rb") as file:
-                return _parsed_time(file.read(TIMESTAMP_BYTES).decode("utf-8"))
-        except (OSError, UnicodeDecodeError):
-            continue
-    return None
-
-
-def _parsed_time(text: str) -> datetime | None:
-    plain = re.sub(r"\s*(?:UTC|GMT|Z)$", "+00:00", text.strip())
-    try:
-        when = datetime.fromisoformat(plain)
-    except ValueError:
-        return None
-    # nbgrader writes UTC, and older versions leave the zone out.
-    return when if when.tzinfo else when.replace(tzinfo=UTC)
+def only_assignment(student: Path) -> Path | None:
+    """The one assignment that nbgrader collected of a student, None where there are more."""
+    inside = student.iterdir() if student.is_dir() else ()
+    found = [p for p in inside if p.is_dir() and not p.name.startswith(".")]
+    return found[0] if len(found) == 1 else None

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import csv
+import difflib
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 
 from grader.assignment import Assignment, aware_time
 from grader.errors import AssignmentError
+from grader.intake.names import safe_id
 
 COLUMNS = ("student_id", "due")
 
@@ -24,7 +26,8 @@ def load_extensions(assignment: Assignment) -> Mapping[str, datetime]:
         assignment: Names the file, the zone and the ordinary due date.
 
     Returns:
-        Student id → aware due time; empty where the assignment names no file.
+        Student id, as submissions have it → aware due time; empty where the assignment names
+        no file.
 
     Raises:
         AssignmentError: The file or a line of it is wrong: file, line, value, what to do.
@@ -35,13 +38,33 @@ def load_extensions(assignment: Assignment) -> Mapping[str, datetime]:
     extensions: dict[str, datetime] = {}
     for line, student_id, written in _rows(file):
         place = f"{file}, line {line}"
-        if student_id in extensions:
+        key = safe_id(student_id)
+        if key in extensions:
             raise AssignmentError(
                 f"{place}: student_id: expected each student once. Received again: "
                 f"{student_id!r}. Keep one line."
             )
-        extensions[student_id] = _due(assignment, place, written)
+        extensions[key] = _due(assignment, place, written)
     return MappingProxyType(extensions)
+
+
+def named_nobody(extensions: Iterable[str], students: Collection[str]) -> list[str]:
+    """A notice for each student of the extensions file who is none of the class.
+
+    Args:
+        extensions: The student ids of the file.
+        students: Those of the class.
+    """
+    by_case = {student.casefold(): student for student in students}
+    notices = []
+    for student in extensions:
+        if student not in students:
+            near = difflib.get_close_matches(student.casefold(), by_case, n=1, cutoff=0.5)
+            advice = f" Did you mean {by_case[near[0]]}?" if near else ""
+            notices.append(
+                f"extensions: {student!r} is the student_id of no submission here.{advice}"
+            )
+    return notices
 
 
 def _due(assignment: Assignment, place: str, written: str) -> datetime:

@@ -120,6 +120,7 @@ def ungraded(
     provenance: Provenance,
     deadline: DeadlineResult | None = None,
     isolation: Isolation | None = None,
+    remarks: tuple[str, ...] = (),
 ) -> Grade:
     """The grade of what could not be graded: rejected at intake, or the machine failed.
 
@@ -131,6 +132,7 @@ def ungraded(
         provenance: What it was to be graded with.
         deadline: The deadline applied to it, where the receipt is known.
         isolation: What student code ran in, if it ran.
+        remarks: What intake noticed.
     """
     rejected = isinstance(error, SubmissionRejected)
     return Grade(
@@ -145,6 +147,7 @@ def ungraded(
         evaluation_note="nothing was graded",
         deadline=deadline,
         isolation=isolation,
+        remarks=remarks,
         provenance=provenance,
     )
 

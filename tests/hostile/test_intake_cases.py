@@ -121,7 +121,7 @@ DEFENCES = (
     Defence("kinds.CLUTTER_FOLDERS", {}, "hook of version control"),
     Defence("collecting._verify", nothing, "bomb in a file that would be ignored"),
     Defence("collecting._looked_at", lambda *_: (), "zip posing as Python"),
-    Defence("collecting.identify", lambda path, _: Identity(path.stem, "file"),
+    Defence("items.identify", lambda path, *_: Identity(path.stem, "gradescope"),
             "zip named as a formula"),
     Defence("notebook._not_python", nothing, "shell in a notebook"),
     Defence("notebook._refuse_other_languages", nothing, "notebook in another language"),

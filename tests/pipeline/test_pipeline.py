@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,9 +17,10 @@ from writing import answer, model_answer
 
 from grader import pipeline
 from grader.assignment import load_assignment
+from grader.classroom.submissions import find_submissions
 from grader.domain import GradeStatus, Outcome, Run, RunStatus
 from grader.errors import Cause, InfrastructureError, UsageError
-from grader.ledger import load_or_create_key
+from grader.ledger import Ledger, load_or_create_key
 from grader.ledger.rundir import RUN_FILE, SUBMISSION_FILE
 from grader.pipeline import (
     Course,
@@ -346,3 +348,122 @@ def test_the_request_says_nothing_of_what_is_expected(submit, options):
     asked = {key for probe in stage.request["probes"] for key in probe}
     assert asked <= {"id", "function", "modes", "input_shape", "keywords"}
     assert load_or_create_key().secret.hex() not in json.dumps(stage.request)
+
+
+# --- whose it is, and when it came ---------------------------------------------------------
+
+
+def zipped(path, text="right"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("densenet.py"), f"# {text}\n")
+    return path
+
+
+def as_received(options):
+    return replace(options, submitted_at=None)
+
+
+def test_students_with_the_same_bytes_and_the_same_file_name_are_two_records(
+    options, replay, tmp_path
+):
+    replay()
+    for student in ("alice", "bob"):
+        zipped(tmp_path / "class" / student / "submission.zip")
+
+    grades = grade_paths([tmp_path / "class"], options, lambda grade: None)
+
+    recorded = Ledger(options.results_dir, load_or_create_key()).current()
+    sources = ["alice/submission.zip", "bob/submission.zip"]
+    assert [grade.student_id for grade in grades] == ["alice", "bob"]
+    assert [grade.submission.source for grade in grades] == sources
+    assert [entry.student_id for entry in recorded] == ["alice", "bob"]
+
+
+def test_late_by_the_platform_with_a_files_time_alone_is_for_a_person(options, replay, tmp_path):
+    replay()
+    zipped(tmp_path / "class" / "doe_LATE_48213_991245_x.zip")
+    zipped(tmp_path / "class" / "roe_48214_991246_x.zip", "other")
+
+    doe, roe = grade_paths([tmp_path / "class"], as_received(options), lambda grade: None)
+
+    assert (doe.status, roe.status) == (GradeStatus.REVIEW, GradeStatus.GRADED)
+    assert "Canvas marks this submission as late" in doe.message
+    assert doe.submission.received_at is None
+    assert "late" in doe.remarks[0]
+
+
+def test_the_platforms_mark_stays_on_a_grade_with_a_time_given_and_on_a_rejected_one(
+    options, replay, tmp_path
+):
+    replay()
+    zipped(tmp_path / "class" / "doe_LATE_48213_991245_x.zip")
+    (tmp_path / "class" / "roe_LATE_48214_991246_x.zip").write_bytes(b"no zip")
+
+    doe, roe = grade_paths([tmp_path / "class"], options, lambda grade: None)
+
+    assert (doe.status, roe.status) == (GradeStatus.GRADED, GradeStatus.REJECTED)
+    assert all("late" in grade.remarks[0] for grade in (doe, roe))
+
+
+def test_a_regrade_with_the_time_of_receipt_settles_a_doubt(options, replay, tmp_path):
+    replay()
+    path = zipped(tmp_path / "doe_LATE_48213_991245_x.zip")
+    run_dir = collect_run(path, course(as_received(options), Replay()))
+
+    assert assess(run_dir, load_assignment(assignment_dir()), {}).status is GradeStatus.REVIEW
+    assert regrade(run_dir.path, options).status is GradeStatus.GRADED
+
+
+def test_an_extension_holds_for_each_submission_of_its_student(options, tmp_path):
+    late = datetime(2027, 10, 2, 12, 0, tzinfo=UTC)
+    for number in (1, 2):
+        zipped(tmp_path / "class" / "Jane Doe_48_assignsubmission_file_" / f"{number}.zip")
+    extensions = {"Jane_Doe_48": late + timedelta(days=1)}
+    submitted = replace(options, submitted_at=late)
+    found = find_submissions([tmp_path / "class"], load_assignment(assignment_dir()))
+
+    for item in found.items:
+        run_dir = collect_run(item, course(submitted, Replay()))
+        grade = assess(run_dir, load_assignment(assignment_dir()), extensions)
+        assert (grade.status, grade.deadline.seconds_late) == (GradeStatus.GRADED, 0)
+
+
+def test_loose_files_are_graded_as_one_submission(options, replay, tmp_path):
+    sandbox = replay()
+    (tmp_path / "class").mkdir()
+    (tmp_path / "class" / "doe_48213_991245_densenet.py").write_text("# right\n")
+    (tmp_path / "class" / "doe_48213_991246_recipe.toml").write_text("epochs = 2\n")
+
+    (grade,) = grade_paths([tmp_path / "class"], options, lambda grade: None)
+
+    assert (grade.student_id, grade.status) == ("doe_48213", GradeStatus.GRADED)
+    assert len(sandbox.stages) == 1
+
+
+def test_one_student_id_for_several_submissions_is_an_error_of_usage(options, tmp_path):
+    for student in ("a", "b"):
+        zipped(tmp_path / "class" / f"{student}.zip")
+
+    with pytest.raises(UsageError, match="--student-id"):
+        grade_paths([tmp_path / "class"], replace(options, student_id="x"), lambda grade: None)
+
+
+def test_a_line_of_the_extensions_that_names_nobody_of_the_class_is_told(tmp_path):
+    course_dir = tmp_path / "course"
+    shutil.copytree(assignment_dir(), course_dir)
+    toml = course_dir / "assignment.toml"
+    toml.write_text(toml.read_text().replace("# extensions =", "extensions ="))
+    due = "2027-10-05T23:00:00"
+    (course_dir / "extensions.csv").write_text(
+        f"student_id,due\nJane Doe_48,{due}\nroelara,{due}\nnobody,{due}\n"
+    )
+    zipped(tmp_path / "class" / "Jane Doe_48_assignsubmission_file_" / "x.zip")
+    zipped(tmp_path / "class" / "roelara_12346_assignsubmission_file_" / "x.zip")
+
+    found = find_submissions([tmp_path / "class"], load_assignment(course_dir))
+
+    told = [notice for notice in found.notices if notice.startswith("extensions")]
+    assert len(told) == 2
+    assert "'roelara'" in told[0]
+    assert "Did you mean roelara_12346?" in told[0]

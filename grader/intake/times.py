@@ -1,0 +1,116 @@
+"""When it was handed in, as learning platforms write it: local times, and nbgrader's timestamp.txt.
+
+A time that cannot be read is None. It is never guessed and never replaced by another time here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from pathlib import Path
+
+TIMESTAMP = "timestamp.txt"
+"""nbgrader writes the time of receipt here, beside the files that it collected."""
+TIMESTAMP_BYTES = 200
+
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_BRIGHTSPACE = re.compile(
+    r"(?:(?P<month>[a-z]{3})[a-z]*\.? (?P<day>\d{1,2})"
+    r"|(?P<day2>\d{1,2}) (?P<month2>[a-z]{3})[a-z]*\.?)"
+    r",? (?P<year>\d{4}),? (?P<hour>\d{1,2})[:.]?(?P<minute>\d{2})(?: ?(?P<half>[ap])\.?m\.?)?",
+    re.ASCII | re.IGNORECASE,
+)
+_MOMENT = re.compile(r"(?P<moment>\d{4}-?\d\d-?\d\d[T ]\d\d\S*)(?:\s+(?P<zone>\S+))?", re.ASCII)
+_OFFSET = re.compile(r"(?P<sign>[+-])(?P<hours>\d\d)(?::?(?P<minutes>[0-5]\d))?", re.ASCII)
+
+
+def blackboard_time(written: str) -> datetime | None:
+    """A local time such as "2026-09-30-21-58-41", without a zone."""
+    try:
+        return datetime.strptime(written, "%Y-%m-%d-%H-%M-%S")
+    except ValueError:
+        return None
+
+
+def brightspace_time(written: str) -> datetime | None:
+    """A local time such as "Sep 30, 2027 1058 PM", without a zone; the minute is all it tells."""
+    found = _BRIGHTSPACE.fullmatch(written.strip())
+    month = (found["month"] or found["month2"]).lower() if found else ""
+    if found is None or month not in _MONTHS:
+        return None
+    hour, half = int(found["hour"]), (found["half"] or "").lower()
+    if half and not 1 <= hour <= 12:
+        return None
+    if half:
+        hour = hour % 12 + (12 if half == "p" else 0)
+    day = int(found["day"] or found["day2"])
+    try:
+        return datetime(
+            int(found["year"]), _MONTHS.index(month) + 1, day, hour, int(found["minute"])
+        )
+    except ValueError:
+        return None
+
+
+def read_timestamp(folder: Path) -> str | None:
+    """The text of nbgrader's timestamp.txt.
+
+    Args:
+        folder: `submitted/<student>/<assignment>`.
+
+    Returns:
+        None where there is no such file; "" where it is not a short text file.
+    """
+    place = folder / TIMESTAMP
+    try:
+        kind = os.lstat(place).st_mode
+    except OSError:
+        return None
+    if not stat.S_ISREG(kind):
+        return ""
+    try:
+        with place.open("rb") as file:
+            data = file.read(TIMESTAMP_BYTES + 1)
+        return data.decode("utf-8-sig").strip() if len(data) <= TIMESTAMP_BYTES else ""
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def nbgrader_time(written: str, zone: tzinfo | None) -> datetime | None:
+    """The instant of a timestamp.txt.
+
+    nbgrader writes "2026-09-30 21:58:41.123456 UTC", or with the short name of the zone that the
+    course has set, or without a zone, which means UTC. A short name such as IST stands for several
+    zones, so it is read only where the assignment's own zone has it at that moment.
+
+    Args:
+        written: The text.
+        zone: The assignment's zone.
+    """
+    found = _MOMENT.fullmatch(written)
+    if found is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(found["moment"])
+    except ValueError:
+        return None
+    if found["zone"] is None:
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return None if moment.tzinfo else _in_named_zone(moment, found["zone"], zone)
+
+
+def _in_named_zone(moment: datetime, name: str, zone: tzinfo | None) -> datetime | None:
+    if name in ("UTC", "GMT", "Z"):
+        return moment.replace(tzinfo=UTC)
+    for fold in (0, 1) if zone is not None else ():
+        # Where the clocks go back, one clock time has two names, and the name tells which it is.
+        here = moment.replace(tzinfo=zone, fold=fold)
+        if here.tzname() == name or str(zone) == name:
+            return datetime.fromisoformat(here.isoformat())
+    offset = _OFFSET.fullmatch(name)
+    if offset is None or int(offset["hours"]) > 23:
+        return None
+    length = timedelta(hours=int(offset["hours"]), minutes=int(offset["minutes"] or 0))
+    return moment.replace(tzinfo=timezone(-length if offset["sign"] == "-" else length))
