@@ -73,6 +73,8 @@ class Submission(Record):
     """What of it equals the course's reference solution; None where nothing does."""
     written_sha256: Sha256 | None = None
     """Of what the student wrote, without comments; None where that is not known."""
+    weights_sha256: Sha256 | None = None
+    """Of the numbers of its trained weights; None where none were handed in."""
     received_at: AwareDatetime | None = None
     """When it was received; None when nothing tells."""
     received_from: ReceivedFrom | None = None

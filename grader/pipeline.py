@@ -424,9 +424,6 @@ def collect_run(what: Item | Path, course: Course) -> RunFolder:
             scope=Scope.HANDED_IN if course.key is not None else Scope.CODE,
         )
         submission = _received(submission, course)
-        if course.key is not None and assignment.probes is not None:
-            alike = likeness(submission, tree, assignment.module, own=options.reference)
-            submission = submission.model_copy(update=alike)
         probes = _probes(submission, course)
         request = trace_request(probes, submission.weights, assignment)
         place = _run_directory(submission, request, course)
@@ -435,6 +432,12 @@ def collect_run(what: Item | Path, course: Course) -> RunFolder:
             result = course.sandbox.run(Stage("trace", tree, request, assignment.limits))
             with filling(run.path) as partial:
                 _write_run(RunFolder(partial, run.key, run.name), result, probes, course)
+        if course.key is not None and assignment.probes is not None:
+            weights = next(
+                (run.frame(f) for f in run.record.binary_frames if f.name == "weights"), b""
+            )
+            alike = likeness(submission, tree, assignment.module, weights, own=options.reference)
+            submission = submission.model_copy(update=alike)
         described = submission.model_copy(update={"root": ""})
         if run.submission() != described:
             run.write(described)

@@ -96,7 +96,7 @@ def _accuracy(grade: Grade) -> Text:
 
 
 def _note(grade: Grade) -> Text:
-    """The one thing to know: why there is no score, lateness, else the first check that failed."""
+    """The one thing to know: why there is no score, lateness, else the first cause that failed."""
     parts: list[Text] = []
     if grade.message:
         parts.append(safe_text(grade.message, 80))
@@ -104,14 +104,11 @@ def _note(grade: Grade) -> Text:
         parts.append(Text(f"{duration(grade.deadline.seconds_late)} late", "yellow"))
     if grade.isolation == "none":
         parts.append(Text("isolation: none", "red"))
-    failed = [
-        check.name
-        for check in grade.checks
-        if check.outcome is Outcome.FAILED and check.name != ACCURACY
-    ]
+    failed = [c for c in grade.checks if c.outcome is Outcome.FAILED and c.name != ACCURACY]
     if failed and not grade.message:
+        first = min(failed, key=lambda check: check.rank or len(grade.checks))
         more = f" + {len(failed) - 1}" if len(failed) > 1 else ""
-        parts.append(safe_text(failed[0], 40).append(more))
+        parts.append(safe_text(first.name, 40).append(more))
     return Text("; ").join(parts)
 
 

@@ -187,12 +187,11 @@ def apply_rubric(
 
 def reference_to(submission: Submission) -> SubmissionRef:
     """The submission as a grade names it."""
-    files = {file.path: file.sha256 for file in submission.files}
     return SubmissionRef(
         source=submission.source,
         sha256=submission.sha256,
         written_sha256=submission.written_sha256,
-        weights_sha256=files.get(submission.weights or ""),
+        weights_sha256=submission.weights_sha256,
         received_at=submission.received_at,
         received_from=submission.received_from,
     )

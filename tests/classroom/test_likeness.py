@@ -3,28 +3,49 @@
 import hashlib
 import re
 
+import h5py
+import numpy as np
 import pytest
 
 from grader.classroom.likeness import like_the_reference, likeness
-from grader.domain import Submission, SubmittedFile
+from grader.domain import Submission
 from grader.resources import reference_dir, template_dir
 
 SOURCE = (reference_dir() / "densenet.py").read_text(encoding="utf-8")
-CODE, WEIGHTS = "dense_block and transition", "weights file"
+CODE, WEIGHTS = "dense_block and transition", "trained weights"
 
 
 def said(tmp_path, source, weights=None):
     """What is said of a submission."""
     (tmp_path / "densenet.py").write_text(source, encoding="utf-8")
-    files = ()
-    if weights is not None:
-        digest = hashlib.sha256(weights).hexdigest()
-        files = (SubmittedFile(path="any.h5", size_bytes=len(weights), sha256=digest),)
-    submission = Submission(
-        student_id="s", source="s.zip", sha256="0" * 64, root="", files=files,
-        weights="any.h5" if files else None,
-    )  # fmt: skip
-    return like_the_reference(submission, tmp_path, "densenet.py") or ""
+    return (
+        like_the_reference(
+            handed_in(None if weights is None else "any.h5"),
+            tmp_path,
+            "densenet.py",
+            weights or b"",
+        )
+        or ""
+    )
+
+
+def handed_in(weights=None):
+    return Submission(
+        student_id="s", source="s.zip", sha256="0" * 64, root="", files=(), weights=weights
+    )
+
+
+def trained():
+    """The reference's variables as they come out of the sandbox, in another order."""
+    found = []
+
+    def keep(_, item):
+        if isinstance(item, h5py.Dataset):
+            found.append(item[()].astype("<f4"))
+
+    with h5py.File(reference_dir() / "densenet.weights.h5") as file:
+        file.visititems(keep)
+    return found[::-1]
 
 
 def reordered(source):
@@ -74,30 +95,43 @@ def test_a_helper_that_differs_makes_it_other_work(tmp_path):
     assert said(tmp_path, changed) == ""
 
 
-def test_the_references_weights_are_told_under_any_name(tmp_path):
-    weights = (reference_dir() / "densenet.weights.h5").read_bytes()
+def test_the_references_weights_are_told_however_they_were_saved(tmp_path):
+    assert WEIGHTS in said(tmp_path, "", b"".join(a.tobytes() for a in trained()))
 
-    assert WEIGHTS in said(tmp_path, "", weights)
+
+def test_the_references_weights_are_told_where_the_classifier_was_trained_anew(tmp_path):
+    classifier, *others = trained()
+
+    assert WEIGHTS in said(tmp_path, "", b"".join(a.tobytes() for a in (classifier + 1, *others)))
+
+
+def test_weights_of_another_training_are_not_the_references(tmp_path):
+    moved = b"".join((a * np.float32(1.001)).tobytes() for a in trained())
+
+    assert said(tmp_path, "", moved) == ""
 
 
 def test_an_installation_without_the_reference_compares_nothing(tmp_path, monkeypatch):
     from grader.classroom import likeness
 
+    def forget():
+        likeness._reference_digest.cache_clear()
+        likeness._reference_kernels.cache_clear()
+
     def missing():
         raise FileNotFoundError("reference_solution")
 
-    likeness._reference.cache_clear()
+    forget()
     monkeypatch.setattr(likeness, "reference_dir", missing)
     try:
-        assert said(tmp_path, SOURCE) == ""
+        assert said(tmp_path, SOURCE, b"".join(a.tobytes() for a in trained())) == ""
     finally:
-        likeness._reference.cache_clear()
+        forget()
 
 
-def told(tmp_path, source):
+def told(tmp_path, source, weights=None):
     (tmp_path / "densenet.py").write_text(source, encoding="utf-8")
-    submission = Submission(student_id="s", source="s", sha256="0" * 64, root="", files=())
-    return likeness(submission, tmp_path, "densenet.py", own=True)
+    return likeness(handed_in(weights), tmp_path, "densenet.py", b"numbers", own=True)
 
 
 def test_the_same_work_has_one_digest_and_the_template_none(tmp_path):
@@ -107,5 +141,12 @@ def test_the_same_work_has_one_digest_and_the_template_none(tmp_path):
 
     assert digests[0] == digests[1] != digests[2] is not None
     template = (template_dir() / "densenet.py").read_text(encoding="utf-8")
-    assert told(tmp_path, template) == {"copied": None, "written_sha256": None}
+    nothing = {"copied": None, "written_sha256": None, "weights_sha256": None}
+    assert told(tmp_path, template) == nothing
     assert told(tmp_path, SOURCE)["copied"] is None
+
+
+def test_weights_have_a_digest_where_they_were_handed_in(tmp_path):
+    digest = hashlib.sha256(b"numbers").hexdigest()
+
+    assert told(tmp_path, SOURCE, "any.h5")["weights_sha256"] == digest
