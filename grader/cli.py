@@ -384,7 +384,10 @@ def check(
         from grader.graph.drawing import draw
         from grader.report.diff import render_drawing
 
-        _out().print(render_drawing(draw(read[0]) if read else None))
+        if grade.checks and not read:
+            _tell("--diff: no drawing, as it would tell of checks that students do not see (yet).")
+        else:
+            _out().print(render_drawing(draw(read[0]) if read else None))
     # Last, so that it is what stays on the screen.
     _shown(options, quiet, checking=True, everything=all)(grade)
     return _status([grade]) or _status_of_checks(grade)

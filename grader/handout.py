@@ -56,10 +56,16 @@ def _handed_out(path: Path) -> bool:
 
 
 def public_checks() -> list[str]:
-    """Names of the checks that `grade check` runs, in the order of the report."""
+    """Names of the checks that `grade check` shows, in the order of the report."""
+    from grader.assignment import load_assignment
     from grader.checks import CHECKS
+    from grader.report.visibility import is_after_due, is_shown
+    from grader.resources import assignment_dir
 
-    return [check.name for check in CHECKS]
+    assignment = load_assignment(assignment_dir())
+    after_due = is_after_due(assignment)
+    shown = {n for n, line in assignment.rubric.items() if is_shown(line.visibility, after_due)}
+    return [check.name for check in CHECKS if check.name in shown]
 
 
 def sandbox_for_own_code() -> Kind:
@@ -206,9 +212,9 @@ def points_of(group: str, results: Mapping[str, PublicResult]) -> float:
     Raises:
         RuntimeError: The checks were not run, so that there are no points to give.
     """
-    of_group = [result for result in results.values() if result.group == group]
-    if not of_group:
+    if results and not any(result.group for result in results.values()):
         raise RuntimeError(next(iter(results.values())).explanation)
+    of_group = [result for result in results.values() if result.group == group]
     for result in of_group:
         if result.outcome != "passed":
             print(result.explanation, end="\n\n")

@@ -80,6 +80,7 @@ from grader.ledger.rundir import (
     RunRecord,
 )
 from grader.ledger.seal import damaged
+from grader.report.visibility import for_student, is_after_due, shown_points, shows_structure
 from grader.sandbox.contract import Sandbox, Stage, StageResult
 from grader.scoring.accuracy import ACCURACY, unanswered
 from grader.scoring.deadline import apply_deadline
@@ -364,14 +365,18 @@ def check_folder(
 ) -> Grade:
     """What can be known on a laptop: everything but hidden probes, accuracy and deadline.
 
+    The grade is the student's: no part of it tells of a check that the rubric keeps from students.
+
     Args:
         folder: With densenet.py or densenet.ipynb.
         options: assignment_dir and sandbox.
-        on_evidence: Called with what was read, where there was something to read.
+        on_evidence: Called with what was read, where there was something to read and no check of it
+            is kept from students.
     """
     from grader.sandbox import open_sandbox
 
     assignment = load_assignment(options.assignment_dir, KNOWN_CHECKS)
+    after_due = is_after_due(assignment)
     sandbox = open_sandbox(options.sandbox, warm=bool(assignment.networks))
     with files.scratch("check") as scratch:
         own = GradeOptions(
@@ -386,10 +391,12 @@ def check_folder(
             )
             course = Course(assignment, {}, own, None, sandbox, references)
             grade = grade_one(folder, course)
-            if on_evidence is not None:
+            if on_evidence is not None and shows_structure(assignment.rubric, after_due):
                 for run_file in scratch.rglob(RUN_FILE):
                     on_evidence(_evidence(RunFolder(run_file.parent, course.seal)))
-            return grade
+            # Of a submission that cannot be checked, the maximum alone could tell of unseen checks.
+            most = {} if grade.checks else {"max_score": shown_points(assignment.rubric, after_due)}
+            return for_student(grade, after_due).model_copy(update=most)
         finally:
             sandbox.close()
 

@@ -78,13 +78,17 @@ def write_canvas(
     return filled
 
 
-def write_moodle(grades: Sequence[Grade], worksheet: Path, file: Path) -> Filled:
+def write_moodle(
+    grades: Sequence[Grade], worksheet: Path, file: Path, *, after_due: bool = False
+) -> Filled:
     """Fill scores and feedback into a grading worksheet downloaded from Moodle.
 
     Args:
         grades: Matched by "Identifier", "ID number", "Username" or "Email address".
         worksheet: The downloaded CSV, with the columns Grade and Feedback comments.
         file: Where; may be `worksheet` itself.
+        after_due: Whether the due date has passed for all, so that the feedback tells of the checks
+            that are shown only then.
 
     Returns:
         Whose score was written and whose was not.
@@ -103,7 +107,7 @@ def write_moodle(grades: Sequence[Grade], worksheet: Path, file: Path) -> Filled
     def fill(row: list[str], grade: Grade) -> None:
         row[grade_column] = score_cell(grade)
         if comments is not None:
-            row[comments] = _html_feedback(grade)
+            row[comments] = _html_feedback(grade, after_due)
 
     filled = _fill(grades, rows, fill)
     write_atomically(Path(file), to_table(table))
@@ -128,11 +132,11 @@ def _fill(grades: Sequence[Grade], rows: Mapping[str, list[str]], write: _Writer
     return Filled(tuple(filled), tuple(unscored), tuple(unknown), repeated)
 
 
-def _html_feedback(grade: Grade) -> str:
+def _html_feedback(grade: Grade, after_due: bool) -> str:
     """Feedback for a field that Moodle shows as HTML: whole lines, escaped, bounded."""
     kept: list[str] = []
     room = MAX_FEEDBACK
-    for line in map(html.escape, student_lines(grade)):
+    for line in map(html.escape, student_lines(grade, after_due)):
         room -= len(line) + len("<br>")
         if room < 0:
             kept.append("…")

@@ -13,6 +13,7 @@ from grader.domain import CheckResult, Grade, GradeStatus, Outcome
 from grader.export.files import write_atomically
 from grader.report.feedback import check_lines, summary_lines
 from grader.report.text import safe_line
+from grader.report.visibility import for_student
 
 _VISIBILITY = {"visible": "visible", "hidden": "hidden", "after_due": "after_due_date"}
 
@@ -22,6 +23,9 @@ def to_gradescope(grade: Grade) -> dict[str, Any]:
 
     A rejected submission scores 0 and says why, so that the student can hand in again. Withheld
     and under review carry no score at all: nobody has earned or lost anything.
+
+    Gradescope decides by each test's visibility who sees it. What every student sees at once, the
+    output, says nothing of the tests that are not visible. The score is the whole one: it counts.
     """
     result: dict[str, Any] = {
         "output": "\n".join(summary_lines(grade)),
@@ -40,7 +44,8 @@ def to_gradescope(grade: Grade) -> dict[str, Any]:
     if grade.status in (GradeStatus.GRADED, GradeStatus.REJECTED):
         result["score"] = grade.score
     if grade.status is GradeStatus.GRADED:
-        result["tests"] = [_test(check, number) for number, check in enumerate(grade.checks, 1)]
+        told = _told(grade)
+        result["tests"] = [_test(check, number) for number, check in enumerate(told, 1)]
     return result
 
 
@@ -53,6 +58,13 @@ def write_gradescope(grade: Grade, file: Path) -> None:
     """
     text = json.dumps(to_gradescope(grade), ensure_ascii=False, indent=2, allow_nan=False)
     write_atomically(Path(file), text.encode("utf-8") + b"\n")
+
+
+def _told(grade: Grade) -> list[CheckResult]:
+    """Every check, none of which names one that is shown later or to fewer people."""
+    at_once = {check.name: check for check in for_student(grade, after_due=False).checks}
+    later = {check.name: check for check in for_student(grade, after_due=True).checks}
+    return [at_once.get(c.name) or later.get(c.name) or c for c in grade.checks]
 
 
 def _test(check: CheckResult, number: int) -> dict[str, Any]:

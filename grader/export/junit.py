@@ -1,4 +1,8 @@
-"""Grades as JUnit XML, for CI systems: a suite for each submission, a case for each check."""
+"""Grades as JUnit XML, for CI systems: a suite for each submission, a case for each check.
+
+It is for those who grade: it holds the whole class, and every check whatever its visibility. Give
+no student this file.
+"""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from grader.domain import CheckResult, Finding, Grade, GradeStatus, Outcome
 from grader.report.text import safe_line
+from grader.report.visibility import for_student
 from grader.report.words import duration, minus, percent, score_words
 
 FINDINGS_SHOWN = 5
@@ -30,16 +31,23 @@ def check_lines(check: CheckResult) -> Iterator[str]:
         yield f"Help: {safe_line(check.help, 300)}"
 
 
-def summary_lines(grade: Grade) -> Iterator[str]:
-    """Verdict, accuracy and deadline, without the checks."""
+def summary_lines(grade: Grade, after_due: bool = False) -> Iterator[str]:
+    """Verdict, accuracy and deadline as a student may read them, without the checks.
+
+    Args:
+        grade: The whole grade.
+        after_due: Whether the due date has passed, so that what waits for it is shown.
+    """
+    whole, grade = grade, for_student(grade, after_due)
     if grade.message:
         yield safe_line(grade.message, 400)
     if grade.help:
         yield f"Help: {safe_line(grade.help, 400)}"
     if grade.status is GradeStatus.REVIEW:
         yield "A person looks at this submission before points are given."
-    elif grade.status is GradeStatus.GRADED:
-        yield f"Score: {score_words(grade)}"
+    elif grade.status is GradeStatus.GRADED and (grade.checks or not whole.checks):
+        of_what = "" if grade.checks == whole.checks else " (of the checks that you can see)"
+        yield f"Score: {score_words(grade)}{of_what}"
     if grade.evaluation is not None:
         measured = grade.evaluation
         verdict = "met" if measured.met else "not met"
@@ -47,18 +55,23 @@ def summary_lines(grade: Grade) -> Iterator[str]:
             f"Accuracy: {measured.accuracy:.2%}, must be above {percent(measured.threshold)}: "
             f"{verdict}"
         )
-    elif grade.checks:
-        yield f"Accuracy: not evaluated: {safe_line(grade.evaluation_note or '', 300)}"
+    elif grade.checks and grade.evaluation_note:
+        yield f"Accuracy: not evaluated: {safe_line(grade.evaluation_note, 300)}"
     if grade.deadline is not None and grade.deadline.seconds_late > 0:
         effect = f"{minus(grade.deadline.penalty)} points" if grade.deadline.penalty else "no cost"
         yield f"Deadline: {duration(grade.deadline.seconds_late)} late, {effect}"
 
 
-def student_lines(grade: Grade) -> Iterator[str]:
-    """The whole feedback that a student may read: the summary and what visible checks found."""
-    yield from summary_lines(grade)
-    for check in grade.checks:
-        if check.visibility != "visible" or check.outcome is Outcome.PASSED:
+def student_lines(grade: Grade, after_due: bool = False) -> Iterator[str]:
+    """The whole feedback that a student may read: the summary and what the checks found.
+
+    Args:
+        grade: The whole grade.
+        after_due: Whether the due date has passed, so that what waits for it is shown.
+    """
+    yield from summary_lines(grade, after_due)
+    for check in for_student(grade, after_due).checks:
+        if check.outcome is Outcome.PASSED:
             continue
         title = safe_line(check.title, 160)
         yield f"{title} {check.score:g} / {check.max_score:g} ({check.outcome.value})"

@@ -230,8 +230,9 @@ class _Bar:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width = options.max_width
-        earned = int(width * self.score / self.max_score)
-        undecided = int(width * self.still_open / self.max_score)
+        most = self.max_score or 1.0  # nothing, where a student may see no check
+        earned = int(width * self.score / most)
+        undecided = int(width * self.still_open / most)
         full, half, empty = ("#", ":", ".") if self.ascii_only else ("━", "╍", "─")
         bar = Text(full * earned, share_style(self.score, self.max_score))
         bar.append(half * undecided, "yellow")
