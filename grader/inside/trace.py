@@ -613,7 +613,8 @@ def _describe(
             return model(eaten[0], **keywords)
 
         graph = _traced(call, tf.TensorSpec(shape, dtype))
-        graphs[mode] = _graph(graph, variables, constants, eaten[0])
+        # Nothing was eaten where a program has put another graph in place of this one.
+        graphs[mode] = _graph(graph, variables, constants, next(iter(eaten), None))
     table = variables.table()
     if constants.chunks:
         channel.send_binary("constants:" + name, b"".join(constants.chunks))

@@ -92,8 +92,8 @@ CHEATS: tuple[Case, ...] = (
         TABLE = [float((i * 37) % 256) for i in range(256)]
         def preprocess(images):
             return tf.gather(tf.constant(TABLE), tf.cast(images, tf.int32)) / 255
-        """), Graded(FOUND, says="build_model"),
-        "what is looked up in a table may be anything"),
+        """), Graded(frozenset()),
+        "another name for each grey is a function of one image, which is measured as it is"),
     case("another network for even images", instead("""
         class Chooses(keras.layers.Layer):
             def call(self, inputs):

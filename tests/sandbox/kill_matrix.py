@@ -446,7 +446,8 @@ DEFENCES = (
         DOCKER,
         '            network_mode="none",\n',
         '            network_mode="host",\n',
-        "test_there_is_no_network[docker]",
+        "test_the_engine_was_told_so_and_mounts_nothing_of_ours",
+        DOCKER_TEST,
         needs="docker",
     ),
     Defence(
@@ -472,7 +473,7 @@ DEFENCES = (
         DOCKER,
         '            security_opt=["no-new-privileges"],\n',
         "",
-        "test_the_container_has_no_powers_no_network_and_nothing_writable",
+        "test_the_engine_was_told_so_and_mounts_nothing_of_ours",
         DOCKER_TEST,
         needs="docker",
     ),
