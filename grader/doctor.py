@@ -245,6 +245,7 @@ def _assignment(folder: Path) -> Reading:
     from grader.assignment import load_assignment
     from grader.checks import CHECKS
     from grader.scoring.accuracy import ACCURACY
+    from grader.scoring.extensions import load_extensions
 
     try:
         assignment = load_assignment(folder, [*(check.name for check in CHECKS), ACCURACY])
@@ -253,6 +254,7 @@ def _assignment(folder: Path) -> Reading:
                 network.reference_file(assignment.file.parent)
             except ValueError as lack:
                 raise AssignmentError(f"{assignment.file}: networks.{i}.same_as: {lack}") from lack
+        load_extensions(assignment)
     except GraderError as error:
         return Reading(name="assignment", status="missing", found=str(error), fix="Mend the file.")
     due = assignment.deadline.due

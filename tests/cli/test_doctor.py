@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfoNotFoundError
 import pytest
 from rich.console import Console
 
-from grader import doctor
+from grader import doctor, resources
 from grader.doctor import Reading, show
 from grader.errors import Cause, InfrastructureError
 
@@ -127,6 +127,18 @@ def test_a_wrong_assignment_is_missing_and_quoted(tmp_path):
     reading = doctor._assignment(tmp_path)
     assert reading.status == "missing"
     assert "title" in reading.found
+
+
+def test_a_broken_list_of_extensions_is_missing_and_quoted(tmp_path):
+    shutil.copytree(resources.assignment_dir(), tmp_path / "course")
+    toml = tmp_path / "course" / "assignment.toml"
+    toml.write_text(toml.read_text().replace("# extensions =", "extensions ="))
+    (tmp_path / "course" / "extensions.csv").write_text("student_id,due\nchen,tomorrow\n")
+
+    reading = doctor._assignment(tmp_path / "course")
+
+    assert reading.status == "missing"
+    assert "extensions.csv" in reading.found
 
 
 @pytest.mark.parametrize(("status", "expected"), [("ok", 0), ("note", 0), ("missing", 3)])
