@@ -14,10 +14,11 @@ from writing import Link, Style, block_record, canonical, changed, dense, dense_
 
 from grader.graph.canonical import Graph, Segment, Value
 from grader.graph.canonicalise import standard_axes
-from grader.graph.compare import Network as Units
-from grader.graph.compare import Subject, describe, equivalent, same_network
+from grader.graph.compare import Subject, equivalent, same_network
 from grader.graph.record import VariableRecord
 from grader.graph.symbols import expression, variable
+from grader.graph.units import UnitGraph
+from grader.graph.wording import describe
 
 SPEC = importlib.util.spec_from_file_location(
     "random_networks", Path(__file__).with_name("test_random_networks.py")
@@ -260,7 +261,7 @@ def test_a_unit_is_described_in_a_few_words():
     drawn = Drawn()
     drawn.ending_in(drawn.conv(drawn.image, 8, groups=2, size=3))
 
-    units = Units(drawn.graph, (), "mine").units
+    units = UnitGraph(drawn.graph, (), "mine").units
 
     assert describe(units[1]) == "3×3 convolution, 8 maps, 2 groups"
 
