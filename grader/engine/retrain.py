@@ -393,7 +393,7 @@ def _main(folder: Path) -> int:
 
 def _rebuilt(folder: Path) -> Any:
     from grader.engine.rebuild import rebuild
-    from grader.graph.canonicalise import canonicalise
+    from grader.graph.read.reader import canonicalise
     from grader.graph.record import check_graph, parse_network
 
     record = parse_network((folder / MODEL).read_bytes())

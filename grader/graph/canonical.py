@@ -537,12 +537,14 @@ class Graph:
         output: The network's output, None where it has none that can be read.
         updates: Variables the graph assigns, with what to (training graphs).
         trouble: What could not be read at all.
+        sums: How many sums were looked at as one convolution.
     """
 
     nodes: list[Node] = field(default_factory=list)
     output: Value | None = None
     updates: dict[int, Symbol | None] = field(default_factory=dict)
     trouble: list[str] = field(default_factory=list)
+    sums: int = 0
     _known: dict[str, int] = field(default_factory=dict)
     _found: dict[str, tuple[int, Any, Any]] = field(default_factory=dict)
 

@@ -18,7 +18,6 @@ from grader.graph import preprocess, rules, work
 from grader.graph.averages import follows_batch
 from grader.graph.axes import with_wrong_axis
 from grader.graph.canonical import Affine, Graph, Part
-from grader.graph.canonicalise import canonicalise
 from grader.graph.compare import Subject
 from grader.graph.counts import Counted, count
 from grader.graph.densenet import (
@@ -30,6 +29,7 @@ from grader.graph.densenet import (
     read_transition,
 )
 from grader.graph.probes import Probe, python_line
+from grader.graph.read.reader import canonicalise
 from grader.graph.record import (
     FailureRecord,
     ModuleRecord,

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from grader.errors import Cause, StageFailed
 from grader.graph import work
-from grader.graph.canonicalise import NUMPY, RANDOM, canonicalise
+from grader.graph.ops import NUMPY, RANDOM
 from grader.graph.pointwise import FUNCTIONS
+from grader.graph.read.reader import canonicalise
 from grader.graph.record import VARIABLES, Op, Trace
 from grader.graph.symbols import Unreadable, allowed
 

@@ -13,8 +13,8 @@ from collections.abc import Hashable
 from dataclasses import dataclass, replace
 
 from grader.graph.canonical import Graph, Node, Segment, Value
-from grader.graph.canonicalise import channel_slice
 from grader.graph.links import Link, StepReader, Variables, WeightKey
+from grader.graph.read.values import channel_slice
 from grader.graph.symbols import Symbol, digest
 
 MAX_PIECES = 128

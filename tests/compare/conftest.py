@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from grader.domain import Limits
-from grader.graph.canonicalise import canonicalise
 from grader.graph.compare import Subject
+from grader.graph.read.reader import canonicalise
 from grader.graph.record import check_graph, parse_network
 from grader.sandbox.contract import Stage
 from grader.sandbox.process import ProcessSandbox

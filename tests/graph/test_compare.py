@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from writing import Link, Style, block_record, canonical, changed, dense, dense_net, network_record
 
 from grader.graph.canonical import Graph, Segment, Value
-from grader.graph.canonicalise import standard_axes
 from grader.graph.compare import Subject, equivalent, same_network
+from grader.graph.read.axes import standard_axes
 from grader.graph.record import VariableRecord
 from grader.graph.symbols import expression, variable
 from grader.graph.units import UnitGraph

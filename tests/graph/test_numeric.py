@@ -5,7 +5,6 @@ import pytest
 import tracing
 
 from grader.graph.canonical import Graph, Segment, Value
-from grader.graph.canonicalise import standard_axes
 from grader.graph.numeric import (
     TOLERANCE,
     agrees,
@@ -18,6 +17,7 @@ from grader.graph.numeric import (
     tolerance_of,
     variable_values,
 )
+from grader.graph.read.axes import standard_axes
 from grader.graph.record import VariableRecord
 from grader.graph.symbols import Unreadable, constant
 

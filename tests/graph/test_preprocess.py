@@ -8,9 +8,9 @@ import tracing
 from keras import layers, ops
 
 from grader.errors import StageFailed
-from grader.graph.canonicalise import canonicalise
 from grader.graph.numeric import agrees, run
 from grader.graph.preprocess import split, trouble
+from grader.graph.read.reader import canonicalise
 
 pytestmark = pytest.mark.tensorflow
 EACH = (1, 2, 3)

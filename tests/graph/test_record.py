@@ -18,8 +18,8 @@ from writing import (
 from grader.errors import Cause, StageFailed
 from grader.graph import record as records
 from grader.graph import work
-from grader.graph.canonicalise import canonicalise
 from grader.graph.evidence import read_subject
+from grader.graph.read.reader import canonicalise
 from grader.graph.record import check_graph, parse_module, parse_network
 
 

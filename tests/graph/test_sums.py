@@ -6,7 +6,7 @@ That the numbers agree is held by test_numeric.py, that every style passes by te
 
 from writing import Style, Writer, block_probe, block_record, complaints, dense, evidence_of
 
-from grader.graph.canonicalise import MAX_SUMS
+from grader.graph.read.sums import MAX_SUMS
 
 MAPS = 4
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from grader.graph.canonical import Graph
-from grader.graph.canonicalise import canonicalise
 from grader.graph.numeric import SAMPLE_SEED, probe_images, variable_values
+from grader.graph.read.reader import canonicalise
 from grader.graph.record import Trace, check_graph, parse_network
 
 SEED = SAMPLE_SEED

@@ -15,9 +15,9 @@ from dataclasses import replace as changed
 from grader.assignment import BlockProbe, NetworkProbe, TransitionProbe
 from grader.checks import CHECKS, run_checks
 from grader.domain import Outcome
-from grader.graph.canonicalise import canonicalise
 from grader.graph.evidence import assemble
 from grader.graph.probes import Probe
+from grader.graph.read.reader import canonicalise
 from grader.graph.record import check_graph, parse_network
 
 BATCH = 2
