@@ -1,6 +1,6 @@
 """The defences, each with the edit that switches it off and the test that must then turn red.
 
-`python -m tests.sandbox.kill_matrix` writes the table into SECURITY.md.
+`python -m tests.sandbox.kill_matrix` writes the table into docs/defences.md.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 BEGIN, END = "<!-- kill matrix: begin -->", "<!-- kill matrix: end -->"
+PAGE = ROOT / "docs" / "defences.md"
 CONTRACT = "tests/sandbox/test_contract.py"
 
 
@@ -769,18 +770,17 @@ def run_test(defence: Defence, folder: Path) -> subprocess.CompletedProcess[str]
 
 
 def table() -> str:
-    """The matrix as it stands in SECURITY.md."""
+    """The matrix as it stands in docs/defences.md."""
     lines = ["| Defence | Stands in | Test that turns red without it |", "|---|---|---|"]
     for d in DEFENCES:
         lines.append(f"| {d.name} | `grader/{d.file}` | `{Path(d.module).name}::{d.test}` |")
     return "\n".join([BEGIN, *lines, END])
 
 
-def in_security(text: str) -> str:
-    """SECURITY.md with the current matrix in it."""
+def in_page(text: str) -> str:
+    """docs/defences.md with the current matrix in it."""
     return re.sub(f"{BEGIN}.*{END}", lambda _: table(), text, flags=re.DOTALL)
 
 
 if __name__ == "__main__":
-    page = ROOT / "SECURITY.md"
-    page.write_text(in_security(page.read_text()))
+    PAGE.write_text(in_page(PAGE.read_text()))

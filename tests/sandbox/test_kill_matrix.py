@@ -1,4 +1,4 @@
-"""Each defence switched off turns its test red, and SECURITY.md names them all."""
+"""Each defence switched off turns its test red, and docs/defences.md names them all."""
 
 from __future__ import annotations
 
@@ -10,7 +10,16 @@ from pathlib import Path
 import pytest
 
 from .conftest import Range
-from .kill_matrix import DEFENCES, ROOT, Defence, in_security, run_test, source_of, without_defence
+from .kill_matrix import (
+    DEFENCES,
+    PAGE,
+    ROOT,
+    Defence,
+    in_page,
+    run_test,
+    source_of,
+    without_defence,
+)
 
 
 @pytest.mark.slow
@@ -43,14 +52,14 @@ def test_every_named_test_exists() -> None:
         assert f"def {name}(" in (ROOT / defence.module).read_text(), defence.name
 
 
-def test_security_names_every_defence() -> None:
-    text = (ROOT / "SECURITY.md").read_text()
+def test_the_page_names_every_defence() -> None:
+    text = PAGE.read_text()
 
-    assert in_security(text) == text, "run: python -m tests.sandbox.kill_matrix"
+    assert in_page(text) == text, "run: python -m tests.sandbox.kill_matrix"
 
 
-def test_security_names_tests_that_exist() -> None:
-    named = set(re.findall(r"\b(test_\w+)[`\[]", (ROOT / "SECURITY.md").read_text()))
+def test_the_page_names_tests_that_exist() -> None:
+    named = set(re.findall(r"\b(test_\w+)[`\[]", PAGE.read_text()))
     written = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
 
     assert len(named) > 60
