@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grader.engine.plan import Unrebuildable
-from grader.engine.runner_keras import apply_tree, same_padding
+from grader.engine.runner_keras import KerasFunctions, same_padding
 from grader.graph.canonical import Graph, Node, Part, Segment, Value
 from grader.graph.numeric import constant_map
+from grader.graph.pointwise import apply
 from grader.graph.record import VariableRecord
 from grader.graph.steps import Word, words
 from grader.graph.symbols import ASSIGNMENTS, Symbol, Unreadable, Values, variable
@@ -193,7 +194,7 @@ class _Builder:
             return keras.layers.ReLU()(x)
         if word.kind == "activation":
             tree = word.step.detail[1]
-            return self._plain(None, x, lambda t: apply_tree(keras.ops, tree, t))
+            return self._plain(None, x, lambda t: apply(tree, t, KerasFunctions(keras.ops)))
         if word.kind == "pool":
             return self._pool(x, *word.step.detail)
         if word.kind == "pad":

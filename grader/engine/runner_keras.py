@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grader.engine.plan import Instruction, Plan
+from grader.graph.pointwise import apply
 
 Array = NDArray[Any]
 
@@ -189,81 +190,34 @@ def _constant(ops: Any, instruction: Instruction, inputs: list[Any]) -> Any:
 
 
 def _pointwise(ops: Any, instruction: Instruction, inputs: list[Any]) -> Any:
-    return apply_tree(ops, instruction.settings[0], inputs[0])
+    return apply(instruction.settings[0], inputs[0], KerasFunctions(ops))
 
 
-def apply_tree(ops: Any, tree: Any, x: Any) -> Any:
-    """A function of one number, as `grader.graph.pointwise` writes it, over `keras.ops`."""
-    if tree[0] == "x":
-        return x
-    if tree[0] == "number":
-        return ops.cast(tree[1], x.dtype)
-    if tree[0] == "LeakyRelu":
-        return ops.leaky_relu(apply_tree(ops, tree[1], x), tree[2])
-    parts = [apply_tree(ops, part, x) for part in tree[1:]]
-    return FUNCTIONS[tree[0]](ops, *parts)
+class KerasFunctions:
+    """`keras.ops` as a library for `grader.graph.pointwise`: it has NumPy's names already."""
 
+    def __init__(self, ops: Any) -> None:
+        self.ops = ops
+        self.natives: dict[str, Callable[..., Any]] = {
+            "Relu": ops.relu,
+            "Relu6": ops.relu6,
+            "LeakyRelu": ops.leaky_relu,
+            "Elu": ops.elu,
+            "Selu": ops.selu,
+            "Sigmoid": ops.sigmoid,
+            "Softplus": ops.softplus,
+            "Softsign": ops.softsign,
+            "Rsqrt": ops.rsqrt,
+            "DivNoNan": ops.divide_no_nan,
+        }
 
-def _flag(ops: Any, condition: Any) -> Any:
-    return ops.cast(condition, "float32")
+    def number(self, value: float, like: Any) -> Any:
+        """The number in the type of `like`."""
+        return self.ops.cast(value, like.dtype)
 
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.ops, name)
 
-FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "Relu": lambda ops, a: ops.relu(a),
-    "Relu6": lambda ops, a: ops.relu6(a),
-    "Elu": lambda ops, a: ops.elu(a),
-    "Selu": lambda ops, a: ops.selu(a),
-    "Sigmoid": lambda ops, a: ops.sigmoid(a),
-    "Tanh": lambda ops, a: ops.tanh(a),
-    "Softplus": lambda ops, a: ops.softplus(a),
-    "Softsign": lambda ops, a: ops.softsign(a),
-    "Exp": lambda ops, a: ops.exp(a),
-    "Expm1": lambda ops, a: ops.expm1(a),
-    "Log": lambda ops, a: ops.log(a),
-    "Log1p": lambda ops, a: ops.log1p(a),
-    "Erf": lambda ops, a: ops.erf(a),
-    "Erfc": lambda ops, a: 1.0 - ops.erf(a),
-    "Abs": lambda ops, a: ops.abs(a),
-    "Neg": lambda ops, a: -a,
-    "Sign": lambda ops, a: ops.sign(a),
-    "Square": lambda ops, a: a * a,
-    "Sqrt": lambda ops, a: ops.sqrt(a),
-    "Rsqrt": lambda ops, a: ops.rsqrt(a),
-    "Reciprocal": lambda ops, a: 1.0 / a,
-    "Inv": lambda ops, a: 1.0 / a,
-    "Sin": lambda ops, a: ops.sin(a),
-    "Cos": lambda ops, a: ops.cos(a),
-    "Floor": lambda ops, a: ops.floor(a),
-    "Ceil": lambda ops, a: ops.ceil(a),
-    "Round": lambda ops, a: ops.round(a),
-    "LogicalNot": lambda ops, a: 1.0 - a,
-    "Add": lambda ops, a, b: a + b,
-    "AddV2": lambda ops, a, b: a + b,
-    "Sub": lambda ops, a, b: a - b,
-    "Mul": lambda ops, a, b: a * b,
-    "RealDiv": lambda ops, a, b: a / b,
-    "Div": lambda ops, a, b: a / b,
-    "DivNoNan": lambda ops, a, b: ops.divide_no_nan(a, b),
-    "MulNoNan": lambda ops, a, b: ops.where(b == 0, ops.zeros_like(a * b), a * b),
-    "Maximum": lambda ops, a, b: ops.maximum(a, b),
-    "Minimum": lambda ops, a, b: ops.minimum(a, b),
-    "Pow": lambda ops, a, b: ops.power(a, b),
-    "SquaredDifference": lambda ops, a, b: ops.square(a - b),
-    "FloorDiv": lambda ops, a, b: ops.floor_divide(a, b),
-    "FloorMod": lambda ops, a, b: ops.mod(a, b),
-    "Greater": lambda ops, a, b: _flag(ops, a > b),
-    "GreaterEqual": lambda ops, a, b: _flag(ops, a >= b),
-    "Less": lambda ops, a, b: _flag(ops, a < b),
-    "LessEqual": lambda ops, a, b: _flag(ops, a <= b),
-    "Equal": lambda ops, a, b: _flag(ops, ops.equal(a, b)),
-    "NotEqual": lambda ops, a, b: _flag(ops, ops.not_equal(a, b)),
-    "LogicalAnd": lambda ops, a, b: a * b,
-    "LogicalOr": lambda ops, a, b: ops.maximum(a, b),
-    "Select": lambda ops, c, a, b: ops.where(c != 0, a, b),
-    "SelectV2": lambda ops, c, a, b: ops.where(c != 0, a, b),
-    "ClipByValue": lambda ops, a, low, high: ops.clip(a, low, high),
-}
-"""The same names as in `grader.graph.pointwise.FUNCTIONS`; a test holds them equal."""
 
 _EMITTERS: dict[str, Callable[..., Any]] = {
     "slice": _slice,

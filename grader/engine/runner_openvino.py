@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grader.engine.plan import Instruction, Plan
+from grader.graph.pointwise import SELU, apply
 
 Array = NDArray[Any]
 
@@ -201,50 +202,52 @@ def _constant(ops: Any, instruction: Instruction, inputs: list[Any]) -> Any:
 
 
 def _pointwise(ops: Any, instruction: Instruction, inputs: list[Any]) -> Any:
-    return _tree(ops, instruction.settings[0], inputs[0])
+    return apply(instruction.settings[0], inputs[0], OpenVinoFunctions(ops))
 
 
-def _tree(ops: Any, tree: Any, x: Any) -> Any:
-    if tree[0] == "x":
-        return x
-    if tree[0] == "number":
-        return _number(ops, tree[1])
-    if tree[0] == "LeakyRelu":
-        return ops.prelu(_tree(ops, tree[1], x), _number(ops, tree[2]))
-    emit = _FUNCTIONS.get(tree[0])
-    if emit is None:
-        raise Unsupported(tree[0])
-    return emit(ops, *[_tree(ops, part, x) for part in tree[1:]])
+class OpenVinoFunctions:
+    """OpenVINO's operations as a library for `grader.graph.pointwise`."""
+
+    def __init__(self, ops: Any) -> None:
+        self.ops = ops
+        self.natives: dict[str, Callable[..., Any]] = {
+            "Relu": ops.relu,
+            "Relu6": lambda x: ops.clamp(x, 0.0, 6.0),
+            "LeakyRelu": lambda x, slope: ops.prelu(x, _number(ops, slope)),
+            "Elu": lambda x: ops.elu(x, 1.0),
+            "Selu": lambda x: ops.selu(x, _number(ops, SELU[0]), _number(ops, SELU[1])),
+            "Sigmoid": ops.sigmoid,
+            "Softplus": ops.softplus,
+            "Softsign": ops.softsign,
+        }
+
+    def number(self, value: float, like: Any) -> Any:
+        """The number as a constant."""
+        return _number(self.ops, value)
+
+    def where(self, condition: Any, yes: Any, no: Any) -> Any:
+        """OpenVINO calls it "select"."""
+        return self.ops.select(condition, self._node(yes), self._node(no))
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in SAME_NAME:
+            raise Unsupported(name)
+        function = getattr(self.ops, name)
+        return lambda *arguments: function(*[self._node(a) for a in arguments])
+
+    def _node(self, argument: Any) -> Any:
+        """Plain numbers would become doubles, which it combines with no other type."""
+        return _number(self.ops, argument) if isinstance(argument, int | float) else argument
 
 
-_FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "Relu": lambda ops, a: ops.relu(a),
-    "Relu6": lambda ops, a: ops.clamp(a, 0.0, 6.0),
-    "Elu": lambda ops, a: ops.elu(a, 1.0),
-    "Sigmoid": lambda ops, a: ops.sigmoid(a),
-    "Tanh": lambda ops, a: ops.tanh(a),
-    "Softplus": lambda ops, a: ops.softplus(a),
-    "Softsign": lambda ops, a: ops.softsign(a),
-    "Exp": lambda ops, a: ops.exp(a),
-    "Log": lambda ops, a: ops.log(a),
-    "Erf": lambda ops, a: ops.erf(a),
-    "Erfc": lambda ops, a: ops.subtract(_number(ops, 1.0), ops.erf(a)),
-    "Abs": lambda ops, a: ops.absolute(a),
-    "Neg": lambda ops, a: ops.negative(a),
-    "Square": lambda ops, a: ops.multiply(a, a),
-    "Sqrt": lambda ops, a: ops.sqrt(a),
-    "Rsqrt": lambda ops, a: ops.divide(_number(ops, 1.0), ops.sqrt(a)),
-    "Reciprocal": lambda ops, a: ops.divide(_number(ops, 1.0), a),
-    "Add": lambda ops, a, b: ops.add(a, b),
-    "AddV2": lambda ops, a, b: ops.add(a, b),
-    "Sub": lambda ops, a, b: ops.subtract(a, b),
-    "Mul": lambda ops, a, b: ops.multiply(a, b),
-    "RealDiv": lambda ops, a, b: ops.divide(a, b),
-    "Maximum": lambda ops, a, b: ops.maximum(a, b),
-    "Minimum": lambda ops, a, b: ops.minimum(a, b),
-    "Pow": lambda ops, a, b: ops.power(a, b),
-}
-"""Functions of one number that OpenVINO has; with any other, another runtime takes over."""
+SAME_NAME = {
+    "abs", "ceil", "cos", "divide", "equal", "erf", "exp", "floor", "greater", "greater_equal",
+    "less", "less_equal", "log", "maximum", "minimum", "negative", "not_equal", "power", "round",
+    "sign", "sin", "sqrt", "subtract", "tanh",
+}  # fmt: skip
+"""NumPy's functions that OpenVINO has under the same name; with any other, another runtime takes
+over. Its `mod` is none of them: it keeps the sign of the first argument, NumPy's that of the
+second."""
 
 _EMITTERS: dict[str, Callable[..., Any]] = {
     "slice": _slice,

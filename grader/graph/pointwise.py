@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from functools import lru_cache
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,76 +21,148 @@ MAX_SIZE = 200
 """Nodes of one tree; a longer function of one number is not looked into."""
 
 
-def _erf(x: Array) -> Array:
-    return np.asarray(np.vectorize(math.erf, otypes=[np.float64])(x))
+class Library(Protocol):
+    """What functions of one number are computed with: NumPy, Keras, OpenVINO.
+
+    It has NumPy's functions under NumPy's names, for its own kind of tensor.
+    """
+
+    @property
+    def natives(self) -> Mapping[str, Callable[..., Any]]:
+        """Functions that it has ready-made and fast, by the name that `FORMULAS` gives them."""
+
+    def number(self, value: float, like: Any) -> Any:
+        """A number as a tensor that can be computed with `like`."""
+
+    def __getattr__(self, name: str) -> Any:
+        """A function by NumPy's name."""
 
 
-def _where(condition: Any, yes: Any, no: Any) -> Array:
-    return np.asarray(np.where(condition, yes, no), dtype=np.float64)
+class _NumPy:
+    """NumPy, and `erf`, which it lacks."""
+
+    natives: Mapping[str, Callable[..., Any]] = {}
+
+    def number(self, value: float, like: Array) -> Array:
+        return np.full_like(like, value)
+
+    def erf(self, x: Array) -> Array:
+        return np.asarray(np.vectorize(math.erf, otypes=[np.float64])(x))
+
+    def where(self, condition: Any, yes: Any, no: Any) -> Array:
+        return np.asarray(np.where(condition, yes, no), dtype=np.float64)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(np, name)
 
 
-def _sigmoid(x: Array) -> Array:
-    return np.asarray(1.0 / (1.0 + np.exp(-x)))
+NUMPY = _NumPy()
 
+
+SELU = (1.6732632423543772, 1.0507009873554805)
+"""Its slope at zero from the left, before it is scaled, and its scale."""
+
+
+def _flag(m: Any, condition: Any) -> Any:
+    return m.where(condition, 1.0, 0.0)
+
+
+def _times_unless_zero(m: Any, a: Any, b: Any) -> Any:
+    return m.where(m.equal(b, 0.0), 0.0, a * b)
+
+
+def _over_unless_zero(m: Any, a: Any, b: Any) -> Any:
+    zero = m.equal(b, 0.0)
+    return m.where(zero, 0.0, a / m.where(zero, 1.0, b))
+
+
+def _square(m: Any, x: Any) -> Any:
+    return x * x
+
+
+FORMULAS: dict[str, Callable[..., Any]] = {
+    "Relu": lambda m, x: m.maximum(x, 0),
+    "Relu6": lambda m, x: m.minimum(m.maximum(x, 0), 6),
+    "LeakyRelu": lambda m, x, slope: m.where(m.greater(x, 0.0), x, slope * x),
+    "Elu": lambda m, x: m.where(m.greater(x, 0.0), x, m.expm1(m.minimum(x, 0.0))),
+    "Selu": lambda m, x: (
+        SELU[1] * m.where(m.greater(x, 0.0), x, SELU[0] * m.expm1(m.minimum(x, 0.0)))
+    ),
+    "Sigmoid": lambda m, x: 1.0 / (1.0 + m.exp(m.negative(x))),
+    "Tanh": lambda m, x: m.tanh(x),
+    "Softplus": lambda m, x: m.logaddexp(0.0, x),
+    "Softsign": lambda m, x: x / (1.0 + m.abs(x)),
+    "Exp": lambda m, x: m.exp(x),
+    "Expm1": lambda m, x: m.expm1(x),
+    "Log": lambda m, x: m.log(x),
+    "Log1p": lambda m, x: m.log1p(x),
+    "Erf": lambda m, x: m.erf(x),
+    "Erfc": lambda m, x: m.subtract(1.0, m.erf(x)),
+    "Abs": lambda m, x: m.abs(x),
+    "Neg": lambda m, x: m.negative(x),
+    "Sign": lambda m, x: m.sign(x),
+    "Square": _square,
+    "Sqrt": lambda m, x: m.sqrt(x),
+    "Rsqrt": lambda m, x: m.divide(1.0, m.sqrt(x)),
+    "Reciprocal": lambda m, x: m.divide(1.0, x),
+    "Inv": lambda m, x: m.divide(1.0, x),
+    "Sin": lambda m, x: m.sin(x),
+    "Cos": lambda m, x: m.cos(x),
+    "Floor": lambda m, x: m.floor(x),
+    "Ceil": lambda m, x: m.ceil(x),
+    "Round": lambda m, x: m.round(x),
+    "LogicalNot": lambda m, x: m.subtract(1.0, x),
+    "Add": lambda m, a, b: a + b,
+    "AddV2": lambda m, a, b: a + b,
+    "Sub": lambda m, a, b: a - b,
+    "Mul": lambda m, a, b: a * b,
+    "RealDiv": lambda m, a, b: a / b,
+    "Div": lambda m, a, b: a / b,
+    "DivNoNan": _over_unless_zero,
+    "MulNoNan": _times_unless_zero,
+    "Maximum": lambda m, a, b: m.maximum(a, b),
+    "Minimum": lambda m, a, b: m.minimum(a, b),
+    "Pow": lambda m, a, b: m.power(a, b),
+    "SquaredDifference": lambda m, a, b: _square(m, a - b),
+    "FloorDiv": lambda m, a, b: m.floor_divide(a, b),
+    "FloorMod": lambda m, a, b: m.mod(a, b),
+    "Greater": lambda m, a, b: _flag(m, m.greater(a, b)),
+    "GreaterEqual": lambda m, a, b: _flag(m, m.greater_equal(a, b)),
+    "Less": lambda m, a, b: _flag(m, m.less(a, b)),
+    "LessEqual": lambda m, a, b: _flag(m, m.less_equal(a, b)),
+    "Equal": lambda m, a, b: _flag(m, m.equal(a, b)),
+    "NotEqual": lambda m, a, b: _flag(m, m.not_equal(a, b)),
+    "LogicalAnd": lambda m, a, b: a * b,
+    "LogicalOr": lambda m, a, b: m.maximum(a, b),
+    "SelectV2": lambda m, c, a, b: m.where(m.not_equal(c, 0.0), a, b),
+    "Select": lambda m, c, a, b: m.where(m.not_equal(c, 0.0), a, b),
+    "ClipByValue": lambda m, x, low, high: m.minimum(m.maximum(x, low), high),
+}
+"""TensorFlow op type → what it computes, over a `Library`: the one place that says so."""
 
 FUNCTIONS: dict[str, Callable[..., Array]] = {
-    "Relu": lambda x: np.maximum(x, 0),
-    "Relu6": lambda x: np.clip(x, 0, 6),
-    "Elu": lambda x: _where(x > 0, x, np.expm1(np.minimum(x, 0))),
-    "Selu": lambda x: (
-        1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(np.minimum(x, 0)))
-    ),
-    "Sigmoid": _sigmoid,
-    "Tanh": np.tanh,
-    "Softplus": lambda x: np.logaddexp(0, x),
-    "Softsign": lambda x: x / (1 + np.abs(x)),
-    "Exp": np.exp,
-    "Expm1": np.expm1,
-    "Log": np.log,
-    "Log1p": np.log1p,
-    "Erf": _erf,
-    "Erfc": lambda x: 1 - _erf(x),
-    "Abs": np.abs,
-    "Neg": np.negative,
-    "Sign": np.sign,
-    "Square": np.square,
-    "Sqrt": np.sqrt,
-    "Rsqrt": lambda x: 1 / np.sqrt(x),
-    "Reciprocal": lambda x: 1 / x,
-    "Inv": lambda x: 1 / x,
-    "Sin": np.sin,
-    "Cos": np.cos,
-    "Floor": np.floor,
-    "Ceil": np.ceil,
-    "Round": np.round,
-    "LogicalNot": lambda x: 1.0 - x,
-    "Add": np.add,
-    "AddV2": np.add,
-    "Sub": np.subtract,
-    "Mul": np.multiply,
-    "RealDiv": np.divide,
-    "Div": np.divide,
-    "DivNoNan": lambda a, b: np.where(b == 0, 0, a / np.where(b == 0, 1, b)),
-    "MulNoNan": lambda a, b: np.where(b == 0, 0, a * b),
-    "Maximum": np.maximum,
-    "Minimum": np.minimum,
-    "Pow": np.power,
-    "SquaredDifference": lambda a, b: np.square(a - b),
-    "FloorDiv": np.floor_divide,
-    "FloorMod": np.mod,
-    "Greater": lambda a, b: (a > b).astype(np.float64),
-    "GreaterEqual": lambda a, b: (a >= b).astype(np.float64),
-    "Less": lambda a, b: (a < b).astype(np.float64),
-    "LessEqual": lambda a, b: (a <= b).astype(np.float64),
-    "Equal": lambda a, b: (a == b).astype(np.float64),
-    "NotEqual": lambda a, b: (a != b).astype(np.float64),
-    "LogicalAnd": lambda a, b: a * b,
-    "LogicalOr": np.maximum,
-    "SelectV2": lambda c, a, b: _where(c != 0, a, b),
-    "Select": lambda c, a, b: _where(c != 0, a, b),
-    "ClipByValue": np.clip,
+    name: partial(formula, NUMPY) for name, formula in FORMULAS.items() if name != "LeakyRelu"
 }
-"""TensorFlow op type → the function, over float64 arrays."""
+"""The same in NumPy, over float64 arrays; without LeakyRelu, whose slope is no tensor."""
+
+
+def apply(tree: Tree, x: Any, library: Library) -> Any:
+    """The tree's value at x, in the library's own tensors.
+
+    Raises:
+        Unreadable: The tree holds a function that is not known here.
+    """
+    if tree[0] == "x":
+        return x
+    if tree[0] == "number":
+        return library.number(tree[1], x)
+    arguments = [apply(t, x, library) if isinstance(t, tuple) else t for t in tree[1:]]
+    if tree[0] in library.natives:
+        return library.natives[tree[0]](*arguments)
+    if tree[0] not in FORMULAS:
+        raise Unreadable(tree[0])
+    return FORMULAS[tree[0]](library, *arguments)
+
 
 _GRID = np.concatenate(
     [np.linspace(-8, 8, 129), np.array([-30.0, -1e-3, 1e-3, 30.0, 0.7310585786, -2.718281828])]
@@ -101,18 +173,8 @@ _FAR = np.concatenate([sign * 10.0 ** np.arange(-5, 7) for sign in (-1, 1)])
 
 def evaluate(tree: Tree, x: Array) -> Array:
     """The tree's value at x, float64, same shape."""
-    if tree[0] == "x":
-        return x
-    if tree[0] == "number":
-        return np.full_like(x, tree[1])
-    if tree[0] == "LeakyRelu":
-        inner = evaluate(tree[1], x)
-        return np.where(inner > 0, inner, tree[2] * inner)
-    function = FUNCTIONS.get(tree[0])
-    if function is None:
-        raise Unreadable(tree[0])
     with np.errstate(all="ignore"):
-        return np.asarray(function(*[evaluate(t, x) for t in tree[1:]]), dtype=np.float64)
+        return np.asarray(apply(tree, x, NUMPY), dtype=np.float64)
 
 
 SLOW = {"Erf": 100, "Erfc": 100, "Pow": 10}
@@ -156,8 +218,8 @@ _NAMED: dict[str, Callable[[Array], Array]] = {
     "tanh": np.tanh,
     "softplus": FUNCTIONS["Softplus"],
     "softsign": FUNCTIONS["Softsign"],
-    "swish": lambda x: x * _sigmoid(x),
-    "gelu": lambda x: 0.5 * x * (1 + _erf(x / math.sqrt(2))),
+    "swish": lambda x: x * FUNCTIONS["Sigmoid"](x),
+    "gelu": lambda x: 0.5 * x * (1 + NUMPY.erf(x / math.sqrt(2))),
     "gelu (tanh form)": lambda x: (
         0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
     ),
