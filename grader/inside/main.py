@@ -28,7 +28,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import gc
-import importlib.util
+import importlib
 import json
 import os
 import pathlib
@@ -44,6 +44,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
 HERE = pathlib.Path(__file__).resolve().parent
+PACKAGE = "_inside"
+"""Name of this folder here, where it is no part of the grader."""
 TICK_S = 0.025
 """How often the supervisor looks: a program that takes 1 GB/s overshoots by 25 MB."""
 KILL_S = 10.0
@@ -55,14 +57,11 @@ SUBMISSION = "submission"
 
 
 def load(name: str, folder: pathlib.Path = HERE) -> types.ModuleType:
-    """Import a module of this folder by path: with -I the folder itself is not on the path."""
-    spec = importlib.util.spec_from_file_location(f"_inside_{name}", folder / f"{name}.py")
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{name}: no such stage")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    """Import a module of this folder, or of another one of stages, as part of the package PACKAGE:
+    with -I the folder itself is not on the path."""
+    package = sys.modules.setdefault(PACKAGE, types.ModuleType(PACKAGE))
+    package.__path__ = list(dict.fromkeys([*getattr(package, "__path__", []), str(folder)]))
+    return importlib.import_module(f"{PACKAGE}.{name}")
 
 
 frames = load("frames")

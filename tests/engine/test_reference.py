@@ -15,7 +15,7 @@ from grader.engine.data import NoData, find_cifar10
 from grader.engine.evaluate import evaluate_in_child
 from grader.engine.plan import make_plan
 from grader.graph.evidence import assemble
-from grader.inside import trace as inside
+from grader.inside.tracing import trained
 from grader.paper import Configuration
 
 ROOT = Path(__file__).parents[2]
@@ -55,7 +55,7 @@ def test_the_reported_accuracy_is_that_of_its_own_network_to_the_last_image(refe
         "seed": 1,
         "weights": WEIGHTS.name,
     }
-    answer = inside._model(reference, wanted, REFERENCE, channel)
+    answer = trained.answer(reference, wanted, REFERENCE, channel)
     model = assemble({"model": json.dumps({"failure": None, **answer}).encode()}, {}, []).model
     plan = make_plan(model.graph, trained_values(model.record, channel.binary, WEIGHTS.name))
     own = reference.build_model()

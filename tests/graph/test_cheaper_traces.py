@@ -10,7 +10,8 @@ import tracing
 from grader.engine.rebuild import momentum_of
 from grader.graph.numeric import prove, tolerance_of
 from grader.graph.steps import words
-from grader.inside import trace as inside
+from grader.inside.tracing import cheaper, probes, trained
+from grader.inside.tracing.patience import Patience
 
 pytestmark = pytest.mark.tensorflow
 
@@ -21,7 +22,7 @@ def one_op(monkeypatch):
     from keras.layers import BatchNormalization
 
     monkeypatch.setattr(BatchNormalization, "call", BatchNormalization.call)
-    inside._write_normalisation_as_one_op()
+    cheaper.write_normalisation_as_one_op()
 
 
 def spelled(traced, mode):
@@ -124,7 +125,7 @@ def answered(dense_block):
         "input_shape": [4, 4, 8], "keywords": {"num_layers": 1},
     }  # fmt: skip
     module = types.SimpleNamespace(dense_block=dense_block)
-    return inside._answer(Path("/"), module, probe, channel, inside.Patience(None))
+    return probes.answer(Path("/"), module, probe, channel, Patience(None))
 
 
 def test_a_probe_is_traced_without_drawing_initial_values():
@@ -175,10 +176,8 @@ def test_a_network_that_a_student_keeps_from_a_probe_has_values_as_the_trained_o
     channel = tracing.Channel()
     wanted = {"input_shape": [32, 32, 3], "modes": ["inference"], "seed": 0, "weights": None}
 
-    assert (
-        inside._answer(Path("/"), module, probe, channel, inside.Patience(None))["failure"] is None
-    )
-    model = inside._model(module, wanted, Path("/"), channel)
+    assert probes.answer(Path("/"), module, probe, channel, Patience(None))["failure"] is None
+    model = trained.answer(module, wanted, Path("/"), channel)
 
     assert model["sample"]["failure"] is None
     assert any(channel.binary["weights"])

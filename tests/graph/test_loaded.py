@@ -7,7 +7,7 @@ import pytest
 import tracing
 
 from grader.graph.numeric import agrees, run
-from grader.inside import trace
+from grader.inside.tracing import probes, weights
 
 pytestmark = pytest.mark.tensorflow
 
@@ -56,7 +56,7 @@ def test_a_weights_file_is_read_by_its_layout_whatever_it_is_called(tmp_path, na
         (tmp_path / "own.weights.h5").rename(tmp_path / name)
     model = small()
 
-    assert trace._load(model, name, tmp_path) == {"file": name, "loaded": True}
+    assert weights.load(model, name, tmp_path) == {"file": name, "loaded": True}
     assert all(
         np.array_equal(a, b)
         for a, b in zip(model.get_weights(), trained.get_weights(), strict=True)
@@ -68,14 +68,14 @@ def test_a_whole_model_saved_by_keras_3_is_read_under_another_ending(tmp_path):
     trained.save(tmp_path / "own.keras")
     (tmp_path / "own.keras").rename(tmp_path / "densenet.weights.h5")
 
-    assert trace._load(small(), "densenet.weights.h5", tmp_path)["loaded"]
+    assert weights.load(small(), "densenet.weights.h5", tmp_path)["loaded"]
 
 
 @pytest.mark.parametrize("content", [b"", b"no weights", b"\x89HDF\r\n\x1a\n"])
 def test_what_is_no_weights_file_is_told_as_keras_tells_it(tmp_path, content):
     (tmp_path / "densenet.weights.h5").write_bytes(content)
 
-    found = trace._load(small(), "densenet.weights.h5", tmp_path)
+    found = weights.load(small(), "densenet.weights.h5", tmp_path)
 
     assert not found["loaded"]
     assert found["failure"]["message"]
@@ -94,7 +94,7 @@ def test_a_probe_feeds_what_the_networks_own_input_asks_for(dtype):
         "keywords": {"input_shape": [32, 32, 3]},
     }  # fmt: skip
 
-    answer = trace._probe(module, probe, tracing.Channel())
+    answer = probes._probe(module, probe, tracing.Channel())
 
     ops = {node[0]: node for node in answer["graphs"]["inference"]["nodes"]}
     assert ops["Placeholder"][4][0][0] == (dtype or "float32")

@@ -55,7 +55,7 @@ def trace_model(
         modes: Of the trace.
         weights: File to load; without one, numbers that no fresh network has.
     """
-    from grader.inside import trace as inside
+    from grader.inside.tracing import trained
 
     def scattered():
         model = build_model()
@@ -69,7 +69,7 @@ def trace_model(
     tree = Path("/")
     if weights is not None:
         wanted["weights"], tree = weights.name, weights.parent
-    answer = inside._model(module, wanted, tree, channel)
+    answer = trained.answer(module, wanted, tree, channel)
     text = json.dumps({"failure": None, **answer}).encode()
     record = parse_network(text)
     constants = channel.binary.get("constants:model", b"")

@@ -44,9 +44,9 @@ frame = sys._getframe()
 while "channel" not in frame.f_locals:
     frame = frame.f_back
 channel, request = frame.f_locals["channel"], frame.f_locals["request"]
-stage = sys.modules["_inside_trace"]
+inside = lambda name: sys.modules["_inside." + name]
 """
-"""Finds what describes the program: its channel, its request, its module."""
+"""Finds what describes the program: its channel, its request, its modules."""
 
 PARTLY = """
 PUBLIC = [
@@ -253,7 +253,7 @@ FORGERY: tuple[Case, ...] = (
          "a right answer to other questions is a wrong one: the hidden probes differ"),
     # --- the describing code changed ---
     case("failures that are not told", first(STAGE, """
-        stage._failure = lambda *arguments: None
+        inside("tracing.failures").failure = lambda *arguments: None
         """), Graded(FUNCTIONS, says="graph is missing"),
          "what was asked for and did not come is no pass"),
     case("json that leaves failures out", first("""
@@ -267,7 +267,7 @@ FORGERY: tuple[Case, ...] = (
         """), Graded(FUNCTIONS, says="graph is missing"),
          "the encoder of the answers is the student's too"),
     case("struct that lies about lengths", first(STAGE, """
-        frames = sys.modules["_inside_frames"]
+        frames = inside("frames")
         class Header:
             size = frames.HEADER.size
             def pack(self, magic, kind, name, payload, given=frames.HEADER):
@@ -279,35 +279,39 @@ FORGERY: tuple[Case, ...] = (
         builtins.isinstance = lambda value, kind: True
         """), Graded(EVERYTHING, EXITED), "a check inside the process is the student's to answer"),
     case("numbers that are not numbers", last(STAGE, """
-        def table(self, given=stage.Variables.table):
+        Variables = inside("tracing.variables").Variables
+        def table(self, given=Variables.table):
             return [{**row, "shape": [float("nan")]} for row in given(self)]
-        stage.Variables.table = table
+        Variables.table = table
         """, after=RIGHT), Graded(FUNCTIONS, says="not well formed"),
          "NaN passes every comparison that is written the wrong way round"),
     case("variables that are more than there are", last(STAGE, """
-        def table(self, given=stage.Variables.table):
+        Variables = inside("tracing.variables").Variables
+        def table(self, given=Variables.table):
             rows = given(self)
             return rows + [{**rows[0], "name": "more"}]
-        stage.Variables.table = table
+        Variables.table = table
         """, after=RIGHT), Graded(COUNTS | {"own-weights", "build-model"}),
          "weights that the network does not use are found, and told apart"),
     case("all variables called trained", last(STAGE, """
-        def table(self, given=stage.Variables.table):
+        Variables = inside("tracing.variables").Variables
+        def table(self, given=Variables.table):
             return [{**row, "trainable": True} for row in given(self)]
-        stage.Variables.table = table
+        Variables.table = table
         """, after=RIGHT), Graded(COUNTS | {"own-weights"}),
          "statistics that claim to be weights are not what the graph does with them"),
     case("no training mode", last(STAGE, """
-        stage.MODES["training"] = {"training": False}
+        inside("tracing.networks").MODES["training"] = {"training": False}
         """, after=RIGHT), Graded(frozenset({"training-behaviour"}), says="never updated"),
          "a network that never updates its averages is said to"),
     case("one right graph for every question", last(STAGE, """
         kept = []
-        def graph(*arguments, given=stage._graph):
+        records = inside("tracing.records")
+        def record(*arguments, given=records.record_of):
             if not kept:
                 kept.append(given(*arguments))
             return kept[0]
-        stage._graph = graph
+        records.record_of = record
         """, after=RIGHT), Graded(FUNCTIONS, BAD, says=ANOTHER),
          "the right answer to the first question is not one to the second"),
     case("one trace for every question", last("""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from grader.inside import trace
+from grader.inside.tracing import preprocess as reading
 
 pytestmark = pytest.mark.tensorflow
 
@@ -49,8 +49,8 @@ KNOWN = {
 
 @pytest.mark.parametrize("name", KNOWN)
 def test_a_function_of_one_image_is_followed(name):
-    entry, note = trace._traceable(lambda x: KNOWN[name](np.asarray(x.copy())), [2, *SIZE])
-    images = trace._pictures(9, SIZE, 4)
+    entry, note = reading.traceable(lambda x: KNOWN[name](np.asarray(x.copy())), [2, *SIZE])
+    images = reading._pictures(9, SIZE, 4)
 
     expected = KNOWN[name](images)
     assert note == {"traced": False, "known": True, "of_batch": False}
@@ -67,7 +67,7 @@ def test_a_function_of_one_image_is_followed(name):
     ids=["standardised by batch", "by the brightest of the batch", "noise"],
 )
 def test_what_is_no_function_of_one_image_is_noted(preprocess, habit):
-    _, note = trace._traceable(preprocess, [2, *SIZE])
+    _, note = reading.traceable(preprocess, [2, *SIZE])
 
     assert {key: note.get(key) for key in habit} == habit
     assert note["traced"] or not note["known"]
@@ -76,15 +76,15 @@ def test_what_is_no_function_of_one_image_is_noted(preprocess, habit):
 def test_code_for_tensors_is_traced_and_its_habits_noted():
     import tensorflow as tf
 
-    _, alone = trace._traceable(tf.image.per_image_standardization, [2, *SIZE])
-    _, mixed = trace._traceable(lambda x: x / tf.reduce_max(x), [2, *SIZE])
+    _, alone = reading.traceable(tf.image.per_image_standardization, [2, *SIZE])
+    _, mixed = reading.traceable(lambda x: x / tf.reduce_max(x), [2, *SIZE])
 
     assert alone == {"traced": True, "of_batch": False}
     assert mixed == {"traced": True, "of_batch": True}
 
 
 def test_code_that_gives_no_images_is_left_to_its_own_failure():
-    entry, note = trace._traceable(lambda x: x.nothing, [2, *SIZE])
+    entry, note = reading.traceable(lambda x: x.nothing, [2, *SIZE])
 
     assert note == {"traced": False, "known": False}
     assert entry(np.zeros((2, *SIZE), np.uint8)).dtype == "float32"

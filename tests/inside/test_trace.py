@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from grader.inside import trace
+from grader.inside.tracing import calls, failures, student
+from grader.inside.tracing.patience import Patience
 
 WRAPPED = (
     "Exception encountered when calling Block.call().\n\n\x1b[1mCould not automatically infer the "
@@ -35,7 +36,7 @@ WRAPPED = (
     ],
 )
 def test_an_exception_is_told_in_its_own_words(text, words):
-    assert trace._own_words(text) == words
+    assert failures._own_words(text) == words
 
 
 @pytest.mark.parametrize(
@@ -48,13 +49,13 @@ def test_an_exception_is_told_in_its_own_words(text, words):
 )
 def test_what_is_not_one_tensor_is_refused_with_what_it_is(given, said):
     with pytest.raises(TypeError) as refused:
-        trace._one(given, "tensor")
+        calls.one(given, "tensor")
 
     assert str(refused.value) == said
 
 
 def test_one_thing_is_given_on():
-    assert trace._one("a network", "network") == "a network"
+    assert calls.one("a network", "network") == "a network"
 
 
 def failure_of(folder, monkeypatch, source, **more):
@@ -64,7 +65,7 @@ def failure_of(folder, monkeypatch, source, **more):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.chdir(folder)
-    module, failure = trace._import("densenet_here", folder, trace.Patience(None))
+    module, failure = student.load("densenet_here", folder, Patience(None))
     assert module is None
     return failure
 
@@ -127,7 +128,7 @@ def test_a_module_finds_its_own_command_line_and_a_folder_of_keras_that_it_may_w
     monkeypatch.setattr(sys, "argv", ["main.py", "trace", "--control", "5"])
     monkeypatch.setattr(config, "_KERAS_DIR", "/dev/null/nowhere")
 
-    trace._greet("densenet")
+    student.greet("densenet")
 
     assert sys.argv == ["densenet.py"]
     assert config.keras_home() == str(tmp_path / ".keras")
@@ -171,9 +172,9 @@ def loops(tmp_path, monkeypatch):
 
 
 def test_a_call_that_does_not_come_back_is_ended_and_its_loop_is_named(loops, tmp_path):
-    patience = trace.Patience(0.2)
+    patience = Patience(0.2)
 
-    failure = trace._attempt(tmp_path, patience.watch(loops.dense_block), 1)["failure"]
+    failure = failures.attempt(tmp_path, patience.watch(loops.dense_block), 1)["failure"]
 
     assert patience.ran_out
     assert failure["type"] == "STUDENT_TIMEOUT"
@@ -182,11 +183,11 @@ def test_a_call_that_does_not_come_back_is_ended_and_its_loop_is_named(loops, tm
 
 
 def test_a_loop_that_catches_everything_is_ended_again(loops):
-    assert trace.Patience(0.1).watch(loops.stubborn)([]) == [1, 1, 1]
+    assert Patience(0.1).watch(loops.stubborn)([]) == [1, 1, 1]
 
 
 def test_a_call_that_comes_back_is_left_alone(loops):
-    patience = trace.Patience(0.2)
+    patience = Patience(0.2)
 
     assert [patience.watch(loops.spin)(10) for _ in range(3)] == [45, 45, 45]
     assert not patience.ran_out

@@ -1,0 +1,1 @@
+"""What the stage `trace` is made of."""
