@@ -1,5 +1,8 @@
 """What every test runs with: no key, no colours and no terminal of the person who runs them."""
 
+from types import ModuleType
+from typing import Any
+
 import pytest
 
 
@@ -11,3 +14,19 @@ def _no_settings_of_this_user(tmp_path_factory):
         for name in ("NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE"):
             patch.delenv(name, raising=False)
         yield
+
+
+@pytest.fixture(scope="session")
+def examples() -> ModuleType:
+    """The example grades."""
+    from tests import examples
+
+    return examples
+
+
+@pytest.fixture(scope="session")
+def small_dense_net() -> Any:
+    """A small DenseNet, traced once for all tests."""
+    from tests.graph import tracing
+
+    return tracing.trace_model(lambda: tracing.dense_net(), lambda images: images / 255)

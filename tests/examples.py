@@ -1,7 +1,4 @@
-"""Grades to show and export: one of each verdict, one with many findings, one hostile.
-
-Loaded by path from the conftest.py of the test folders that use it.
-"""
+"""Grades to show and export: one of each verdict, one with many findings, one hostile."""
 
 from datetime import datetime, timedelta
 from pathlib import Path

@@ -3,7 +3,13 @@
 import json
 
 import pytest
-from writing import (
+
+from grader.checks import CHECKS, run_checks
+from grader.domain import Outcome
+from grader.errors import Cause
+from grader.graph.evidence import Evidence, assemble
+from grader.graph.record import FailureRecord, ModuleRecord
+from tests.graph.writing import (
     Link,
     Style,
     Transition,
@@ -18,12 +24,6 @@ from writing import (
     transition_probe,
     transition_record,
 )
-
-from grader.checks import CHECKS, run_checks
-from grader.domain import Outcome
-from grader.errors import Cause
-from grader.graph.evidence import Evidence, assemble
-from grader.graph.record import FailureRecord, ModuleRecord
 
 N, K, SIZE, CHANNELS = 2, 3, 4, 8
 BLOCK = block_probe(N, K, True, SIZE, CHANNELS)

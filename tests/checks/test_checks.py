@@ -4,7 +4,16 @@ import json
 import re
 
 import pytest
-from writing import (
+
+from grader.assignment import load_assignment
+from grader.checks import CHECKS, Check, Failure, NothingToJudge, run_checks
+from grader.checks.contract import failed_import
+from grader.domain import Finding, Outcome
+from grader.errors import Cause
+from grader.graph.evidence import Evidence, assemble
+from grader.graph.record import FailureRecord, ModuleRecord
+from grader.resources import assignment_dir
+from tests.graph.writing import (
     Layer,
     Link,
     Style,
@@ -20,15 +29,6 @@ from writing import (
     transition_probe,
     transition_record,
 )
-
-from grader.assignment import load_assignment
-from grader.checks import CHECKS, Check, Failure, NothingToJudge, run_checks
-from grader.checks.contract import failed_import
-from grader.domain import Finding, Outcome
-from grader.errors import Cause
-from grader.graph.evidence import Evidence, assemble
-from grader.graph.record import FailureRecord, ModuleRecord
-from grader.resources import assignment_dir
 
 N, K, SIZE, CHANNELS = 2, 3, 4, 8
 BLOCK = block_probe(N, K, True, SIZE, CHANNELS)

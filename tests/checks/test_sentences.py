@@ -3,7 +3,14 @@
 import json
 
 import pytest
-from writing import (
+
+from grader.checks import CHECKS, run_checks
+from grader.checks.contract import failed_call, failed_import
+from grader.graph.axes import with_wrong_axis
+from grader.graph.evidence import assemble
+from grader.graph.record import FailureRecord, Op, Trace, VariableRecord
+from grader.graph.rules import deviation
+from tests.graph.writing import (
     Link,
     Style,
     block_probe,
@@ -13,13 +20,6 @@ from writing import (
     evidence_of,
     network_probe,
 )
-
-from grader.checks import CHECKS, run_checks
-from grader.checks.contract import failed_call, failed_import
-from grader.graph.axes import with_wrong_axis
-from grader.graph.evidence import assemble
-from grader.graph.record import FailureRecord, Op, Trace, VariableRecord
-from grader.graph.rules import deviation
 
 K, SIZE, CHANNELS = 3, 4, 8
 MIXED = (

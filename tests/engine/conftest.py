@@ -1,28 +1,11 @@
-"""Data and networks for the tests of the engine; tests/graph/tracing.py is importable here."""
+"""Data and networks for the tests of the engine."""
 
-import importlib.util
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from grader.engine.data import Cifar10
-
-if "tracing" not in sys.modules:
-    path = Path(__file__).parents[1] / "graph" / "tracing.py"
-    spec = importlib.util.spec_from_file_location("tracing", path)
-    sys.modules["tracing"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(sys.modules["tracing"])
-
-
-@pytest.fixture(scope="session")
-def small_dense_net():
-    """A small DenseNet, traced once for all tests."""
-    import tracing
-
-    return tracing.trace_model(lambda: tracing.dense_net(), lambda images: images / 255)
 
 
 @pytest.fixture(scope="session")

@@ -151,7 +151,8 @@ def test_a_course_that_asks_for_no_densenet_measures_any_network(small_dense_net
 @pytest.mark.parametrize("backend", ["openvino", "tensorflow"])
 def test_a_network_behind_images_standardised_one_by_one_is_measured(easy, tmp_path, backend):
     import tensorflow as tf
-    import tracing
+
+    from tests.graph import tracing
 
     built = []
 

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-import tracing
 
 from grader.engine import runner_keras
 from grader.engine.plan import Instruction, Plan, Unrebuildable, make_plan
 from grader.engine.runner_openvino import OpenVinoRunner, Unsupported, available
 from grader.graph import pointwise
 from grader.graph.numeric import agrees, run
+from tests.graph import tracing
 
 pytestmark = pytest.mark.tensorflow
 needs_openvino = pytest.mark.skipif(not available(), reason="OpenVINO is not installed")

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-import tracing
 
 from grader.engine.plan import Unrebuildable
 from grader.engine.rebuild import images_as_floats, momentum_of, rebuild
 from grader.graph.numeric import agrees
+from tests.graph import tracing
 
 pytestmark = pytest.mark.tensorflow
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tracing
 
 from grader.assignment import load_assignment
 from grader.engine.accuracy import trained_values
@@ -17,6 +16,7 @@ from grader.engine.plan import make_plan
 from grader.graph.evidence import assemble
 from grader.inside.tracing import trained
 from grader.paper import Configuration
+from tests.graph import tracing
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "reference_solution"

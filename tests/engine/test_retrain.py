@@ -8,7 +8,6 @@ import time
 
 import numpy as np
 import pytest
-import tracing
 
 from grader.engine import child
 from grader.engine import retrain as module
@@ -17,6 +16,7 @@ from grader.engine.history import Epoch, History, StopReason, Times
 from grader.engine.recipe import Optimizer, Recipe
 from grader.engine.retrain import Retrained, retrain_in_child, summary
 from grader.errors import Cause, InfrastructureError, StageFailed
+from tests.graph import tracing
 
 RECIPE = Recipe(epochs=3, batch_size=20, optimizer=Optimizer(learning_rate=0.05))
 

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import importlib.util
 import json
 import math
-import sys
-import types
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -22,20 +19,10 @@ from grader.engine.accuracy import _agreement, _plan, _values
 from grader.errors import StageFailed
 from grader.graph.evidence import Evidence, assemble
 from grader.graph.probes import Probe
+from tests.graph.record_traces import PROBES
+from tests.graph.writing import model_answer
 
 GRAPHS = Path(__file__).parents[1] / "graph"
-
-
-@cache
-def module(name: str) -> types.ModuleType:
-    """A module beside the tests of the graph room, which are no package."""
-    spec = importlib.util.spec_from_file_location(name, GRAPHS / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    found = importlib.util.module_from_spec(spec)
-    sys.modules.setdefault(name, found)
-    spec.loader.exec_module(found)
-    return found
 
 
 @cache
@@ -45,7 +32,7 @@ def _trace(name: str) -> str:
 
 @cache
 def _model() -> str:
-    return json.dumps(module("writing").model_answer())
+    return json.dumps(model_answer())
 
 
 NAMES = tuple(sorted(p.name.removesuffix(".json.gz") for p in (GRAPHS / "traces").glob("*.gz")))
@@ -80,7 +67,7 @@ def read(
     Raises:
         Exception: Whatever trusted code let through; always a fault of ours.
     """
-    asked = list(module("record_traces").PROBES if probes is None else probes)
+    asked = list(PROBES if probes is None else probes)
     try:
         evidence = assemble(json_frames, binary_frames, asked)
     except StageFailed as refused:

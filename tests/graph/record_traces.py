@@ -1,4 +1,4 @@
-"""Record real traces of small probes: `python tests/graph/record_traces.py` (needs TensorFlow).
+"""Record real traces of small probes: `python -m tests.graph.record_traces` (needs TensorFlow).
 
 Each file in traces/ holds what the sandbox would send for one mutant of the catalogue, so that the
 tests of the judge see real op graphs without TensorFlow. Run again when inside/trace.py changes;

@@ -1,9 +1,9 @@
 """Whether a moving average follows what its batch norm measures; op lists written by hand."""
 
 import pytest
-from writing import BATCH, Tensor, Writer
 
 from grader.graph.averages import follows_batch
+from tests.graph.writing import BATCH, Tensor, Writer
 
 EPSILON = 1e-3
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from writing import BATCH, NORMS, RELUS, Net, Style, Writer
 
 from grader.graph.pointwise import X, classify
 from grader.graph.steps import words
+from tests.graph.writing import BATCH, NORMS, RELUS, Net, Style, Writer
 
 NUMBER = ("number", 0.5)
 

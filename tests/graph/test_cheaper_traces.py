@@ -5,13 +5,13 @@ import types
 from pathlib import Path
 
 import pytest
-import tracing
 
 from grader.engine.rebuild import momentum_of
 from grader.graph.numeric import prove, tolerance_of
 from grader.graph.steps import words
 from grader.inside.tracing import cheaper, probes, trained
 from grader.inside.tracing.patience import Patience
+from tests.graph import tracing
 
 pytestmark = pytest.mark.tensorflow
 

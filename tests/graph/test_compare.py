@@ -4,13 +4,10 @@ Op graphs written by hand (writing.py): no TensorFlow.
 """
 
 import dataclasses
-import importlib.util
-from pathlib import Path
 
 import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from writing import Link, Style, block_record, canonical, changed, dense, dense_net, network_record
 
 from grader.graph.canonical import Graph, Segment, Value
 from grader.graph.compare import Subject, equivalent, same_network
@@ -19,12 +16,17 @@ from grader.graph.record import VariableRecord
 from grader.graph.symbols import expression, variable
 from grader.graph.units import UnitGraph
 from grader.graph.wording import describe
-
-SPEC = importlib.util.spec_from_file_location(
-    "random_networks", Path(__file__).with_name("test_random_networks.py")
+from tests.graph import test_random_networks as random_networks
+from tests.graph.writing import (
+    Link,
+    Style,
+    block_record,
+    canonical,
+    changed,
+    dense,
+    dense_net,
+    network_record,
 )
-random_networks = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(random_networks)
 
 SETTINGS = settings(
     max_examples=15,

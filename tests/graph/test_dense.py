@@ -1,9 +1,9 @@
 """Which networks are densely connected at all, and why the others are not."""
 
 import pytest
-import tracing
 
 from grader.graph.dense import count_links, stretches_of, why_not_dense
+from tests.graph import tracing
 
 pytestmark = pytest.mark.tensorflow
 

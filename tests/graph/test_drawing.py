@@ -4,7 +4,9 @@ Op graphs written by hand (writing.py): no TensorFlow.
 """
 
 import pytest
-from writing import (
+
+from grader.graph.drawing import MISSING, draw
+from tests.graph.writing import (
     Link,
     Style,
     changed,
@@ -14,8 +16,6 @@ from writing import (
     network_probe,
     network_record,
 )
-
-from grader.graph.drawing import MISSING, draw
 
 N, K, CLASSES, SIZE = 3, 4, 5, 16
 

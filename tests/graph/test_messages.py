@@ -1,7 +1,8 @@
 """One mistake is one finding, at its place, in the paper's words; a count says what explains it."""
 
 import pytest
-from writing import (
+
+from tests.graph.writing import (
     Link,
     Style,
     Transition,

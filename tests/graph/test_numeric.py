@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import tracing
 
 from grader.graph.canonical import Graph, Segment, Value
 from grader.graph.numeric import (
@@ -20,6 +19,7 @@ from grader.graph.numeric import (
 from grader.graph.read.axes import standard_axes
 from grader.graph.record import VariableRecord
 from grader.graph.symbols import Unreadable, constant
+from tests.graph import tracing
 
 pytestmark = pytest.mark.tensorflow
 

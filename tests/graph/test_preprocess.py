@@ -4,13 +4,13 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-import tracing
 from keras import layers, ops
 
 from grader.errors import StageFailed
 from grader.graph.numeric import agrees, run
 from grader.graph.preprocess import split, trouble
 from grader.graph.read.reader import canonicalise
+from tests.graph import tracing
 
 pytestmark = pytest.mark.tensorflow
 EACH = (1, 2, 3)

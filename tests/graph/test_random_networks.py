@@ -7,7 +7,8 @@ import math
 
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from writing import (
+
+from tests.graph.writing import (
     JOINS,
     NORMS,
     PADS,

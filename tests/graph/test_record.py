@@ -3,7 +3,14 @@
 import json
 
 import pytest
-from writing import (
+
+from grader.errors import Cause, StageFailed
+from grader.graph import record as records
+from grader.graph import work
+from grader.graph.evidence import read_subject
+from grader.graph.read.reader import canonicalise
+from grader.graph.record import check_graph, parse_module, parse_network
+from tests.graph.writing import (
     BATCH,
     Net,
     Style,
@@ -14,13 +21,6 @@ from writing import (
     dense,
     evidence_of,
 )
-
-from grader.errors import Cause, StageFailed
-from grader.graph import record as records
-from grader.graph import work
-from grader.graph.evidence import read_subject
-from grader.graph.read.reader import canonicalise
-from grader.graph.record import check_graph, parse_module, parse_network
 
 
 def record(nodes, variables=(), inputs=(0,), outputs=((0, 0),)):

@@ -4,9 +4,16 @@ conv([a, b]) = conv_a(a) + conv_b(b): the same function with the same weights, s
 That the numbers agree is held by test_numeric.py, that every style passes by test_random_networks.
 """
 
-from writing import Style, Writer, block_probe, block_record, complaints, dense, evidence_of
-
 from grader.graph.read.sums import MAX_SUMS
+from tests.graph.writing import (
+    Style,
+    Writer,
+    block_probe,
+    block_record,
+    complaints,
+    dense,
+    evidence_of,
+)
 
 MAPS = 4
 
@@ -148,7 +155,7 @@ def test_a_dense_block_of_sums_passes_with_a_remark_that_says_so():
 
 
 def test_a_link_that_a_sum_leaves_out_is_found():
-    from writing import Link, changed
+    from tests.graph.writing import Link, changed
 
     block = dense(3, 4, True)
     layers = (*block.layers[:2], changed(block.layers[2], links=(Link(0), Link(2))))

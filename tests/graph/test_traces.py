@@ -1,7 +1,6 @@
 """Golden verdicts on real traces, recorded by record_traces.py; no TensorFlow here."""
 
 import gzip
-import importlib.util
 import json
 from pathlib import Path
 
@@ -10,12 +9,9 @@ import pytest
 from grader.checks import CHECKS, run_checks
 from grader.domain import Outcome
 from grader.graph.evidence import assemble
+from tests.graph.record_traces import GOLDEN, PROBES
 
 HERE = Path(__file__).parent
-spec = importlib.util.spec_from_file_location("record_traces", HERE / "record_traces.py")
-record_traces = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(record_traces)
-GOLDEN, PROBES = record_traces.GOLDEN, record_traces.PROBES
 
 
 def verdict(name):

@@ -1,7 +1,8 @@
 """Kills the grader at every change it makes to the disk, and runs the same command again.
 
-    python killed.py FOLDER EVERY THEN    one line of JSON for each step: what stands at the end
-    python killed.py --command FOLDER [--clock DAY]    one command, nobody killed
+    python -m tests.pipeline.killed FOLDER EVERY THEN    a line of JSON for each step: what stands
+                                                         at the end
+    python -m tests.pipeline.killed --command FOLDER [--clock DAY]    one command, nobody killed
 
 Up to step EVERY no step is left out, from then on each THENth is taken: a further submission adds
 nothing but time.
@@ -25,17 +26,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parents[1] / "graph"))
-
-from test_pipeline import Replay, replayed
-
 import grader.engine.accuracy
 import grader.sandbox
 from grader.cli import run
 from grader.domain import Dataset, MeasuredAccuracy, Measurement
 from grader.ledger import Ledger, verify
 from grader.report import classtable, terminal  # noqa: F401 - before the first fork
+from tests.pipeline.test_pipeline import Replay, replayed
 
 CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.truncate", "os.chmod"}
 

@@ -20,8 +20,8 @@ from grader import files
 from grader.errors import Cause, InfrastructureError
 from grader.ledger import Ledger
 
-HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
+ROOT = Path(__file__).parents[2]
+KILLED = (sys.executable, "-m", "tests.pipeline.killed")
 ALL_OF_THE_FIRST = 62
 """Changes to the disk until the first submission is graded and recorded."""
 
@@ -33,7 +33,7 @@ def steps() -> list[dict[str, Any]]:
     """What stands after the second run, for each step at which the first was killed."""
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # flushing it costs nothing
     with tempfile.TemporaryDirectory(dir=memory, prefix="grader-test-") as base:
-        command = [sys.executable, HERE / "killed.py", base, str(ALL_OF_THE_FIRST), "5"]
+        command = [*KILLED, base, str(ALL_OF_THE_FIRST), "5"]
         ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr[-2000:]
     return [json.loads(line) for line in ran.stdout.splitlines()]
@@ -163,7 +163,7 @@ def test_the_evaluation_does_not_outlive_a_killed_grader() -> None:
 def grade(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """The real command in a process of its own, its sandbox answering from hand-written graphs."""
     return subprocess.run(
-        [sys.executable, HERE / "killed.py", "--command", folder, *words],
+        [*KILLED, "--command", folder, *words],
         cwd=ROOT,
         capture_output=True,
         text=True,

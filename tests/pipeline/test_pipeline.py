@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from writing import answer, model_answer
 
 from grader import pipeline
 from grader.assignment import load_assignment
@@ -34,6 +33,7 @@ from grader.pipeline import (
 )
 from grader.resources import assignment_dir
 from grader.sandbox.contract import Sandbox, StageResult
+from tests.graph.writing import answer, model_answer
 
 FUNCTIONS = ("dense_block", "transition", "build_densenet", "build_model", "preprocess")
 RECEIVED = datetime(2027, 9, 1, 12, 0, tzinfo=UTC)

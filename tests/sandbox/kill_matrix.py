@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import os
+import json
 import re
 import shutil
 import subprocess
@@ -17,6 +17,8 @@ ROOT = Path(__file__).parents[2]
 BEGIN, END = "<!-- kill matrix: begin -->", "<!-- kill matrix: end -->"
 PAGE = ROOT / "docs" / "defences.md"
 CONTRACT = "tests/sandbox/test_contract.py"
+HALF_WRITTEN = "*.pyc.*"
+"""Compiled modules are copied too, which saves compiling; these are on their way to be one."""
 
 
 @dataclass(frozen=True)
@@ -732,10 +734,10 @@ def without_defence(defence: Defence, folder: Path) -> None:
         _switch_off(defence, folder)
         return
     for name in ("grader/sandbox", "grader/inside", "tests/sandbox"):
-        ignore = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / name, folder / name, ignore=ignore)
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns(HALF_WRITTEN))
     for name in ("__init__", "errors", "files", "domain", "paper"):
         shutil.copy(ROOT / f"grader/{name}.py", folder / f"grader/{name}.py")
+    shutil.copy(ROOT / "tests/__init__.py", folder / "tests")
     (folder / "reference_solution").mkdir()
     shutil.copy(ROOT / "reference_solution/densenet.py", folder / "reference_solution")
     shutil.copy(ROOT / "pyproject.toml", folder)
@@ -743,7 +745,7 @@ def without_defence(defence: Defence, folder: Path) -> None:
 
 
 def _copy_all(folder: Path) -> None:
-    ignore = shutil.ignore_patterns("__pycache__", "*.h5", "*.png", "traces")
+    ignore = shutil.ignore_patterns(HALF_WRITTEN, "*.h5", "*.png", "traces")
     for name in ("grader", "tests", "assignment", "student_template", "reference_solution"):
         shutil.copytree(ROOT / name, folder / name, ignore=ignore)
     shutil.copy(ROOT / "pyproject.toml", folder)
@@ -752,21 +754,35 @@ def _copy_all(folder: Path) -> None:
 def _switch_off(defence: Defence, folder: Path) -> None:
     source = folder / "grader" / defence.file
     source.write_text(source.read_text().replace(defence.old, defence.new))
+    for compiled in source.parent.glob(f"__pycache__/{source.stem}.*"):
+        compiled.unlink()
 
 
-def run_test(defence: Defence, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run the defence's test in a folder."""
-    command = [sys.executable, "-B", "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
-    environment = {**os.environ, "PYTHONPATH": str(folder), "GRADER_KILL_MATRIX": "1"}
-    return subprocess.run(
-        [*command, f"{defence.module}::{defence.test}"],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+class Warm:
+    """One Python that has loaded pytest, and forks for each test: see kill_server.py."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-B", ROOT / "tests/sandbox/kill_server.py"]
+        self._process = subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def run_test(self, defence: Defence, folder: Path) -> tuple[int, str]:
+        """Run the defence's test in a folder.
+
+        Returns:
+            Pytest's exit status and all that it printed.
+        """
+        order = {"folder": str(folder), "test": f"{defence.module}::{defence.test}"}
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(json.dumps(order), file=self._process.stdin, flush=True)
+        status = self._process.stdout.readline()
+        return int(status), (folder / "printed.txt").read_text(errors="replace")
+
+    def close(self) -> None:
+        """End it."""
+        self._process.communicate()
 
 
 def table() -> str:

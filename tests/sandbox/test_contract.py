@@ -26,8 +26,7 @@ import pytest
 from grader.domain import RunStatus
 from grader.errors import Cause, InfrastructureError
 from grader.sandbox.contract import Stage, StageResult
-
-from .conftest import HONEST, LIMITS, MiB, Range, settle, survivors
+from tests.sandbox.conftest import HONEST, LIMITS, MiB, Range, settle, survivors
 
 TRY = """
 import os, sys
@@ -884,7 +883,7 @@ sandbox.run(Stage("play", Path(tree), {}))
 def test_killing_the_grader_ends_the_run_and_removes_its_files(
     ranges: Any, start: str, tmp_path: Path
 ) -> None:
-    from .conftest import STAGES
+    from tests.sandbox.conftest import STAGES
 
     scratch = tmp_path / "scratch"
     scratch.mkdir()
@@ -955,8 +954,7 @@ def test_an_interrupt_ends_the_run(ranges: Any, monkeypatch: pytest.MonkeyPatch)
 
 def test_a_full_disk_is_the_machines_fault(tmp_path: Path) -> None:
     from grader.sandbox.process import ProcessSandbox
-
-    from .conftest import STAGES
+    from tests.sandbox.conftest import STAGES
 
     gone = tmp_path / "not-there"
     sandbox = ProcessSandbox(stages=STAGES, scratch=gone)

@@ -27,8 +27,7 @@ from grader.sandbox.docker import (
     _owner,
     tree_files,
 )
-
-from .conftest import HONEST, LIMITS, TEST_IMAGE, Range, settle
+from tests.sandbox.conftest import HONEST, LIMITS, TEST_IMAGE, Range, settle
 
 pytestmark = pytest.mark.docker
 

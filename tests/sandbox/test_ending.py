@@ -25,8 +25,7 @@ from grader.sandbox.contract import Stage
 from grader.sandbox.docker import _engine
 from grader.sandbox.jail import UncheckedJail
 from grader.sandbox.process import ProcessSandbox
-
-from .conftest import HONEST, LIMITS, STAGES, Range, our_containers, settle, survivors
+from tests.sandbox.conftest import HONEST, LIMITS, STAGES, Range, our_containers, settle, survivors
 
 EXIT_OF_ONE_THREAD = (
     "ctypes.CDLL(None).syscall({'x86_64': 60, 'aarch64': 93}[os.uname().machine], 0)"

@@ -16,9 +16,8 @@ from grader import __version__
 from grader.errors import InfrastructureError
 from grader.sandbox.contract import Stage
 from grader.sandbox.docker import IMAGE, DockerSandbox, _engine
-
-from .conftest import BASE_IMAGE, MAY_NOT_SKIP
-from .test_trace_in_sandbox import REFERENCE, REQUEST
+from tests.sandbox.conftest import BASE_IMAGE, MAY_NOT_SKIP
+from tests.sandbox.test_trace_in_sandbox import REFERENCE, REQUEST
 
 ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(1500)]

@@ -4,28 +4,36 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from .conftest import Range
-from .kill_matrix import (
+from tests.sandbox.conftest import Range
+from tests.sandbox.kill_matrix import (
     DEFENCES,
     PAGE,
     ROOT,
     Defence,
+    Warm,
     in_page,
-    run_test,
     source_of,
     without_defence,
 )
 
 
+@pytest.fixture(scope="module")
+def warm() -> Iterator[Warm]:
+    """What runs the tests."""
+    process = Warm()
+    yield process
+    process.close()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("defence", DEFENCES, ids=lambda d: d.name)
 def test_a_defence_switched_off_is_noticed(
-    defence: Defence, tmp_path: Path, ranges: Callable[[str], Range]
+    defence: Defence, tmp_path: Path, ranges: Callable[[str], Range], warm: Warm
 ) -> None:
     if "[jail" in defence.test:
         ranges("jail")  # skips where there is no jail
@@ -35,10 +43,11 @@ def test_a_defence_switched_off_is_noticed(
         pytest.skip("shown as root only")
     without_defence(defence, tmp_path)
 
-    outcome = run_test(defence, tmp_path)
+    status, printed = warm.run_test(defence, tmp_path)
 
-    assert outcome.returncode == 1, outcome.stdout[-3000:] + outcome.stderr[-1000:]
-    assert re.match(r"\.*[FE]", outcome.stdout), outcome.stdout
+    assert status == 1, printed[-4000:]
+    assert re.match(r"\.*[FE]", printed), printed
+    assert "Timeout (>" not in printed, printed
 
 
 @pytest.mark.parametrize("defence", DEFENCES, ids=lambda d: d.name)

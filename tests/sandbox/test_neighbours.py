@@ -25,8 +25,7 @@ from grader.sandbox.contract import Disturbed, Stage, StageResult
 from grader.sandbox.frames import FrameParser, encode
 from grader.sandbox.pump import PATIENCE, Conversation
 from grader.sandbox.verdict import Ending, result
-
-from .conftest import LIMITS, MiB, Range, settle
+from tests.sandbox.conftest import LIMITS, MiB, Range, settle
 
 # --- how long others kept a run from running ----------------------------------------------
 
