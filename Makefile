@@ -1,5 +1,6 @@
 # make demo   set all up, grade the reference solution, leave demo/grade.json
-# make test   set all up, run the tests
+# make test   set all up, run the tests, with a sample of the catalogue
+# make test-all   the same with the whole catalogue of grader/selftest
 # make check  format, lint, types
 # make fix    format and mend what ruff can mend
 # make student-wheel   build what students install, without the answer, into dist/student
@@ -13,7 +14,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check fix lock student-wheel
+.PHONY: demo test test-all check fix lock student-wheel
 .DELETE_ON_ERROR:
 
 demo: $(READY)
@@ -24,6 +25,9 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-all: $(READY)
+	GRADER_TEST_ALL=1 $(BIN)/python -m pytest $(PYTEST_ARGS)
 
 check: $(READY)
 	$(BIN)/ruff format --check .

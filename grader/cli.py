@@ -302,9 +302,6 @@ def report(
             help="A results folder, a run directory or a grade in it, or a JSON file of --json."
         ),
     ],
-    student: Annotated[
-        str | None, Parameter(help="Of whom: a student_id, or a part that only theirs has.")
-    ] = None,
     /,
     *,
     quiet: Quiet = False,
@@ -314,8 +311,6 @@ def report(
     from grader.report.terminal import render
 
     grades = _finished(path)
-    if student is not None:
-        grades = _of_student(grades, student)
     if len(grades) > 1 and not quiet:
         _out().print(render_class(grades))
     else:
@@ -337,73 +332,6 @@ def _finished(path: Path) -> Sequence[Grade]:
         ledger = Ledger(path)
         return [ledger.read_grade(entry) for entry in ledger.current()]
     return load_grades(path)
-
-
-def _of_student(grades: Sequence[Grade], wanted: str) -> Sequence[Grade]:
-    """The grades of one student, named in full or by a part of the name.
-
-    Raises:
-        UsageError: There is no such student, or more than one.
-    """
-    names = sorted({grade.student_id for grade in grades})
-    found = [name for name in names if name == wanted] or [
-        name for name in names if wanted.casefold() in name.casefold()
-    ]
-    if len(found) != 1:
-        told = ", ".join((found or names)[:20])
-        reason = "several students are named so" if found else "no student is named so"
-        raise UsageError(f"{wanted}: {reason}. Received: {told}.")
-    return [grade for grade in grades if grade.student_id == found[0]]
-
-
-@app.command(group=GRADING)
-def export(
-    path: Annotated[
-        Path, Parameter(help="A results folder, a run directory or a JSON file of --json.")
-    ],
-    /,
-    *,
-    to: Annotated[
-        Literal["csv", "json", "junit", "canvas", "moodle", "gradescope", "feedback"],
-        Parameter(
-            name="--to",
-            help="csv, json and junit are one file; canvas and moodle fill in the sheet of --into; "
-            "gradescope and feedback are a folder with a file for each student. feedback says what "
-            "a student may see, all other formats are for those who grade.",
-        ),
-    ],
-    into: Annotated[
-        Path | None, Parameter(name="--into", help="The CSV file that Canvas or Moodle exported.")
-    ] = None,
-    column: Annotated[
-        str | None,
-        Parameter(
-            name="--column",
-            help='The assignment\'s column in that sheet, such as "DenseNet". Moodle: by default '
-            "Grade.",
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        Parameter(name="--output", help="Where to write. Default: a name that says the format."),
-    ] = None,
-    partial: Annotated[
-        bool, _flag("--partial", "Fill in scores of which points are still open as well.")
-    ] = False,
-) -> int:
-    """Write recorded grades in the form that another program reads."""
-    from grader.export.command import export as write_export
-
-    written = write_export(
-        _finished(path), to, into=into, column=column, output=output, partial=partial
-    )
-    _tell(f"{written.place}: {written.count} grades")
-    if written.filled is not None:
-        for name, why in written.filled.left:
-            _tell(f"left out: {name}: {why.value}")
-        if written.filled.without:
-            _tell(f"{written.filled.without} students of the sheet have no grade here")
-    return EXIT_GRADED
 
 
 # --- students ---------------------------------------------------------------------------------
@@ -635,9 +563,12 @@ def selftest(
     json: Annotated[
         Path | None, Parameter(name="--json", help="Write every verdict to this file as JSON.")
     ] = None,
+    freeze: Annotated[
+        bool, _flag("--freeze", "Keep what was found as the verdicts that count from now on.")
+    ] = False,
     sandbox: SandboxOption = "auto",
 ) -> int:
-    """Judge networks whose verdict is known: no wrong one may pass, no right one may fail."""
+    """Judge networks whose verdict is known: each must lose exactly what it is known to lose."""
     from importlib.util import find_spec
 
     if find_spec("grader.selftest") is None:
@@ -647,11 +578,14 @@ def selftest(
     from grader.resources import assignment_dir
     from grader.sandbox import open_sandbox
     from grader.selftest.run import choose
+    from grader.selftest.run import freeze as keep
     from grader.selftest.run import selftest as judge_all
     from grader.selftest.show import one_line, render
 
     if all and (quick or names):
         raise UsageError("--all: expected neither --quick nor names with it.")
+    if freeze and assignment is not None:
+        raise UsageError("--freeze: expected the assignment that ships, without --assignment.")
     cases = choose(names, everything=all)
     rules = load_assignment(assignment or assignment_dir())
     progress = Console(stderr=True)
@@ -667,9 +601,12 @@ def selftest(
     finally:
         room.close()
     _out().print(render(found))
+    if freeze:
+        keep(found)
     if json is not None:
         json.write_text(found.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    return EXIT_GRADED if found.sound else EXIT_INFRASTRUCTURE
+    sound = not found.misjudged if freeze else found.sound
+    return EXIT_GRADED if sound else EXIT_INFRASTRUCTURE
 
 
 # --- shared by the commands -------------------------------------------------------------------

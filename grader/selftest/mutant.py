@@ -20,32 +20,6 @@ from grader.selftest.reference import REFERENCE
 Kind = Literal["wrong", "right", "remark"]
 Edit = tuple[str, str] | tuple[str, str, int]
 
-CHECK_NAMES = frozenset(
-    {
-        "module-contract",
-        "block-shape",
-        "transition-shape",
-        "network-shape",
-        "growth",
-        "parameter-count-block",
-        "parameter-count-transition",
-        "parameter-count-network",
-        "build-model-parameters",
-        "composite-function",
-        "dense-connectivity",
-        "bottleneck",
-        "transition-layer",
-        "stem",
-        "head",
-        "block-structure",
-        "foreign-ops",
-        "training-behaviour",
-        "own-weights",
-        "build-model",
-    }
-)
-"""The checks a wrong mutant may be killed by."""
-
 
 class MutantError(ValueError):
     """A mutant cannot be made from the reference: an edit or a definition does not fit."""

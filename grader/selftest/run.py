@@ -1,7 +1,8 @@
 """The judge judged: mutants of the catalogue go the way of submissions, and none may be misread.
 
 Each is traced in the sandbox on the public probes and on hidden ones of a fixed seed, then judged
-by CHECKS, like any submission. Neither accuracy nor deadline plays a part.
+by CHECKS, like any submission. Neither accuracy nor deadline plays a part. What it loses must be
+exactly what `grader/selftest/verdicts.json` says.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from pydantic import Field
+
 from grader.assignment import Assignment
 from grader.checks import CHECKS, Check, run_checks
 from grader.domain import CheckResult, Outcome, Record
@@ -25,6 +28,8 @@ from grader.graph.probes import Probe, hidden_probes, public_probes
 from grader.pipeline import trace_request
 from grader.resources import reference_dir, template_dir
 from grader.sandbox.contract import Sandbox, Stage, StageResult
+from grader.scoring.grade import apply_rubric
+from grader.selftest import frozen
 from grader.selftest.catalogue import Mutant, catalogue, write
 
 SEED = hashlib.sha256(b"grade selftest").digest()
@@ -73,6 +78,10 @@ class Verdict(Record):
     """The places that were named."""
     message: str = ""
     """How the sandbox ended, where not well."""
+    lines: frozen.Program = Field(default_factory=dict)
+    """Exactly what it lost, check by check."""
+    changed: tuple[str, ...] | None = None
+    """Where that is not what is frozen; None where nothing is, or other questions were asked."""
 
     @property
     def should_be_refused(self) -> bool:
@@ -105,7 +114,9 @@ class Summary(Record):
     """A selftest as `--json` writes it."""
 
     sound: bool
-    """No wrong one survived, no right one was refused, nothing broke."""
+    """No wrong one survived, no right one was refused, nothing broke, no verdict has changed."""
+    asked: str
+    """Names the questions and the points; see `frozen.asked_by`."""
     wrong_killed: int
     wrong_survived: int
     right_accepted: int
@@ -117,7 +128,16 @@ class Summary(Record):
     located: int
     locatable: int
     """Wrong ones in one place; `located` of them were found there."""
+    changed: int
+    """Verdicts that are not the frozen ones."""
+    not_frozen: int
+    """Verdicts that could not be compared: a new program, or another assignment."""
     verdicts: tuple[Verdict, ...]
+
+    @property
+    def misjudged(self) -> int:
+        """Wrong ones that survived, right ones that were refused, and those that broke a check."""
+        return sum(not v.sound for v in self.verdicts)
 
 
 def selftest(
@@ -145,6 +165,9 @@ def selftest(
     if assignment.probes is None:
         raise UsageError(f"{assignment.file}: expected [probes]; the catalogue is of DenseNets.")
     probes = public_probes(assignment.probes) + hidden_probes(assignment.probes, SEED)
+    asked = frozen.asked_by(assignment, probes)
+    kept = frozen.read()
+    known = kept.catalogue if kept.asked == asked else {}
 
     def one(case: Case) -> Verdict:
         with tempfile.TemporaryDirectory(prefix="grade-selftest-") as scratch:
@@ -152,18 +175,22 @@ def selftest(
             case.write(tree)
             request = trace_request(probes)
             result = sandbox.run(Stage("trace", tree, request, assignment.limits))
-        verdict = judge(case, result, probes, checks)
+        results = checked(result, assignment, probes, checks)
+        verdict = verdict_on(case, results, result.run.message, known.get(case.name))
         on_verdict(verdict)
         return verdict
 
     with ThreadPoolExecutor(max_workers=jobs) as pool:
-        return summary(list(pool.map(one, cases)))
+        return summary(list(pool.map(one, cases)), asked)
 
 
-def judge(
-    case: Case, result: StageResult, probes: Sequence[Probe], checks: Sequence[Check] = CHECKS
-) -> Verdict:
-    """What the checks say of one traced case."""
+def checked(
+    result: StageResult,
+    assignment: Assignment,
+    probes: Sequence[Probe],
+    checks: Sequence[Check] = CHECKS,
+) -> tuple[CheckResult, ...]:
+    """What the checks say of one trace, with the assignment's points."""
     evidence = assemble(
         result.json_frames,
         result.binary_frames,
@@ -171,16 +198,25 @@ def judge(
         result.run.cause,
         result.run.message,
     )
-    return verdict_on(case, run_checks(checks, evidence), result.run.message)
+    results = run_checks(checks, evidence)
+    names = {result.name for result in results}
+    rubric = {name: line for name, line in assignment.rubric.items() if name in names}
+    return apply_rubric(rubric, results)
 
 
-def verdict_on(case: Case, results: Sequence[CheckResult], message: str = "") -> Verdict:
+def verdict_on(
+    case: Case,
+    results: Sequence[CheckResult],
+    message: str = "",
+    known: frozen.Program | None = None,
+) -> Verdict:
     """The checks' results beside what they should be.
 
     Args:
         case: What was judged.
         results: One for each check.
         message: How the sandbox ended, where not well.
+        known: What is frozen of it.
     """
 
     def ended(outcome: Outcome) -> tuple[str, ...]:
@@ -188,6 +224,7 @@ def verdict_on(case: Case, results: Sequence[CheckResult], message: str = "") ->
 
     findings = [f for r in results for f in r.findings]
     mutant = case.mutant
+    lines = frozen.lines_of(results)
     return Verdict(
         name=case.name,
         kind=case.kind,
@@ -200,17 +237,20 @@ def verdict_on(case: Case, results: Sequence[CheckResult], message: str = "") ->
         where=mutant.where if mutant is not None else "",
         places=tuple(dict.fromkeys(f.where for f in findings if f.severity != "remark")),
         message=message,
+        lines=lines,
+        changed=None if known is None else tuple(frozen.difference(known, lines)),
     )
 
 
-def summary(verdicts: Sequence[Verdict]) -> Summary:
+def summary(verdicts: Sequence[Verdict], asked: str = "") -> Summary:
     """Count verdicts, the folders that ship among those of their kind."""
     wrong = [v for v in verdicts if v.should_be_refused]
     right = [v for v in verdicts if not v.should_be_refused]
     remark = [v for v in verdicts if v.kind == "remark"]
     locatable = [v for v in wrong if v.where]
     return Summary(
-        sound=bool(verdicts) and all(v.sound for v in verdicts),
+        sound=bool(verdicts) and all(v.sound and not v.changed for v in verdicts),
+        asked=asked,
         wrong_killed=sum(v.refused for v in wrong),
         wrong_survived=sum(not v.refused for v in wrong),
         right_accepted=sum(not v.refused for v in right),
@@ -220,8 +260,29 @@ def summary(verdicts: Sequence[Verdict]) -> Summary:
         other_check=sum(v.refused and not v.killed_as_expected for v in wrong),
         located=sum(bool(v.located) for v in locatable),
         locatable=len(locatable),
+        changed=sum(bool(v.changed) for v in verdicts),
+        not_frozen=sum(v.changed is None for v in verdicts),
         verdicts=tuple(verdicts),
     )
+
+
+def freeze(found: Summary) -> None:
+    """Make what was found what counts from now on.
+
+    Args:
+        found: Of the assignment that ships.
+
+    Raises:
+        UsageError: Other questions were asked than before, and not of the whole catalogue.
+    """
+    names = {case.name for case in choose(everything=True)}
+    programs = {v.name: v.lines for v in found.verdicts}
+    if frozen.read().asked != found.asked and not names <= set(programs):
+        raise UsageError(
+            "--freeze: the probes or the points have changed, and every verdict with them. "
+            "Freeze the whole catalogue: --all."
+        )
+    frozen.freeze("catalogue", programs, known=names, asked=found.asked)
 
 
 # --- which cases ---------------------------------------------------------------------------

@@ -32,10 +32,10 @@ def render(summary: Summary) -> RenderableType:
 
 def one_line(verdict: Verdict) -> Text:
     """A verdict while the selftest goes on."""
-    word = "as it should be" if verdict.sound else "MISJUDGED"
+    word = "MISJUDGED" if not verdict.sound else "CHANGED" if verdict.changed else "as it should be"
     checks = ", ".join(verdict.failed or verdict.skipped) or "nothing"
     line = Text(f"{verdict.name}: ")
-    line.append(word, style="green" if verdict.sound else "bold red")
+    line.append(word, style="bold red" if word.isupper() else "green")
     return line.append(f" ({verdict.kind}; lost {checks})")
 
 
@@ -86,6 +86,8 @@ def _faults(verdicts: Sequence[Verdict]) -> Iterator[RenderableType]:
         elif not verdict.sound:
             yield _fault("Refused", verdict, ", ".join((*verdict.failed, *verdict.skipped)))
     for verdict in verdicts:
+        for sentence in verdict.changed or ():
+            yield _fault("Changed:", verdict, sentence)
         if verdict.refused and not verdict.killed_as_expected:
             wanted, received = ", ".join(verdict.expected), ", ".join(verdict.failed)
             yield _fault("Killed by another check:", verdict, f"{received} in place of {wanted}")
@@ -98,13 +100,15 @@ def _faults(verdicts: Sequence[Verdict]) -> Iterator[RenderableType]:
 
 def _fault(words: str, verdict: Verdict, rest: str) -> Text:
     ending = f" [{verdict.message}]" if verdict.message else ""
-    return Text(f"{words} {verdict.name}. {rest}{ending}", style="" if verdict.sound else "red")
+    bad = not verdict.sound or verdict.changed
+    return Text(f"{words} {verdict.name}. {rest}{ending}", style="red" if bad else "")
 
 
 def _last_line(summary: Summary) -> str:
     total = len(summary.verdicts)
-    located = f"{summary.located} of {summary.locatable} located"
+    exact = f"{summary.located} of {summary.locatable} located"
+    if summary.not_frozen:
+        exact += f"; {summary.not_frozen} without a frozen verdict of this assignment"
     if summary.sound:
-        return f"All {total} as they should be; {located}."
-    bad = sum(not v.sound for v in summary.verdicts)
-    return f"{bad} of {total} misjudged; {located}."
+        return f"All {total} as they should be; {exact}."
+    return f"{summary.misjudged} of {total} misjudged, {summary.changed} changed; {exact}."

@@ -5,11 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from grader.domain import Outcome
 from grader.graph.compare import same_network
+from grader.selftest.frozen import line_of
+from tests.frozen import hold, hold_names
 
 SOURCE = Path(__file__).parent / "architectures.py"
 VARIANTS = re.findall(r"^def (\w+__\w+)\(", SOURCE.read_text(encoding="utf-8"), re.MULTILINE)
 
+COURSE = ("course alexnet: right", "course alexnet: wrong")
+"""Frozen by test_course.py."""
 FIRST = {
     "alexnet__wrong_pooling_does_not_overlap": ("convolution 2", "2×2 max pooling"),
     "alexnet__wrong_one_group": ("convolution 2", "its groups: expected 2, received 1"),
@@ -81,6 +86,20 @@ def test_another_network_differs_first_where_it_does(networks, name):
 
     assert first.where.split(" (also ")[0] == where
     assert said in first.message
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_comparison_names_exactly_the_frozen_places(networks, name):
+    found = same_network(networks[name], networks[name.split("__")[0]])
+    differs = any(f.severity == "deviation" for f in found)
+
+    line = line_of(Outcome.FAILED if differs else Outcome.PASSED, found)
+
+    hold("comparisons", name, {} if line is None else {"same-network": line})
+
+
+def test_nothing_is_frozen_of_a_network_that_is_gone():
+    hold_names("comparisons", [*VARIANTS, *COURSE])
 
 
 @pytest.mark.parametrize("name", sorted({v.split("__")[0] for v in VARIANTS}))

@@ -16,6 +16,8 @@ from grader.cli import run
 from grader.domain import GradeStatus, Outcome
 from grader.errors import AssignmentError, UsageError
 from grader.pipeline import GradeOptions, check_folder, grade_paths, regrade
+from grader.selftest.frozen import lines_of
+from tests.frozen import hold
 
 EXAMPLE = Path(__file__).parents[1] / "courses" / "alexnet"
 
@@ -71,6 +73,13 @@ def test_another_network_fails_and_is_located_in_each_of_its_functions(example):
     assert (towers.outcome, alexnet.outcome) == (Outcome.FAILED, Outcome.FAILED)
     assert "its groups: expected 2, received 1" in towers.findings[0].message
     assert "expected 3×3 max pooling, stride 2" in alexnet.findings[0].message
+
+
+@pytest.mark.parametrize("name", ["right", "wrong"])
+def test_each_submission_loses_exactly_what_is_frozen(example, name):
+    grade = example[1] if name == "right" else example[2]
+
+    hold("comparisons", f"course alexnet: {name}", lines_of(grade.checks))
 
 
 def test_the_checks_stand_under_their_topic_with_their_titles(example):

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from grader.domain import Grade, GradeStatus, Outcome
+from grader.domain import CheckResult, Grade, GradeStatus, Outcome
 from grader.pipeline import grade_paths
+from grader.selftest.frozen import lines_of
+from tests.frozen import hold, hold_names
 from tests.hostile.cases import Case, Graded
 from tests.hostile.conftest import Workshop
 from tests.hostile.escapes import finds_what_an_earlier_one_left
@@ -59,6 +61,16 @@ def lost(grade: Grade) -> frozenset[str]:
     return frozenset(names) - {"accuracy"}
 
 
+def judged(grade: Grade) -> list[CheckResult]:
+    """What the checks said, the accuracy apart."""
+    return [check for check in grade.checks if check.name != "accuracy"]
+
+
+def frozen_name(case: Case) -> str:
+    """A case in the file of frozen verdicts."""
+    return f"{case.category}: {case.name}"
+
+
 def said(grade: Grade) -> str:
     """All that the student reads."""
     pieces = [grade.message, grade.help, *grade.remarks]
@@ -96,8 +108,13 @@ def test_it_gets_the_outcome_it_must_get_and_leaves_no_trace(
     grade = workshop.grade(case.make(tmp_path), case.expect.limits)
 
     assert wrong(grade, case.expect) == [], said(grade)
+    hold("gallery", frozen_name(case), lines_of(judged(grade)), writes=provider == "jail")
     assert workshop.left_behind() == []
     assert harm(grade, workshop.course.assignment, tmp_path / "out") == []
+
+
+def test_nothing_is_frozen_of_a_case_that_is_gone() -> None:
+    hold_names("gallery", map(frozen_name, CASES))
 
 
 @pytest.mark.parametrize("provider", ["jail", "docker"])

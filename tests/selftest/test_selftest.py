@@ -10,12 +10,12 @@ import pytest
 from rich.console import Console
 
 from grader.assignment import load_assignment
+from grader.checks import CHECKS
 from grader.domain import CheckResult, Finding, Isolation, Outcome, Run, RunStatus
 from grader.errors import Cause, UsageError
 from grader.resources import assignment_dir
 from grader.sandbox.contract import Sandbox, StageResult
 from grader.selftest.catalogue import Mutant, catalogue
-from grader.selftest.mutant import CHECK_NAMES
 from grader.selftest.run import QUICK, Case, choose, sample, selftest, summary, verdict_on
 from grader.selftest.show import render
 
@@ -94,7 +94,7 @@ def test_the_sample_is_the_same_every_time_and_reaches_every_check():
 
     assert Counter(m.kind for m in chosen) == QUICK
     assert chosen == sample(catalogue())
-    assert {name for m in chosen for name in m.kills} == CHECK_NAMES
+    assert {name for m in chosen for name in m.kills} == {check.name for check in CHECKS}
 
 
 def test_reference_and_template_are_always_among_the_chosen():
