@@ -302,6 +302,9 @@ def report(
             help="A results folder, a run directory or a grade in it, or a JSON file of --json."
         ),
     ],
+    student: Annotated[
+        str | None, Parameter(help="Of whom: a student_id, or a part that only theirs has.")
+    ] = None,
     /,
     *,
     quiet: Quiet = False,
@@ -311,6 +314,8 @@ def report(
     from grader.report.terminal import render
 
     grades = _finished(path)
+    if student is not None:
+        grades = _of_student(grades, student)
     if len(grades) > 1 and not quiet:
         _out().print(render_class(grades))
     else:
@@ -332,6 +337,73 @@ def _finished(path: Path) -> Sequence[Grade]:
         ledger = Ledger(path)
         return [ledger.read_grade(entry) for entry in ledger.current()]
     return load_grades(path)
+
+
+def _of_student(grades: Sequence[Grade], wanted: str) -> Sequence[Grade]:
+    """The grades of one student, named in full or by a part of the name.
+
+    Raises:
+        UsageError: There is no such student, or more than one.
+    """
+    names = sorted({grade.student_id for grade in grades})
+    found = [name for name in names if name == wanted] or [
+        name for name in names if wanted.casefold() in name.casefold()
+    ]
+    if len(found) != 1:
+        told = ", ".join((found or names)[:20])
+        reason = "several students are named so" if found else "no student is named so"
+        raise UsageError(f"{wanted}: {reason}. Received: {told}.")
+    return [grade for grade in grades if grade.student_id == found[0]]
+
+
+@app.command(group=GRADING)
+def export(
+    path: Annotated[
+        Path, Parameter(help="A results folder, a run directory or a JSON file of --json.")
+    ],
+    /,
+    *,
+    to: Annotated[
+        Literal["csv", "json", "junit", "canvas", "moodle", "gradescope", "feedback"],
+        Parameter(
+            name="--to",
+            help="csv, json and junit are one file; canvas and moodle fill in the sheet of --into; "
+            "gradescope and feedback are a folder with a file for each student. feedback says what "
+            "a student may see, all other formats are for those who grade.",
+        ),
+    ],
+    into: Annotated[
+        Path | None, Parameter(name="--into", help="The CSV file that Canvas or Moodle exported.")
+    ] = None,
+    column: Annotated[
+        str | None,
+        Parameter(
+            name="--column",
+            help='The assignment\'s column in that sheet, such as "DenseNet". Moodle: by default '
+            "Grade.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        Parameter(name="--output", help="Where to write. Default: a name that says the format."),
+    ] = None,
+    partial: Annotated[
+        bool, _flag("--partial", "Fill in scores of which points are still open as well.")
+    ] = False,
+) -> int:
+    """Write recorded grades in the form that another program reads."""
+    from grader.export.command import export as write_export
+
+    written = write_export(
+        _finished(path), to, into=into, column=column, output=output, partial=partial
+    )
+    _tell(f"{written.place}: {written.count} grades")
+    if written.filled is not None:
+        for name, why in written.filled.left:
+            _tell(f"left out: {name}: {why.value}")
+        if written.filled.without:
+            _tell(f"{written.filled.without} students of the sheet have no grade here")
+    return EXIT_GRADED
 
 
 # --- students ---------------------------------------------------------------------------------

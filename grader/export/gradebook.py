@@ -1,7 +1,11 @@
 """Scores filled into the table that a course platform exported: Canvas and Moodle.
 
-Platforms take back their own table best: it names the students as they know them. A cell is only
-written for a submission that was graded; all others keep what they hold.
+A platform takes back its own table best: it names the students as it knows them, in the language,
+with the decimal sign and the separator of its site. So the table is changed in one column (and in
+Moodle's feedback), and every other cell stays as it was. A cell is written only where the grade is
+final; whoever is left out is named with the reason.
+
+Sources: Canvas, "How do I import grades"; Moodle, `mod/assign/feedback/offline`.
 """
 
 from __future__ import annotations
@@ -10,26 +14,39 @@ import csv
 import html
 import io
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from grader.domain import Grade, GradeStatus
 from grader.errors import UsageError
-from grader.export.csv import safe_cell, score_cell, to_table
+from grader.export.csv import safe_cell
 from grader.export.files import write_atomically
 from grader.report.feedback import student_lines
-
-_Writer = Callable[[list[str], Grade], None]
+from grader.scoring import open_points
 
 CANVAS_IDS = ("SIS Login ID", "SIS User ID", "ID")
 MOODLE_IDS = ("Identifier", "ID number", "Username", "Email address")
-MOODLE_PREFIX = "Participant "
-"""Moodle's worksheet says "Participant 123" where its folder and file names say "123"."""
-
+CANVAS_FIXED = ("Student", "ID", "SIS User ID", "SIS Login ID", "Root Account", "Section")
+CANVAS_POSSIBLE = "Points Possible"
+EXCUSED = "EX"
+"""Canvas's word for a student who need not hand in."""
 
 MAX_FEEDBACK = 8000
 """Characters of feedback in one cell."""
+_SEPARATORS = ",;\t"
+
+
+class Why(StrEnum):
+    """Why a student's cell was left as it was."""
+
+    NO_SCORE = "no score: rejected, withheld or to be reviewed"
+    OPEN = "points are still open; --partial writes what is earned so far"
+    SEVERAL = "several grades; a person must say which counts"
+    NOT_IN_SHEET = "not in the sheet"
+    EXCUSED = "excused in the sheet"
+    LOCKED = "the sheet says that this grade cannot be changed"
 
 
 @dataclass(frozen=True)
@@ -38,98 +55,294 @@ class Filled:
 
     Attributes:
         filled: Student ids whose score was written.
-        unscored: Student ids in the table without a score: review, withheld, rejected.
-        unknown: Student ids that the table does not hold.
-    repeated: Student ids with several grades: a person must say which counts.
+        left: (student id, reason) of all others.
+        without: How many students of the sheet have no grade.
     """
 
     filled: tuple[str, ...]
-    unscored: tuple[str, ...]
-    unknown: tuple[str, ...]
-    repeated: tuple[str, ...]
+    left: tuple[tuple[str, Why], ...]
+    without: int
+
+
+@dataclass
+class Sheet:
+    """A table as a platform exported it.
+
+    Attributes:
+        file: Its name, for messages.
+        header: The first line.
+        rows: The lines of students, each as wide as the header.
+        above: The lines between the header and the students (Canvas's points possible).
+        separator: Between cells.
+        encoding: Of the file, to be written alike.
+    """
+
+    file: Path
+    header: list[str]
+    rows: list[list[str]]
+    above: list[list[str]]
+    separator: str
+    encoding: str
+
+    def content(self) -> bytes:
+        """The table in its own separator and encoding."""
+        stream = io.StringIO(newline="")
+        lines = [self.header, *self.above, *self.rows]
+        csv.writer(stream, delimiter=self.separator).writerows(lines)
+        return stream.getvalue().encode(self.encoding)
 
 
 def write_canvas(
-    grades: Sequence[Grade], gradebook: Path, assignment_column: str, file: Path
+    grades: Sequence[Grade], gradebook: Path, column: str, file: Path, *, partial: bool = False
 ) -> Filled:
     """Fill scores into a gradebook exported from Canvas.
 
     Args:
-        grades: Matched by "SIS Login ID", "SIS User ID" or "ID".
+        grades: Matched by "SIS Login ID", "SIS User ID" or "ID". Canvas's downloads are named by
+            login and "ID", of which the latter counts.
         gradebook: The exported CSV.
-        assignment_column: Its column, with or without Canvas's number: "DenseNet (12345)".
+        column: The assignment's, with or without Canvas's number: "DenseNet (12345)".
         file: Where; may be `gradebook` itself.
+        partial: Whether to write scores of which points are still open.
 
     Returns:
-        Whose score was written and whose was not.
+        Whose score was written, and why others' was not.
 
     Raises:
-        UsageError: The table is not Canvas's, or lacks the column.
+        UsageError: The table is not Canvas's, lacks the column, or has another maximum.
     """
-    table = _read(gradebook)
-    column = _assignment_column(table, assignment_column, gradebook)
-    rows = _rows_by_id(table, CANVAS_IDS, gradebook)
+    sheet = _read(gradebook)
+    at = _named_column(sheet, column)
+    if sheet.header[at] in CANVAS_FIXED:
+        raise UsageError(f"{gradebook}: {column!r} is no assignment's column.")
+    while sheet.rows and sheet.rows[0][0].strip() in ("", CANVAS_POSSIBLE):
+        sheet.above.append(sheet.rows.pop(0))
+    possible = [line[at] for line in sheet.above if line[0].strip() == CANVAS_POSSIBLE]
+    _same_maximum(sheet, grades, possible)
 
-    def fill(row: list[str], grade: Grade) -> None:
-        row[column] = score_cell(grade)
+    def fill(row: list[str], grade: Grade) -> Why | None:
+        if row[at].strip().upper() == EXCUSED:
+            return Why.EXCUSED
+        row[at] = _number(grade.score, like=possible)
+        return None
 
-    filled = _fill(grades, rows, fill)
-    write_atomically(Path(file), to_table(table))
+    rows = Rows(sheet, CANVAS_IDS, _position(sheet, CANVAS_IDS[-1]))
+    filled = _fill(grades, rows, fill, partial)
+    write_atomically(Path(file), sheet.content())
     return filled
 
 
 def write_moodle(
-    grades: Sequence[Grade], worksheet: Path, file: Path, *, after_due: bool = False
+    grades: Sequence[Grade],
+    worksheet: Path,
+    file: Path,
+    *,
+    column: str = "Grade",
+    after_due: bool = False,
+    partial: bool = False,
 ) -> Filled:
     """Fill scores and feedback into a grading worksheet downloaded from Moodle.
 
     Args:
-        grades: Matched by "Identifier", "ID number", "Username" or "Email address".
-        worksheet: The downloaded CSV, with the columns Grade and Feedback comments.
+        grades: Matched by "Identifier", "ID number", "Username" or "Email address"; in another
+            language than English by the participant's number in the first column.
+        worksheet: The downloaded CSV.
         file: Where; may be `worksheet` itself.
+        column: The column of the grade, in the language of the site; the maximum stands behind it.
+            Feedback is written where the site is English.
         after_due: Whether the due date has passed for all, so that the feedback tells of the checks
             that are shown only then.
+        partial: Whether to write scores of which points are still open.
 
     Returns:
-        Whose score was written and whose was not.
+        Whose score was written, and why others' was not.
 
     Raises:
-        UsageError: The table is not Moodle's grading worksheet.
+        UsageError: The table is not Moodle's grading worksheet, or has another maximum.
     """
-    table = _read(worksheet)
-    header = table[0]
-    if "Grade" not in header:
-        raise UsageError(f"{worksheet}: expected the column Grade of Moodle's grading worksheet.")
-    grade_column = header.index("Grade")
-    comments = header.index("Feedback comments") if "Feedback comments" in header else None
-    rows = _rows_by_id(table, MOODLE_IDS, worksheet)
+    sheet = _read(worksheet)
+    at = _named_column(sheet, column)
+    maximum = (
+        sorted({row[at + 1].strip() for row in sheet.rows}) if at + 1 < len(sheet.header) else []
+    )
+    _same_maximum(sheet, grades, maximum)
+    fixed = _position(sheet, "Grade can be changed")
+    comments = _position(sheet, "Feedback comments")
+    known = [name for name in MOODLE_IDS if name in sheet.header]
 
-    def fill(row: list[str], grade: Grade) -> None:
-        row[grade_column] = score_cell(grade)
+    def fill(row: list[str], grade: Grade) -> Why | None:
+        if fixed is not None and row[fixed].strip().lower() == "no":
+            return Why.LOCKED
+        row[at] = _number(grade.score, like=maximum)
         if comments is not None:
             row[comments] = _html_feedback(grade, after_due)
+        return None
 
-    filled = _fill(grades, rows, fill)
-    write_atomically(Path(file), to_table(table))
+    filled = _fill(grades, Rows(sheet, MOODLE_IDS if known else sheet.header[:1], 0), fill, partial)
+    write_atomically(Path(file), sheet.content())
     return filled
 
 
-def _fill(grades: Sequence[Grade], rows: Mapping[str, list[str]], write: _Writer) -> Filled:
+# --- whose row ------------------------------------------------------------------------------
+
+
+def _fill(
+    grades: Sequence[Grade],
+    rows: Rows,
+    write: Callable[[list[str], Grade], Why | None],
+    partial: bool,
+) -> Filled:
     counts = Counter(grade.student_id for grade in grades)
-    filled, unscored, unknown = [], [], []
-    for grade in grades:
-        row = rows.get(grade.student_id)
-        if counts[grade.student_id] > 1:
-            continue
-        if row is None:
-            unknown.append(grade.student_id)
-        elif grade.status is GradeStatus.GRADED:
-            write(row, grade)
+    found = {student: rows.of(student) for student in counts}
+    filled, left = [], []
+    for grade in {grade.student_id: grade for grade in grades}.values():
+        row = found[grade.student_id]
+        why = _not_final(grade, counts, partial) or (Why.NOT_IN_SHEET if row is None else None)
+        if row is not None and why is None:
+            why = write(row, grade)
+        if why is None:
             filled.append(grade.student_id)
         else:
-            unscored.append(grade.student_id)
-    repeated = tuple(student_id for student_id, count in counts.items() if count > 1)
-    return Filled(tuple(filled), tuple(unscored), tuple(unknown), repeated)
+            left.append((grade.student_id, why))
+    graded = {id(row) for row in found.values() if row is not None}
+    return Filled(tuple(filled), tuple(left), sum(id(row) not in graded for row in rows.all))
+
+
+def _not_final(grade: Grade, counts: Counter[str], partial: bool) -> Why | None:
+    if counts[grade.student_id] > 1:
+        return Why.SEVERAL
+    if grade.status is not GradeStatus.GRADED:
+        return Why.NO_SCORE
+    return Why.OPEN if open_points(grade) and not partial else None
+
+
+class Rows:
+    """The students' rows, by every id they are known by; an id of two students is of none."""
+
+    def __init__(self, sheet: Sheet, names: Sequence[str], numbers: int | None) -> None:
+        """Read the ids.
+
+        Args:
+            sheet: The table.
+            names: Of the columns that hold ids.
+            numbers: The column with the platform's own number, the last word in it: Moodle writes
+                "Participant 123" there, in the site's language. Downloads are named by it, at the
+                end: doejane_12345.
+
+        Raises:
+            UsageError: None of the columns is there.
+        """
+        columns = [sheet.header.index(name) for name in names if name in sheet.header]
+        if not columns:
+            raise UsageError(f"{sheet.file}: expected one of the columns {', '.join(names)}.")
+        self.all = sheet.rows
+        self._by_id = _unique((row[at].strip(), row) for row in self.all for at in columns)
+        self._by_number: dict[str, list[str] | None] = {}
+        if numbers is not None:
+            last = ((row[numbers].rpartition(" ")[2].strip(), row) for row in self.all)
+            self._by_number = _unique(last)
+
+    def of(self, student: str) -> list[str] | None:
+        """The row of a student; None where the sheet has none, or not one alone."""
+        if student in self._by_id:
+            return self._by_id[student]
+        return self._by_number.get(student.rpartition("_")[2])
+
+
+def _unique(pairs: Iterable[tuple[str, list[str]]]) -> dict[str, list[str] | None]:
+    """Each id's row; None where two students have it."""
+    found: dict[str, list[str] | None] = {}
+    for known, row in pairs:
+        if known and found.setdefault(known, row) is not row:
+            found[known] = None
+    return found
+
+
+# --- the table ------------------------------------------------------------------------------
+
+
+def _read(file: Path) -> Sheet:
+    text, encoding = _decoded(file)
+    separator = max(_SEPARATORS, key=text.partition("\n")[0].count)
+    try:
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=separator)
+        table = [row for row in reader if row]
+    except csv.Error as error:
+        raise UsageError(f"{file}: not a CSV file: {error}.") from error
+    if not table:
+        raise UsageError(f"{file}: the table is empty.")
+    width = len(table[0])
+    for number, row in enumerate(table, 1):
+        if len(row) > width:
+            raise UsageError(
+                f"{file}, row {number}: expected at most {width} cells. Received: {len(row)}."
+            )
+        row.extend([""] * (width - len(row)))
+    return Sheet(Path(file), table[0], table[1:], [], separator, encoding)
+
+
+def _decoded(file: Path) -> tuple[str, str]:
+    try:
+        content = Path(file).read_bytes()
+    except OSError as error:
+        raise UsageError(f"{file}: cannot be read ({error.strerror}).") from error
+    marks = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+    encoding = next((name for mark, name in marks.items() if content.startswith(mark)), "utf-8")
+    try:
+        return content.decode(encoding), encoding
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{file}: expected a CSV file in UTF-8. {error}.") from error
+
+
+def _named_column(sheet: Sheet, wanted: str) -> int:
+    matches = [
+        number
+        for number, name in enumerate(sheet.header)
+        if wanted in (name, name.rpartition(" (")[0])
+    ]
+    if len(matches) != 1:
+        found = "no column" if not matches else f"{len(matches)} columns"
+        raise UsageError(
+            f"{sheet.file}: expected one column {wanted!r}, found {found}. Name it with --column "
+            f"as it stands in the first line: {', '.join(map(repr, sheet.header))[:400]}."
+        )
+    return matches[0]
+
+
+def _position(sheet: Sheet, name: str) -> int | None:
+    return sheet.header.index(name) if name in sheet.header else None
+
+
+def _same_maximum(sheet: Sheet, grades: Sequence[Grade], cells: Sequence[str]) -> None:
+    """Refuse a table that counts to another maximum: its percentages would be wrong.
+
+    Raises:
+        UsageError: Says both.
+    """
+    theirs = {number for cell in cells if (number := _read_number(cell)) is not None}
+    ours = {grade.max_score for grade in grades}
+    if theirs and ours and theirs != ours:
+        raise UsageError(
+            f"{sheet.file}: expected a maximum of {_list(ours)} points, as in the rubric. "
+            f"Received: {_list(theirs)}. Set the same on the platform and export the sheet again."
+        )
+
+
+def _read_number(cell: str) -> float | None:
+    try:
+        return float(cell.strip().replace(",", "."))
+    except ValueError:
+        return None
+
+
+def _list(numbers: Iterable[float]) -> str:
+    return " or ".join(f"{number:g}" for number in sorted(numbers))
+
+
+def _number(score: float, like: Sequence[str]) -> str:
+    """A score with the decimal sign that the sheet's own numbers have."""
+    comma = any("," in cell for cell in like)
+    return f"{score:g}".replace(".", ",") if comma else f"{score:g}"
 
 
 def _html_feedback(grade: Grade, after_due: bool) -> str:
@@ -143,56 +356,3 @@ def _html_feedback(grade: Grade, after_due: bool) -> str:
             break
         kept.append(line)
     return safe_cell("<br>".join(kept), 2 * MAX_FEEDBACK)
-
-
-def _read(file: Path) -> list[list[str]]:
-    try:
-        text = Path(file).read_bytes().decode("utf-8-sig")
-        table = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
-    except OSError as error:
-        raise UsageError(f"{file}: cannot be read ({error.strerror}).") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"{file}: not a CSV file in UTF-8: {error}.") from error
-    if not table:
-        raise UsageError(f"{file}: the table is empty.")
-    width = len(table[0])
-    for number, row in enumerate(table, 1):
-        if len(row) > width:
-            raise UsageError(
-                f"{file}, row {number}: expected at most {width} cells. Received: {len(row)}."
-            )
-        row.extend([""] * (width - len(row)))
-    return table
-
-
-def _assignment_column(table: list[list[str]], wanted: str, file: Path) -> int:
-    header = table[0]
-    matches = [
-        number
-        for number, name in enumerate(header)
-        if name == wanted or name.rpartition(" (")[0] == wanted
-    ]
-    if len(matches) != 1:
-        found = "no column" if not matches else f"{len(matches)} columns"
-        raise UsageError(
-            f"{file}: expected one column {wanted!r}, found {found}. Name it as it stands in the "
-            'first line, such as "DenseNet (12345)".'
-        )
-    return matches[0]
-
-
-def _rows_by_id(
-    table: list[list[str]], id_columns: Sequence[str], file: Path
-) -> dict[str, list[str]]:
-    """Each student's row by every id it is known by; an id of two students is of none."""
-    header = table[0]
-    columns = [header.index(name) for name in id_columns if name in header]
-    if not columns:
-        raise UsageError(f"{file}: expected one of the columns {', '.join(id_columns)}.")
-    rows: dict[str, list[str]] = {}
-    ambiguous: set[str] = set()
-    for row in table[1:]:
-        for student_id in {row[column].strip().removeprefix(MOODLE_PREFIX) for column in columns}:
-            if student_id and rows.setdefault(student_id, row) is not row:
-                ambiguous.add(student_id)
-    return {student_id: row for student_id, row in rows.items() if student_id not in ambiguous}

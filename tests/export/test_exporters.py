@@ -17,6 +17,7 @@ from grader.export import (
     write_moodle,
 )
 from grader.export.csv import COLUMNS, safe_cell
+from grader.export.gradebook import Why
 
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
@@ -200,8 +201,13 @@ def test_canvas_gets_its_own_table_back_with_the_scores_filled_in(examples, tmp_
     assert doe[5] == "33", "under review: the cell keeps what it held"
     assert poe[5] == "44"
     assert filled.filled == ("s1234567",)
-    assert filled.unscored == ("s4567890",)
-    assert filled.unknown == ("s2345678", "s3456789", "s5678901")
+    assert dict(filled.left) == {
+        "s4567890": Why.NO_SCORE,
+        "s2345678": Why.NOT_IN_SHEET,
+        "s3456789": Why.OPEN,
+        "s5678901": Why.NOT_IN_SHEET,
+    }
+    assert filled.without == 1
 
 
 @pytest.mark.parametrize(
@@ -230,7 +236,7 @@ def test_two_grades_of_one_student_are_left_to_a_person(examples, tmp_path):
         [examples.full_marks()] * 2, tmp_path / "in.csv", "DenseNet", tmp_path / "out.csv"
     )
 
-    assert filled.repeated == ("s1234567",)
+    assert filled.left == (("s1234567", Why.SEVERAL),)
     assert table(tmp_path / "out.csv")[2][5] == ""
 
 
@@ -241,7 +247,44 @@ def test_an_id_that_two_students_have_is_of_none(examples, tmp_path):
         [examples.full_marks()], tmp_path / "in.csv", "DenseNet", tmp_path / "out.csv"
     )
 
-    assert filled.unknown == ("s1234567",)
+    assert filled.left == (("s1234567", Why.NOT_IN_SHEET),)
+
+
+def test_a_download_of_canvas_fills_the_row_of_its_user_number(examples, tmp_path):
+    (tmp_path / "in.csv").write_text(CANVAS, encoding="utf-8")
+    grade = examples.full_marks().model_copy(update={"student_id": "doeal_12"})
+
+    filled = write_canvas([grade], tmp_path / "in.csv", "DenseNet", tmp_path / "out.csv")
+
+    assert filled.filled == ("doeal_12",)
+    assert table(tmp_path / "out.csv")[3][5] == "100"
+
+
+def test_who_is_excused_stays_excused(examples, tmp_path):
+    (tmp_path / "in.csv").write_text(CANVAS.replace("A,,7", "A,EX,7"), encoding="utf-8")
+
+    filled = write_canvas(
+        [examples.full_marks()], tmp_path / "in.csv", "DenseNet", tmp_path / "out.csv"
+    )
+
+    assert filled.left == (("s1234567", Why.EXCUSED),)
+    assert table(tmp_path / "out.csv")[2][5] == "EX"
+
+
+def test_open_points_are_filled_in_only_when_asked_for(examples, tmp_path):
+    (tmp_path / "in.csv").write_text(CANVAS.replace("s1234567", "s3456789"), encoding="utf-8")
+    grades = [grade for grade in all_grades(examples) if grade.student_id == "s3456789"]
+
+    for partial, expected in ((False, ""), (True, f"{grades[0].score:g}")):
+        write_canvas(grades, tmp_path / "in.csv", "DenseNet", tmp_path / "out.csv", partial=partial)
+        assert table(tmp_path / "out.csv")[2][5] == expected
+
+
+def test_a_sheet_of_another_maximum_is_refused(examples, tmp_path):
+    (tmp_path / "in.csv").write_text(CANVAS.replace(",100,10", ",10,10"), encoding="utf-8")
+
+    with pytest.raises(UsageError, match="a maximum of 100 points"):
+        write_canvas([examples.full_marks()], tmp_path / "in.csv", "DenseNet", tmp_path / "out.csv")
 
 
 MOODLE = (
@@ -262,7 +305,39 @@ def test_moodle_gets_scores_and_escaped_feedback(examples, tmp_path):
     assert roe[4] == "50"
     assert "earlier layers&#x27; maps, as they are. 2.5 / 10" in roe[6]
     assert doe[4:] == ["5", "100.00", "kept"]
-    assert (filled.filled, filled.unscored) == (("s2345678",), ("s7890123",))
+    assert (filled.filled, filled.left) == (("s2345678",), (("s7890123", Why.NO_SCORE),))
+
+
+def test_moodles_sheet_of_another_language_is_filled_in_as_it_stands(examples, tmp_path):
+    sheet = (
+        "\ufeffKennung;Vollständiger Name;Bewertung;Beste Bewertung\r\n"
+        "Teilnehmer/in 123456;Jane Doe;;100,00\r\n"
+        "Teilnehmer/in 7;Al Doe;3,5;100,00\r\n"
+    )
+    (tmp_path / "in.csv").write_bytes(sheet.encode())
+    grade = examples.full_marks().model_copy(
+        update={"student_id": "Jane_Doe_123456", "score": 87.5}
+    )
+
+    filled = write_moodle([grade], tmp_path / "in.csv", tmp_path / "out.csv", column="Bewertung")
+
+    assert filled.filled == ("Jane_Doe_123456",)
+    expected = sheet.replace("Jane Doe;;", "Jane Doe;87,5;")
+    assert (tmp_path / "out.csv").read_bytes().decode() == expected
+
+
+def test_a_grade_that_moodle_has_locked_is_left_alone(examples, tmp_path):
+    sheet = (
+        "Identifier,Full name,Grade,Maximum Grade,Grade can be changed\r\n"
+        "Participant 1234567,Jo Roe,5,100.00,No\r\n"
+    )
+    (tmp_path / "in.csv").write_bytes(sheet.encode())
+    grade = examples.full_marks().model_copy(update={"student_id": "Jo_Roe_1234567"})
+
+    filled = write_moodle([grade], tmp_path / "in.csv", tmp_path / "out.csv")
+
+    assert filled.left == (("Jo_Roe_1234567", Why.LOCKED),)
+    assert (tmp_path / "out.csv").read_bytes().decode() == sheet
 
 
 def test_moodle_gets_no_html_from_a_student(examples, tmp_path):
@@ -294,5 +369,5 @@ def test_feedback_says_nothing_of_hidden_checks(examples, tmp_path):
 def test_a_worksheet_without_grades_is_refused(examples, tmp_path):
     (tmp_path / "in.csv").write_text("Identifier,Full name\n1,x\n", encoding="utf-8")
 
-    with pytest.raises(UsageError, match="expected the column Grade"):
+    with pytest.raises(UsageError, match="expected one column 'Grade'"):
         write_moodle([examples.full_marks()], tmp_path / "in.csv", tmp_path / "out.csv")

@@ -1,0 +1,134 @@
+"""`grade export`: recorded grades in the form that another program reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from grader.domain import Grade
+from grader.errors import UsageError
+from grader.export.csv import write_csv
+from grader.export.files import write_atomically
+from grader.export.gradebook import Filled, write_canvas, write_moodle
+from grader.export.gradescope import write_gradescope
+from grader.export.json import write_json
+from grader.export.junit import write_junit
+from grader.report.feedback import student_lines
+
+Format = Literal["csv", "json", "junit", "canvas", "moodle", "gradescope", "feedback"]
+SHEETS = ("canvas", "moodle")
+"""Formats that fill in a sheet which the platform exported."""
+ONE_FILE: dict[str, tuple[str, Callable[[Sequence[Grade], Path], None]]] = {
+    "csv": ("grades.csv", write_csv),
+    "json": ("grades.json", write_json),
+    "junit": ("grades.xml", write_junit),
+}
+ONE_EACH = ("gradescope", "feedback")
+"""Formats with a file for each student."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written.
+
+    Attributes:
+        place: The file, or the folder of files.
+        count: Grades in it.
+        filled: What became of each grade where a sheet was filled in.
+    """
+
+    place: Path
+    count: int
+    filled: Filled | None = None
+
+
+def export(
+    grades: Sequence[Grade],
+    to: Format,
+    *,
+    into: Path | None = None,
+    column: str | None = None,
+    output: Path | None = None,
+    partial: bool = False,
+) -> Exported:
+    """Write grades in another program's form.
+
+    Args:
+        grades: The recorded ones.
+        to: Whose form.
+        into: The sheet that the platform exported; of `SHEETS` only, and needed there.
+        column: The sheet's column of this assignment.
+        output: Where; by default a name that says the format, in the working folder.
+        partial: Whether a sheet gets scores of which points are still open.
+
+    Returns:
+        What was written.
+
+    Raises:
+        UsageError: An option is missing or of another format, or the sheet is not the platform's.
+        InfrastructureError: The disk failed or is full.
+    """
+    _refuse_other_options(to, into, column, partial)
+    if to in ONE_FILE:
+        name, write = ONE_FILE[to]
+        place = output or Path(name)
+        write(grades, place)
+        return Exported(place, len(grades))
+    if into is not None:
+        return _fill(grades, to, into, column, output, partial)
+    return _one_each(grades, to, output or Path(to))
+
+
+def _refuse_other_options(to: Format, into: Path | None, column: str | None, partial: bool) -> None:
+    if to in SHEETS and into is None:
+        raise UsageError(f"--to {to} needs --into SHEET: the CSV file that {to} exported.")
+    if to == "canvas" and column is None:
+        raise UsageError("--to canvas needs --column: the assignment's column in the sheet.")
+    if to not in SHEETS and (into or column or partial):
+        raise UsageError(f"--into, --column and --partial are for {' and '.join(SHEETS)}.")
+
+
+def _fill(
+    grades: Sequence[Grade],
+    to: Format,
+    into: Path,
+    column: str | None,
+    output: Path | None,
+    partial: bool,
+) -> Exported:
+    # The platform's own file stays as it is unless somebody names it.
+    place = output or into.with_name(f"{into.stem}-graded{into.suffix}")
+    if to == "canvas":
+        filled = write_canvas(grades, into, column or "", place, partial=partial)
+    else:
+        filled = write_moodle(
+            grades,
+            into,
+            place,
+            column=column or "Grade",
+            after_due=after_due(grades),
+            partial=partial,
+        )
+    return Exported(place, len(filled.filled), filled)
+
+
+def _one_each(grades: Sequence[Grade], to: Format, folder: Path) -> Exported:
+    names = [grade.student_id for grade in grades]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise UsageError(f"--to {to}: one grade each, but several are of {', '.join(twice)}.")
+    for grade in grades:
+        if to == "gradescope":
+            write_gradescope(grade, folder / f"{grade.student_id}.json")
+        else:
+            text = "\n".join(student_lines(grade, after_due([grade]))) + "\n"
+            write_atomically(folder / f"{grade.student_id}.txt", text.encode())
+    return Exported(folder, len(grades))
+
+
+def after_due(grades: Sequence[Grade]) -> bool:
+    """Whether the due date has passed for all; False where one is not known."""
+    due = [grade.deadline.due if grade.deadline else None for grade in grades]
+    return all(each is not None and each <= datetime.now(UTC) for each in due)

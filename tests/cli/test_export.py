@@ -1,0 +1,99 @@
+"""`grade export` and `grade report RESULTS STUDENT`, as the shell sees them."""
+
+import csv
+import json
+import subprocess
+import sys
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from tests import examples
+
+SHEET = "Student,ID,SIS Login ID,DenseNet (77)\n    Points Possible,,,100\nRoe,11,s1234567,\n"
+
+
+def grade(*words, cwd):
+    return subprocess.run(
+        [sys.executable, "-m", "grader.cli", *map(str, words)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    """A file of grades: full marks, and one with points lost."""
+    from grader.export.json import write_json
+
+    write_json([examples.full_marks(), examples.deviating()], tmp_path / "told.json")
+    return tmp_path
+
+
+def test_a_table_is_written_beside_where_one_stands(recorded):
+    ran = grade("export", "told.json", "--to", "csv", cwd=recorded)
+
+    assert (ran.returncode, ran.stdout) == (0, "grades.csv: 2 grades\n")
+    rows = list(csv.reader((recorded / "grades.csv").read_text(encoding="utf-8").splitlines()))
+    assert [row[0] for row in rows] == ["student_id", "s1234567", "s2345678"]
+
+
+@pytest.mark.parametrize("kind", ["json", "junit"])
+def test_one_file_for_all_is_written_where_it_is_asked_for(recorded, kind):
+    ran = grade("export", "told.json", "--to", kind, "--output", "out/all", cwd=recorded)
+
+    assert ran.returncode == 0
+    text = (recorded / "out" / "all").read_text(encoding="utf-8")
+    found = len(json.loads(text)["grades"]) if kind == "json" else len(ET.fromstring(text))
+    assert found == 2
+
+
+def test_a_sheet_is_filled_in_beside_itself_and_says_who_is_left_out(recorded):
+    (recorded / "book.csv").write_text(SHEET, encoding="utf-8")
+
+    ran = grade(
+        "export", "told.json", "--to", "canvas", "--into", "book.csv", "--column", "DenseNet",
+        cwd=recorded,
+    )  # fmt: skip
+
+    assert ran.stdout == "book-graded.csv: 1 grades\nleft out: s2345678: not in the sheet\n"
+    assert (recorded / "book-graded.csv").read_text(encoding="utf-8").endswith("s1234567,100\n")
+    assert (recorded / "book.csv").read_text(encoding="utf-8") == SHEET
+
+
+@pytest.mark.parametrize("kind", ["gradescope", "feedback"])
+def test_each_student_gets_a_file_that_names_no_other(recorded, kind):
+    ran = grade("export", "told.json", "--to", kind, cwd=recorded)
+
+    assert ran.returncode == 0
+    files = {file.stem: file.read_text(encoding="utf-8") for file in (recorded / kind).iterdir()}
+    assert files.keys() == {"s1234567", "s2345678"}
+    assert "s2345678" not in files["s1234567"]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--to", "canvas"], "--to canvas needs --into SHEET"),
+        (["--to", "canvas", "--into", "book.csv"], "--to canvas needs --column"),
+        (["--to", "csv", "--into", "book.csv"], "are for canvas and moodle"),
+    ],
+)
+def test_an_option_that_is_missing_or_of_another_format_is_named(recorded, words, expected):
+    ran = grade("export", "told.json", *words, cwd=recorded)
+
+    assert ran.returncode == 2
+    assert expected in ran.stderr
+
+
+def test_one_student_is_found_by_a_part_of_the_name(recorded):
+    ran = grade("report", "told.json", "234567", "--quiet", cwd=recorded)
+    assert "several students are named so. Received: s1234567, s2345678" in ran.stderr
+
+    ran = grade("report", "told.json", "s23", "--quiet", cwd=recorded)
+    assert (ran.returncode, ran.stdout.split()[0]) == (0, "s2345678")
+
+    ran = grade("report", "told.json", "chen", cwd=recorded)
+    assert (ran.returncode, "no student is named so" in ran.stderr) == (2, True)
