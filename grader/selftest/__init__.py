@@ -2,5 +2,5 @@
 
 `catalogue()` holds them: networks that are not the paper's, each by one small documented
 difference from one reference, and networks that are the paper's however they are written.
-To add one, see `grader/selftest/mutant.py`.
+To add one, see `grader/selftest/parse.py`.
 """

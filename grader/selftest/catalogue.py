@@ -1,26 +1,38 @@
-"""All mutants, in the order in which the confusion table shows them."""
+"""All mutants, family by family."""
 
 from functools import cache
+from pathlib import Path
 
+from grader.checks import CHECKS
 from grader.selftest.mutant import Mutant, MutantError, write
-from grader.selftest.remark import REMARKS
-from grader.selftest.right import RIGHT
-from grader.selftest.wrong_layers import WRONG_LAYERS
-from grader.selftest.wrong_links import WRONG_LINKS
-from grader.selftest.wrong_networks import WRONG_NETWORKS
-from grader.selftest.wrong_transitions import WRONG_TRANSITIONS
+from grader.selftest.parse import read_family
 
-__all__ = ["Mutant", "MutantError", "catalogue", "write"]
+__all__ = ["FAMILIES", "Mutant", "MutantError", "catalogue", "read_catalogue", "write"]
+
+FAMILIES = Path(__file__).with_name("families")
+"""A file for each family; `grader/selftest/parse.py` says how to read it."""
 
 
 @cache
 def catalogue() -> tuple[Mutant, ...]:
-    """Returns every mutant: the wrong ones by place, then the right ones and the remarks."""
-    return (
-        *WRONG_LAYERS,
-        *WRONG_LINKS,
-        *WRONG_TRANSITIONS,
-        *WRONG_NETWORKS,
-        *RIGHT,
-        *REMARKS,
-    )
+    """Every mutant that ships."""
+    return read_catalogue(FAMILIES)
+
+
+def read_catalogue(folder: Path) -> tuple[Mutant, ...]:
+    """Every mutant of the families in a folder.
+
+    Raises:
+        MutantError: A line has no meaning, or a name is taken; it says which.
+    """
+    checks = {check.name for check in CHECKS}
+    named: dict[str, Mutant] = {}
+    for file in sorted(folder.glob("*.txt")):
+        for mutant in read_family(file, checks):
+            if mutant.name in named:
+                raise MutantError(
+                    f"{file.name}: expected a name that is not taken. "
+                    f"Received: {mutant.name}, as in {named[mutant.name].family}.txt"
+                )
+            named[mutant.name] = mutant
+    return tuple(named.values())

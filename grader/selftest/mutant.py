@@ -1,28 +1,35 @@
 """A mutant: one small, named, documented difference from the reference submission.
 
-Adding one takes three lines in a `wrong_*.py`, `right.py` or `remark.py`:
-
-    Mutant("stem-relu", kills={"stem"}, where="stem", why="An activation after the stem.",
-           replace=[("x = conv(inputs, stem, 3)",
-                     "x = layers.ReLU()(conv(inputs, stem, 3))")]),
-
-This module and its neighbours hold source text only: none of it is imported or run here.
+They are written as text in `grader/selftest/families/`; `grader/selftest/parse.py` says how.
+Nothing of them is imported or run here.
 """
 
-import ast
-from collections.abc import Collection, Sequence
+from __future__ import annotations
+
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Literal
 
+from grader.selftest.definitions import with_definitions
+from grader.selftest.places import Place, in_place
 from grader.selftest.reference import REFERENCE
 
 Kind = Literal["wrong", "right", "remark"]
-Edit = tuple[str, str] | tuple[str, str, int]
 
 
 class MutantError(ValueError):
-    """A mutant cannot be made from the reference: an edit or a definition does not fit."""
+    """A mutant cannot be made: what it says has no meaning, or does not fit the reference."""
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One text in place of another."""
+
+    old: str
+    """Stands in the text exactly once."""
+    new: str
+    at: str = ""
+    """File and line it was read from, for messages."""
 
 
 @dataclass(frozen=True)
@@ -32,20 +39,24 @@ class Mutant:
     name: str
     """Kebab-case, unique in the catalogue."""
     _: KW_ONLY
+    family: str = ""
+    """The file that it stands in, without its ending."""
     kind: Kind = "wrong"
     """'wrong' must lose a check, 'right' must lose none, 'remark' none, but with a remark."""
     why: str
     """One sentence: what differs and, for a wrong mutant, from which rule of the paper."""
-    kills: Collection[str] = frozenset()
-    """Names of checks of which at least one must fail; empty unless `kind` is 'wrong'."""
+    loses: tuple[str, ...] = ()
+    """The checks whose rules it breaks: each must fail. `verdicts.json` has all that fail."""
     where: str = ""
-    """What the `where` of one finding must contain; empty where no single place is wrong."""
-    replace: Sequence[Edit] = ()
-    """Edits of the reference: old text, new text, how often the old text stands there (1)."""
+    """What one place that is named must contain; empty where no single place is wrong."""
+    edits: tuple[Edit, ...] = ()
+    """Edits of the reference, in their order."""
     define: str = ""
     """Top-level definitions: one named as in the reference replaces it, others are added."""
-    text: str = ""
-    """The whole of densenet.py, in place of the reference."""
+    piece: str = ""
+    """Definitions that several mutants share; they come before the edits."""
+    place: Place | None = None
+    """Where alone the mistake is made; None: wherever the edited code is used."""
     raises: bool = False
     """True where importing or building the submission fails, which is its point."""
     runs_on_cpu: bool = True
@@ -55,22 +66,29 @@ class Mutant:
         """Returns the text of this mutant's densenet.py.
 
         Raises:
-            MutantError: an edit's old text does not stand in the text as often as stated.
+            MutantError: An edit's old text does not stand in the text exactly once, or the
+                mistake is not made where it says.
         """
-        text = self.text or REFERENCE
-        for edit in self.replace:
-            text = self._edited(text, edit)
-        return _with_definitions(text, self.define) if self.define else text
+        text = with_definitions(REFERENCE, self.piece)
+        for edit in self.edits:
+            text = _edited(text, edit)
+        text = with_definitions(text, self.define)
+        if self.place is None:
+            return text
+        try:
+            return in_place(REFERENCE, text, self.place)
+        except ValueError as problem:
+            raise MutantError(f"{self.name}: {problem}") from None
 
-    def _edited(self, text: str, edit: Edit) -> str:
-        old, new, expected = edit if len(edit) == 3 else (*edit, 1)
-        received = text.count(old)
-        if received != expected:
-            raise MutantError(
-                f"{self.name}: expected {expected} times in the reference, "
-                f"received {received} times: {old!r}"
-            )
-        return text.replace(old, new)
+
+def _edited(text: str, edit: Edit) -> str:
+    count = text.count(edit.old)
+    if count != 1:
+        raise MutantError(
+            f"{edit.at}: expected text that stands once in the reference. "
+            f"Received, {count} times: {edit.old!r}"
+        )
+    return text.replace(edit.old, edit.new)
 
 
 def write(mutant: Mutant, folder: Path) -> Path:
@@ -87,37 +105,3 @@ def write(mutant: Mutant, folder: Path) -> Path:
     path = folder / "densenet.py"
     path.write_text(mutant.source(), encoding="utf-8")
     return path
-
-
-def _with_definitions(text: str, define: str) -> str:
-    """Puts each top-level statement of `define` in place of its namesake, or after the imports."""
-    old_nodes = ast.parse(text).body
-    places = {node.name: node for node in old_nodes if isinstance(node, _NAMED)}
-    lines = text.splitlines()
-    replaced: dict[int, tuple[int, list[str]]] = {}
-    added: list[str] = []
-    for node in ast.parse(define).body:
-        piece = define.splitlines()[_first_line(node) - 1 : node.end_lineno]
-        place = places.get(node.name) if isinstance(node, _NAMED) else None
-        if place is None:
-            added += ["", "", *piece] if isinstance(node, _NAMED) else piece
-        else:
-            replaced[_first_line(place)] = (place.end_lineno or 0, piece)
-    for first in sorted(replaced, reverse=True):
-        last, piece = replaced[first]
-        lines[first - 1 : last] = piece
-    imports = [
-        node for node in ast.parse(text).body if isinstance(node, ast.Import | ast.ImportFrom)
-    ]
-    after = imports[-1].end_lineno or 0
-    lines[after:after] = added
-    return "\n".join(lines) + "\n"
-
-
-_NAMED = (ast.FunctionDef, ast.ClassDef)
-
-
-def _first_line(node: ast.stmt) -> int:
-    """The line a statement starts on, its decorators included, counted from 1."""
-    decorators = node.decorator_list if isinstance(node, _NAMED) else []
-    return min([node.lineno, *(decorator.lineno for decorator in decorators)])

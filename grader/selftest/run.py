@@ -71,7 +71,7 @@ class Verdict(Record):
     """Checks that broke: a fault of the grader, whatever the submission."""
     remarks: int = 0
     expected: tuple[str, ...] = ()
-    """Checks of which one should say no."""
+    """Checks whose rule is broken: each must say no."""
     where: str = ""
     """The place that should be named; empty where the mistake has no single place."""
     places: tuple[str, ...] = ()
@@ -97,12 +97,12 @@ class Verdict(Record):
     @property
     def sound(self) -> bool:
         """Whether the judge was right, and did not break."""
-        return self.refused == self.should_be_refused and not self.errors
+        return self.refused == self.should_be_refused and not self.errors and not self.unbroken
 
     @property
-    def killed_as_expected(self) -> bool:
-        """Whether one of the checks that should say no did."""
-        return not self.expected or bool(set(self.expected) & set(self.failed))
+    def unbroken(self) -> tuple[str, ...]:
+        """Checks that should have said no, and did not."""
+        return tuple(name for name in self.expected if name not in self.failed)
 
     @property
     def located(self) -> bool | None:
@@ -124,7 +124,7 @@ class Summary(Record):
     remark_made: int
     remark_missing: int
     other_check: int
-    """Wrong ones that were killed, but by none of the checks that should."""
+    """Wrong ones that were killed, but not by every check that should."""
     located: int
     locatable: int
     """Wrong ones in one place; `located` of them were found there."""
@@ -233,7 +233,7 @@ def verdict_on(
         skipped=ended(Outcome.SKIPPED),
         errors=ended(Outcome.ERROR),
         remarks=sum(f.severity == "remark" for f in findings),
-        expected=tuple(sorted(mutant.kills)) if mutant is not None else (),
+        expected=mutant.loses if mutant is not None else (),
         where=mutant.where if mutant is not None else "",
         places=tuple(dict.fromkeys(f.where for f in findings if f.severity != "remark")),
         message=message,
@@ -257,7 +257,7 @@ def summary(verdicts: Sequence[Verdict], asked: str = "") -> Summary:
         right_refused=sum(v.refused for v in right),
         remark_made=sum(v.remarks > 0 for v in remark),
         remark_missing=sum(v.remarks == 0 for v in remark),
-        other_check=sum(v.refused and not v.killed_as_expected for v in wrong),
+        other_check=sum(v.refused and bool(v.unbroken) for v in wrong),
         located=sum(bool(v.located) for v in locatable),
         locatable=len(locatable),
         changed=sum(bool(v.changed) for v in verdicts),
@@ -305,32 +305,32 @@ def choose(names: Iterable[str] = (), *, everything: bool = False) -> list[Case]
     if unknown:
         raise UsageError(
             f"selftest: expected names of the catalogue. Received: {', '.join(unknown)}. "
-            "They stand in grader/selftest/."
+            "They stand in grader/selftest/families/."
         )
     if wanted:
-        return [shipped[n] if n in shipped else _case(mutants[n]) for n in wanted]
+        return [shipped[n] if n in shipped else case_of(mutants[n]) for n in wanted]
     chosen = list(mutants.values()) if everything else sample(list(mutants.values()))
-    return [*shipped.values(), *map(_case, chosen)]
+    return [*shipped.values(), *map(case_of, chosen)]
 
 
 def sample(mutants: Sequence[Mutant], sizes: Mapping[str, int] = QUICK) -> list[Mutant]:
-    """Some mutants of each kind, the same ones every time, as many different kills as possible.
+    """Some mutants of each kind, the same ones every time.
 
-    Within a kind they are drawn in turn from groups by the checks that should say no, so that no
-    frequent mistake crowds out a rare one.
+    Within a kind they are drawn in turn from groups, the checks that should say no and then the
+    families, so that no frequent mistake crowds out a rare one.
     """
     chosen: list[Mutant] = []
     for kind, size in sizes.items():
         groups: defaultdict[str, list[Mutant]] = defaultdict(list)
         for mutant in mutants:
             if mutant.kind == kind:
-                for check in mutant.kills or ("none",):
-                    groups[check].append(mutant)
+                for group in (f"{mutant.family}.txt", *mutant.loses):
+                    groups[group].append(mutant)
         for members in groups.values():
             members.sort(key=lambda m: hashlib.sha256(m.name.encode()).digest())
         taken: dict[str, Mutant] = {}
         while len(taken) < size and any(groups.values()):
-            for key in sorted(groups, key=lambda k: (len(groups[k]), k)):
+            for key in sorted(groups, key=lambda k: (k.endswith(".txt"), len(groups[k]), k)):
                 while groups[key]:
                     mutant = groups[key].pop(0)
                     if mutant.name not in taken:
@@ -342,7 +342,8 @@ def sample(mutants: Sequence[Mutant], sizes: Mapping[str, int] = QUICK) -> list[
     return chosen
 
 
-def _case(mutant: Mutant) -> Case:
+def case_of(mutant: Mutant) -> Case:
+    """A mutant as a case of the selftest."""
     return Case(mutant.name, mutant.kind, lambda folder: write(mutant, folder), mutant)
 
 

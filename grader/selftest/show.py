@@ -81,16 +81,16 @@ def _faults(verdicts: Sequence[Verdict]) -> Iterator[RenderableType]:
     for verdict in verdicts:
         if verdict.errors:
             yield _fault("A check broke on", verdict, ", ".join(verdict.errors))
-        elif not verdict.sound and verdict.should_be_refused:
+        elif verdict.should_be_refused and not verdict.refused:
             yield _fault("Survived", verdict, verdict.why)
+        elif verdict.unbroken:
+            passed, failed = ", ".join(verdict.unbroken), ", ".join(verdict.failed)
+            yield _fault("Not all found:", verdict, f"passed {passed}; failed {failed}")
         elif not verdict.sound:
             yield _fault("Refused", verdict, ", ".join((*verdict.failed, *verdict.skipped)))
     for verdict in verdicts:
         for sentence in verdict.changed or ():
             yield _fault("Changed:", verdict, sentence)
-        if verdict.refused and not verdict.killed_as_expected:
-            wanted, received = ", ".join(verdict.expected), ", ".join(verdict.failed)
-            yield _fault("Killed by another check:", verdict, f"{received} in place of {wanted}")
         if verdict.refused and verdict.located is False:
             named = "; ".join(verdict.places[:3]) or "no place"
             yield _fault("Not located:", verdict, f"expected {verdict.where}, received {named}")

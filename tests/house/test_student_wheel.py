@@ -54,7 +54,8 @@ def test_no_file_in_it_holds_the_functions_that_are_asked_for(installed: Path) -
         for line in (ROOT / "reference_solution" / "densenet.py").read_text().splitlines()
         if ANSWER in line.casefold() and "layers." in line
     }
-    texts = {path: path.read_text("utf-8") for path in installed.rglob("*.py")}
+    files = [*installed.rglob("*.py"), *installed.rglob("*.txt")]
+    texts = {path: path.read_text("utf-8") for path in files}
 
     assert answers
     assert [path for path, text in texts.items() if any(line in text for line in answers)] == []

@@ -64,16 +64,12 @@ def test_no_check_is_frozen_as_broken():
     assert broken == []
 
 
-SURVIVORS = {"input-size-free", "input-shape-ignored"}
-"""All networks that are asked for are of 32x32: what ignores the size is not found."""
-
-
 def test_what_is_right_is_frozen_as_losing_nothing_and_what_is_wrong_as_losing_something():
     kinds = {mutant.name: mutant.kind for mutant in catalogue()}
 
     for name, kind in kinds.items():
         lost = [c for c, i in FROZEN.catalogue[name].items() if i.outcome is not Outcome.PASSED]
-        assert bool(lost) == (kind == "wrong" and name not in SURVIVORS), name
+        assert bool(lost) == (kind == "wrong"), name
 
 
 def test_the_file_is_what_the_command_writes():

@@ -20,10 +20,11 @@ from grader.selftest.run import QUICK, Case, choose, sample, selftest, summary, 
 from grader.selftest.show import render
 
 
-def case(kind, kills=("stem",), where="stem"):
+def case(kind, where="stem"):
     if kind in ("reference", "template"):
         return Case(kind, kind, lambda folder: folder.mkdir())
-    mutant = Mutant("a-mutant", kind=kind, why="Something differs.", kills=set(kills), where=where)
+    loses = ("stem",) if kind == "wrong" else ()
+    mutant = Mutant("a-mutant", kind=kind, why="Something differs.", loses=loses, where=where)
     return Case("a-mutant", kind, lambda folder: folder.mkdir(), mutant)
 
 
@@ -38,6 +39,7 @@ def finding(where, severity="deviation"):
 
 GOOD = result("head", Outcome.PASSED)
 KILLED = result("stem", Outcome.FAILED, finding("stem"))
+KILLED_ELSEWHERE = result("head", Outcome.FAILED, finding("head"))
 SKIPPED = result("head", Outcome.SKIPPED)
 BROKEN = result("growth", Outcome.ERROR)
 REMARKED = result("head", Outcome.PASSED, finding("head", "remark"))
@@ -49,6 +51,8 @@ REMARKED = result("head", Outcome.PASSED, finding("head", "remark"))
         ("wrong", [GOOD, KILLED], True),
         ("wrong", [GOOD], False),
         ("wrong", [GOOD, SKIPPED], False),
+        ("wrong", [KILLED_ELSEWHERE], False),
+        ("wrong", [KILLED, KILLED_ELSEWHERE], True),
         ("wrong", [KILLED, BROKEN], False),
         ("right", [GOOD], True),
         ("right", [KILLED], False),
@@ -75,12 +79,10 @@ def test_a_selftest_of_nothing_is_no_pass():
 
 
 def test_a_place_that_is_not_named_and_another_check_are_counted():
-    elsewhere = result("head", Outcome.FAILED, finding("head"))
-
-    found = summary([verdict_on(case("wrong"), [elsewhere])])
+    found = summary([verdict_on(case("wrong"), [KILLED_ELSEWHERE])])
 
     assert (found.other_check, found.located, found.locatable) == (1, 0, 1)
-    assert found.sound
+    assert not found.sound
 
 
 def test_a_remark_that_is_not_made_is_counted():
@@ -94,7 +96,13 @@ def test_the_sample_is_the_same_every_time_and_reaches_every_check():
 
     assert Counter(m.kind for m in chosen) == QUICK
     assert chosen == sample(catalogue())
-    assert {name for m in chosen for name in m.kills} == {check.name for check in CHECKS}
+    assert {name for m in chosen for name in m.loses} == {check.name for check in CHECKS}
+
+
+def test_a_sample_as_large_as_that_of_the_tests_reaches_every_family():
+    chosen = sample(catalogue(), {"wrong": 120, "right": 45, "remark": 15})
+
+    assert {m.family for m in chosen} == {m.family for m in catalogue()}
 
 
 def test_reference_and_template_are_always_among_the_chosen():
@@ -118,7 +126,7 @@ def test_survivors_refusals_and_missed_places_are_shown_by_name():
         [
             verdict_on(case("wrong"), [GOOD]),
             verdict_on(case("reference"), [KILLED]),
-            verdict_on(case("wrong"), [result("head", Outcome.FAILED, finding("head"))]),
+            verdict_on(case("wrong"), [KILLED_ELSEWHERE]),
         ]
     )
     console = Console(file=io.StringIO(), width=120)
@@ -129,7 +137,8 @@ def test_survivors_refusals_and_missed_places_are_shown_by_name():
     assert "Survived a-mutant. Something differs." in text
     assert "Refused reference. stem" in text
     assert "Not located: a-mutant. expected stem, received head" in text
-    assert "2 of 3 misjudged" in text
+    assert "Not all found: a-mutant. passed stem; failed head" in text
+    assert "3 of 3 misjudged" in text
 
 
 class DeadSandbox(Sandbox):
@@ -162,7 +171,7 @@ def test_a_judge_that_gets_no_answer_refuses_the_right_ones():
     )
 
     assert not found.sound
-    assert [v.sound for v in found.verdicts] == [False, True]
+    assert [v.sound for v in found.verdicts] == [False, False]
     assert heard == list(found.verdicts)
 
 
