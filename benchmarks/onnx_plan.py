@@ -79,9 +79,9 @@ def model_of(plan, batch: int):
             pads = [top, left, bottom, right]
             return node(kind, x, kernel_shape=list(size), strides=list(strides), pads=pads)
         if i.kind == "conv":
-            kernel, offset = i.arrays
-            strides, (top, bottom, left, right), dilations, groups = i.settings
-            weights = [constant(kernel.transpose(3, 2, 0, 1)), constant(offset)]
+            kernel, *offset = i.arrays
+            _, strides, (top, bottom, left, right), dilations, groups = i.settings
+            weights = [constant(kernel.transpose(3, 2, 0, 1)), *map(constant, offset)]
             return node(
                 "Conv", [x[0], *weights], strides=list(strides), pads=[top, left, bottom, right],
                 dilations=list(dilations), group=groups,

@@ -8,8 +8,8 @@ it. What cannot be said in such layers is named, never guessed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -18,11 +18,19 @@ from numpy.typing import NDArray
 
 from grader.engine.plan import Unrebuildable
 from grader.engine.runner_keras import KerasFunctions, same_padding
-from grader.graph.canonical import Graph, Node, Part, Segment, Value
-from grader.graph.numeric import constant_map
-from grader.graph.pointwise import apply
+from grader.graph.canonical import (
+    TOLERANCE,
+    Affine,
+    Graph,
+    Node,
+    Part,
+    Segment,
+    Step,
+    Value,
+)
+from grader.graph.pointwise import X, apply
+from grader.graph.program import Instruction, Numbers, Program, lower
 from grader.graph.record import VariableRecord
-from grader.graph.steps import Word, words
 from grader.graph.symbols import ASSIGNMENTS, Symbol, Unreadable, Values, variable
 
 Array = NDArray[Any]
@@ -78,7 +86,8 @@ def rebuild(
         Unrebuildable: Names the operation in the way.
     """
     try:
-        built = _Builder(inference, training, variables).build()
+        graph, notes = with_random_steps(inference, training)
+        built = _Builder(lower(graph), training, variables, notes).build()
         if values is not None:
             built.pour(values)
     except Unreadable as problem:
@@ -86,163 +95,183 @@ def rebuild(
     return built
 
 
+# --- what is random in training, in the graph of inference ---------------------------------
+
+
+def with_random_steps(inference: Graph, training: Graph | None) -> tuple[Graph, list[str]]:
+    """The graph of inference with the dropout of training, and each piece of a map as its own step.
+
+    Returns:
+        That graph, and what of the training graph could not be taken over.
+    """
+    mine, theirs = _nodes(inference), [] if training is None else _nodes(training)
+    alike = [_likeness(n) for n in mine] == [_likeness(n) for n in theirs]
+    pairs = {a.index: b for a, b in zip(mine, theirs, strict=True)} if alike else {}
+    changed = Graph(list(inference.nodes))
+    for node in mine:
+        others = pairs[node.index].inputs if pairs else (None,) * len(node.inputs)
+        inputs = tuple(_merged(v, o) for v, o in zip(node.inputs, others, strict=True))
+        changed.nodes[node.index] = replace(node, inputs=inputs)
+    if inference.output is not None:
+        other = training.output if pairs and training is not None else None
+        changed.output = _merged(inference.output, other)
+    left_out = "what the network does only in training (augmentation, random layers) is left out"
+    return changed, [left_out] if theirs and not alike else []
+
+
+def _nodes(graph: Graph) -> list[Node]:
+    return [graph.nodes[i] for i in sorted(graph.ancestors())]
+
+
+def _likeness(node: Node) -> tuple[Any, ...]:
+    kernel = node.kernel.key if node.kernel is not None else ""
+    settings = node.detail if node.kind in ("conv", "depthwise", "softmax") else ()
+    return node.kind, kernel, node.channels, node.height, node.width, settings
+
+
+def _merged(mine: Value, theirs: Value | None) -> Value:
+    others: Sequence[Segment | None] = () if theirs is None else theirs.segments
+    if len(others) != len(mine.segments):
+        others = [None] * len(mine.segments)
+    segments = [
+        replace(segment, steps=_merged_steps(segment, other))
+        for segment, other in zip(mine.segments, others, strict=True)
+    ]
+    return replace(mine, segments=tuple(segments))
+
+
+def _merged_steps(mine: Segment, theirs: Segment | None) -> tuple[Step, ...]:
+    """The steps of inference with the random ones of training between them."""
+    kept = [step for step in _apart(mine) if step.kind not in RANDOM]
+    if theirs is None:
+        return tuple(kept)
+    others = _apart(theirs)
+    if [_sort(s) for s in others if s.kind not in RANDOM] != [_sort(s) for s in kept]:
+        return tuple(kept)
+    waiting = iter(kept)
+    return tuple(s if s.kind in RANDOM else next(waiting) for s in others)
+
+
+def _apart(segment: Segment) -> list[Step]:
+    """The steps of a segment, with a per-channel map for each of its recognised pieces."""
+    found: list[Step] = []
+    for step in segment.steps:
+        if step.affine is None:
+            found.append(step)
+            continue
+        pieces = [replace(step, affine=affine) for affine in step.affine.apart()]
+        found += [piece for piece in pieces if not _changes_nothing(piece, segment.width)]
+    return found
+
+
+def _changes_nothing(step: Step, width: int) -> bool:
+    factor, offset = _constant(step.affine, step.start, width)
+    return bool(np.allclose(factor, 1, rtol=0, atol=TOLERANCE) and np.allclose(offset, 0))
+
+
+def _sort(step: Step) -> tuple[Any, ...]:
+    """Equal for steps that correspond in the two graphs, whatever their statistics are of."""
+    if step.affine is None:
+        return step.kind, step.detail
+    return "affine", *[part.kind for part in step.affine.parts]
+
+
+# --- the trainable model -------------------------------------------------------------------
+
+
 @dataclass
 class _Builder:
-    graph: Graph
+    """Makes a Keras layer, or none, of each instruction; a layer that is used twice is one."""
+
+    program: Program
     training: Graph | None
     variables: Sequence[VariableRecord]
-    maps: dict[int, Any] = field(default_factory=dict)
+    notes: list[str]
     layers: dict[Any, Any] = field(default_factory=dict)
     weights: dict[int, tuple[Any, Symbol]] = field(default_factory=dict)
     owners: dict[int, Any] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    said: dict[Any, tuple[Any, Any]] = field(default_factory=dict)
 
     def build(self) -> Rebuilt:
         import keras
 
-        output = self.graph.output
-        if output is None:
-            raise Unreadable("an output that does not depend on the images")
-        nodes = [self.graph.nodes[i] for i in sorted(self.graph.ancestors())]
-        inputs = [n for n in nodes if n.kind == "input"]
-        if len(inputs) != 1:
-            raise Unreadable("an output that does not depend on the images")
-        self.pairs = self._pairs(nodes)
-        entry = keras.Input((inputs[0].height, inputs[0].width, inputs[0].channels))
-        self.maps[inputs[0].index] = self.entry = entry
-        for node in nodes:
-            if node.kind != "input":
-                self.maps[node.index] = self._node(node)
-        model = keras.Model(entry, self._output(output))
+        instructions = self.program.instructions
+        if [i for i in instructions if i.kind == "input"] != [instructions[0]]:
+            raise Unreadable("an output that does not depend on one map of the images")
+        self.entry = keras.Input(instructions[0].shape)
+        maps = [self.entry]
+        for i in instructions[1:]:
+            maps.append(EMITTERS[i.kind](self, i, *[maps[n] for n in i.inputs]))
+        model = keras.Model(self.entry, self._output(instructions[-1], maps[-1]))
         return Rebuilt(model, tuple(dict.fromkeys(self.notes)), tuple(self.weights.values()))
 
-    # --- the training graph beside that of inference ---
-
-    def _pairs(self, nodes: list[Node]) -> dict[int, Node]:
-        """Inference node → the same node in the training graph; empty where they differ."""
-        if self.training is None or self.training.output is None:
-            return {}
-        others = [self.training.nodes[i] for i in sorted(self.training.ancestors())]
-        if [_likeness(n) for n in nodes] != [_likeness(n) for n in others]:
-            self.notes.append(
-                "what the network does only in training (augmentation, random layers) is left out"
-            )
-            return {}
-        return {mine.index: other for mine, other in zip(nodes, others, strict=True)}
-
-    def _other_words(self, value: Value, other: Value | None) -> list[tuple[Word, ...] | None]:
-        """The words of each segment in the training graph, None where they do not correspond."""
-        if other is None or len(other.segments) != len(value.segments):
-            return [None] * len(value.segments)
-        return [words(s) for s in other.segments]
-
-    # --- values ---
-
-    def _value(self, value: Value, other: Value | None) -> Any:
-        spoken = [
-            _merged(words(segment), theirs)
-            for segment, theirs in zip(value.segments, self._other_words(value, other), strict=True)
-        ]
-        count = _shared(value.segments, spoken)
-        pieces = [
-            self._say(self._slice(segment), said[: len(said) - count], segment.width)
-            for segment, said in zip(value.segments, spoken, strict=True)
-        ]
-        first = spoken[0]
-        return self._say(self._joined(pieces), first[len(first) - count :], value.channels)
-
-    def _slice(self, segment: Segment) -> Any:
-        whole = self.maps[segment.node]
-        start, stop = segment.start, segment.stop
-        if (start, stop) == (0, whole.shape[-1]):
-            return whole
-        return self._plain(
-            ("slice", segment.node, start, stop), whole, lambda x: x[..., start:stop]
-        )
-
-    def _joined(self, pieces: list[Any]) -> Any:
+    def _output(self, last: Instruction, x: Any) -> Any:
         import keras
 
-        return pieces[0] if len(pieces) == 1 else keras.layers.Concatenate()(pieces)
+        if last.shape[:2] != (1, 1):
+            raise Unreadable("an output that is a map")
+        if last.kind == "softmax":
+            # Its layer stays the model's last one, where the trainer takes the softmax off.
+            return x._keras_history.operation.input
+        return keras.layers.Reshape(last.shape[2:])(x)
 
-    def _plain(self, key: Any, x: Any, function: Any) -> Any:
-        """A function without weights, as a layer."""
+    # --- without weights ---
+
+    def slice(self, i: Instruction, x: Any) -> Any:
+        start, stop = i.settings
+        return _plain(x, lambda t: t[..., start:stop])
+
+    def concat(self, i: Instruction, *maps: Any) -> Any:
         import keras
 
-        return keras.layers.Lambda(function)(x)
+        return keras.layers.Concatenate()(list(maps))
 
-    def _say(self, x: Any, said: list[Word], width: int) -> Any:
-        """Apply words; what was already said of the same map is not said twice."""
-        for word in said:
-            key = (id(x), word.key, word.low)
-            if key not in self.said:
-                self.said[key] = (x, self._word(x, word, width))
-            x = self.said[key][1]
+    def pointwise(self, i: Instruction, x: Any) -> Any:
+        import keras
+
+        (tree,) = i.settings
+        if tree == ("Relu", X):
+            return keras.layers.ReLU()(x)
+        return _plain(x, lambda t: apply(tree, t, KerasFunctions(keras.ops)))
+
+    def crop(self, i: Instruction, x: Any) -> Any:
+        import keras
+
+        top, bottom, left, right = i.settings
+        return keras.layers.Cropping2D(((top, bottom), (left, right)))(x)
+
+    def noise(self, i: Instruction, x: Any) -> Any:
+        self.notes.append("random noise in training is left out")
         return x
 
-    def _word(self, x: Any, word: Word, width: int) -> Any:
+    def stop_gradient(self, i: Instruction, x: Any) -> Any:
         import keras
 
-        if word.kind == "BN":
-            return self._batch_norm(word, width)(x)
-        if word.kind in ("bias", "scale"):
-            return self._trained(word, width)(x)
-        if word.kind == "constant" and word.part is not None:
-            return self._constant_scaling(x, word.part, word.low, word.low + width)
-        if word.kind == "ReLU":
-            return keras.layers.ReLU()(x)
-        if word.kind == "activation":
-            tree = word.step.detail[1]
-            return self._plain(None, x, lambda t: apply(tree, t, KerasFunctions(keras.ops)))
-        if word.kind == "pool":
-            return self._pool(x, *word.step.detail)
-        if word.kind == "pad":
-            return self._pad(x, word.step.detail)
-        if word.kind == "crop":
-            top, bottom, left, right = word.step.detail
-            return keras.layers.Cropping2D(((top, bottom), (left, right)))(x)
-        if word.kind == "dropout":
-            return self._dropout(x, *word.step.detail)
-        if word.kind == "noise":
-            self.notes.append("random noise in training is left out")
-            return x
-        if word.kind == "stop":
-            return self._plain(None, x, keras.ops.stop_gradient)
-        raise Unreadable(word.text)
+        return _plain(x, keras.ops.stop_gradient)
 
-    def _constant_scaling(self, x: Any, part: Part, low: int, high: int) -> Any:
-        assert part.factor is not None and part.offset is not None
-        factor = part.factor[low:high].astype(np.float32)
-        offset = part.offset[low:high].astype(np.float32)
-
-        def scale(t: Any) -> Any:
-            from keras import ops
-
-            return t * ops.cast(factor, t.dtype) + ops.cast(offset, t.dtype)
-
-        return self._plain(None, x, scale)
-
-    def _pad(self, x: Any, detail: tuple[Any, ...]) -> Any:
+    def merge(self, i: Instruction, *maps: Any) -> Any:
         import keras
 
-        top, bottom, left, right, fill = detail
+        kinds = {
+            "add": keras.layers.Add,
+            "multiply": keras.layers.Multiply,
+            "maximum": keras.layers.Maximum,
+        }
+        return kinds[i.kind]()(list(maps))
+
+    def pad(self, i: Instruction, x: Any) -> Any:
+        import keras
+
+        top, bottom, left, right, fill = i.settings
         sides = ((top, bottom), (left, right))
         if fill == 0:
             return keras.layers.ZeroPadding2D(sides)(x)
         widths = ((0, 0), *sides, (0, 0))
-        return self._plain(None, x, lambda t: keras.ops.pad(t, widths, constant_values=fill))
+        return _plain(x, lambda t: keras.ops.pad(t, widths, constant_values=fill))
 
-    def _pool(
-        self,
-        x: Any,
-        mode: str,
-        size: tuple[int, int],
-        strides: tuple[int, int],
-        padding: tuple[int, int, int, int],
-    ) -> Any:
+    def pool(self, i: Instruction, x: Any) -> Any:
         from keras import layers
 
+        mode, size, strides, padding = i.settings
         if mode == "mean" and size == tuple(x.shape[1:3]) and not any(padding):
             return layers.GlobalAveragePooling2D(keepdims=True)(x)
         way = "valid"
@@ -253,15 +282,39 @@ class _Builder:
         pool = layers.AveragePooling2D if mode == "mean" else layers.MaxPooling2D
         return pool(size, strides, way)(x)
 
-    def _dropout(self, x: Any, rate: float, kind: str) -> Any:
+    def dropout(self, i: Instruction, x: Any) -> Any:
         from keras import layers
 
+        rate, kind = i.settings
         if not 0 <= rate < 1:
             raise Unreadable("dropout with an unreadable rate")
         kinds = {"spatial": layers.SpatialDropout2D, "elementwise": layers.Dropout}
         if kind not in kinds:
             raise Unreadable(f"dropout of another kind: {kind}")
         return kinds[kind](rate)(x)
+
+    def softmax(self, i: Instruction, x: Any) -> Any:
+        import keras
+
+        name = "log_softmax" if i.settings[0] else "softmax"
+        if tuple(x.shape[1:3]) == (1, 1):
+            flat = keras.layers.Reshape((x.shape[-1],))(x)
+            x = keras.layers.Activation(name, dtype="float32")(flat)
+            return keras.layers.Reshape((1, 1, x.shape[-1]))(x)
+        return keras.layers.Activation(name)(x)
+
+    def constant(self, i: Instruction, *statistics: Any) -> Any:
+        assert i.node is not None and i.node.kernel is not None
+        if i.node.kernel.sources:
+            raise Unreadable("a map of trained numbers")
+        image = Numbers(Values(())).of(i)[0].astype(np.float32)
+
+        def fill(t: Any) -> Any:
+            from keras import ops
+
+            return ops.zeros_like(t[:, :1, :1, :1]) + ops.cast(image, t.dtype)
+
+        return _plain(self.entry, fill)
 
     # --- layers with weights ---
 
@@ -276,11 +329,23 @@ class _Builder:
     def _keep(self, weight: Any, symbol: Symbol) -> None:
         self.weights[id(weight)] = (weight, symbol)
 
-    def _batch_norm(self, word: Word, width: int) -> Any:
+    def affine(self, i: Instruction, x: Any, *statistics: Any) -> Any:
+        """One recognised piece of a per-channel map."""
+        affine, width = i.affine, i.shape[2]
+        assert affine is not None
+        (part,) = affine.parts
+        if part.kind == "batch_norm":
+            return self._batch_norm(part, affine, width)(x)
+        if part.kind in ("bias", "scale"):
+            return self._trained(part, affine, width)(x)
+        if part.kind == "constant":
+            factor, offset = _constant(affine, i.start, width)
+            return _plain(x, lambda t: _scaled(factor, offset, t))
+        raise Unreadable("a scaling that is no batch normalisation")
+
+    def _batch_norm(self, part: Part, affine: Affine, width: int) -> Any:
         import keras
 
-        part, affine = word.part, word.step.affine
-        assert part is not None and affine is not None
         if affine.channels != width or part.statistics != "moving":
             raise Unreadable("a part of a batch normalisation")
         roles = {name: part.role(name) for name in ("gamma", "beta", "mean", "variance")}
@@ -316,13 +381,9 @@ class _Builder:
         found = momentum_of(self.training, mean)
         return DEFAULT_MOMENTUM if found is None else found
 
-    def _trained(self, word: Word, width: int) -> Any:
+    def _trained(self, part: Part, affine: Affine, width: int) -> Any:
         """A trained offset or factor."""
-        part, affine = word.part, word.step.affine
-        assert part is not None and affine is not None
-        role = "offset" if word.kind == "bias" else "factor"
-        index = part.role(role)
-        assert index is not None
+        ((role, index),) = part.roles
         term = next(
             t for t in affine.terms if t.origin.bare is not None and t.origin.bare[0] == index
         )
@@ -339,29 +400,27 @@ class _Builder:
             self.layers[key] = layer
         return self.layers[key]
 
-    def _convolution(self, node: Node, x: Any) -> Any:
+    def convolution(self, i: Instruction, x: Any, *statistics: Any) -> Any:
         import keras
 
-        kernel, shape = node.kernel, node.kernel_shape
-        if kernel is None or not node.trained:
+        node = i.node
+        assert node is not None
+        if node.kernel is None or not node.trained:
             raise Unreadable("a kernel that is computed from other weights")
-        settings = {name: node.get(name) for name in ("strides", "padding", "dilations", "groups")}
+        shape, strides, padding, dilations, groups = i.settings
         way = "valid"
-        if any(settings["padding"]):
-            if same_padding(
-                x.shape[1:3], shape[:2], settings["strides"], settings["padding"],
-                settings["dilations"],
-            ):  # fmt: skip
+        if any(padding):
+            if same_padding(x.shape[1:3], shape[:2], strides, padding, dilations):
                 way = "same"
             else:
-                top, bottom, left, right = settings["padding"]
+                top, bottom, left, right = padding
                 x = keras.layers.ZeroPadding2D(((top, bottom), (left, right)))(x)
-        key = (node.kind, kernel.key, way, *settings.values())
+        key = (i.kind, node.kernel.key, way, *i.settings[1:])
         if key not in self.layers:
             common = {
-                "strides": settings["strides"],
+                "strides": strides,
                 "padding": way,
-                "dilation_rate": settings["dilations"],
+                "dilation_rate": dilations,
                 "use_bias": False,
                 "trainable": all(self._trainable(index) for index in node.trained),
             }
@@ -370,111 +429,61 @@ class _Builder:
                     shape[:2], depth_multiplier=shape[3], depthwise_initializer="he_normal",
                     **common,
                 )
-                if node.kind == "depthwise"
+                if i.kind == "depthwise"
                 else keras.layers.Conv2D(
-                    shape[3], shape[:2], groups=settings["groups"],
-                    kernel_initializer="he_normal", **common,
+                    shape[3], shape[:2], groups=groups, kernel_initializer="he_normal", **common
                 )
             )  # fmt: skip
             layer.build((None, *x.shape[1:]))
             for index in node.trained:
                 self._own(index, layer)
-            self._keep(layer.kernel, kernel)
+            self._keep(layer.kernel, node.kernel)
             self.layers[key] = layer
         return self.layers[key](x)
 
-    # --- nodes ---
 
-    def _node(self, node: Node) -> Any:
-        import keras
-
-        other = self.pairs.get(node.index)
-        others = other.inputs if other is not None else (None,) * len(node.inputs)
-        inputs = [self._value(v, o) for v, o in zip(node.inputs, others, strict=True)]
-        if node.kind in ("conv", "depthwise"):
-            return self._convolution(node, inputs[0])
-        if node.kind == "add":
-            return keras.layers.Add()(inputs)
-        if node.kind == "multiply":
-            return keras.layers.Multiply()(inputs)
-        if node.written_as == "Maximum":
-            return keras.layers.Maximum()(inputs)
-        if node.kind == "softmax":
-            return self._softmax(inputs[0], bool(node.get("logarithm")))
-        if node.kind == "constant":
-            return self._constant(node)
-        raise Unreadable(f"the operation {node.get('op') or node.written_as or node.kind}")
-
-    def _softmax(self, x: Any, logarithm: bool) -> Any:
-        import keras
-
-        name = "log_softmax" if logarithm else "softmax"
-        if tuple(x.shape[1:3]) == (1, 1):
-            flat = keras.layers.Reshape((x.shape[-1],))(x)
-            x = keras.layers.Activation(name, dtype="float32")(flat)
-            return keras.layers.Reshape((1, 1, x.shape[-1]))(x)
-        return keras.layers.Activation(name)(x)
-
-    def _constant(self, node: Node) -> Any:
-        assert node.kernel is not None
-        if node.kernel.variables:
-            raise Unreadable("a map of trained numbers")
-        image = constant_map(node, node.kernel, Values(()), 1).astype(np.float32)
-
-        def fill(t: Any) -> Any:
-            from keras import ops
-
-            return ops.zeros_like(t[:, :1, :1, :1]) + ops.cast(image, t.dtype)
-
-        return self._plain(None, self.entry, fill)
-
-    def _output(self, output: Value) -> Any:
-        import keras
-
-        if (output.height, output.width) != (1, 1):
-            raise Unreadable("an output that is a map")
-        last = output.segments[0]
-        node = self.graph.nodes[last.node]
-        if len(output.segments) == 1 and not last.steps and node.kind == "softmax":
-            # Its layer stays the model's last one, where the trainer takes the softmax off.
-            return self.maps[last.node]._keras_history.operation.input
-        other = self.training.output if self.pairs and self.training is not None else None
-        return keras.layers.Reshape((output.channels,))(self._value(output, other))
+EMITTERS: dict[str, Callable[..., Any]] = {
+    "slice": _Builder.slice,
+    "concat": _Builder.concat,
+    "affine": _Builder.affine,
+    "pointwise": _Builder.pointwise,
+    "pool": _Builder.pool,
+    "pad": _Builder.pad,
+    "crop": _Builder.crop,
+    "dropout": _Builder.dropout,
+    "noise": _Builder.noise,
+    "stop_gradient": _Builder.stop_gradient,
+    "conv": _Builder.convolution,
+    "depthwise": _Builder.convolution,
+    "add": _Builder.merge,
+    "multiply": _Builder.merge,
+    "maximum": _Builder.merge,
+    "softmax": _Builder.softmax,
+    "constant": _Builder.constant,
+}
+"""What each instruction is as a layer."""
 
 
-def _likeness(node: Node) -> tuple[Any, ...]:
-    kernel = node.kernel.key if node.kernel is not None else ""
-    settings = node.detail if node.kind in ("conv", "depthwise", "softmax") else ()
-    return node.kind, kernel, node.channels, node.height, node.width, settings
+def _plain(x: Any, function: Callable[[Any], Any]) -> Any:
+    """A function without weights, as a layer."""
+    import keras
+
+    return keras.layers.Lambda(function)(x)
 
 
-def _merged(mine: tuple[Word, ...], theirs: tuple[Word, ...] | None) -> list[Word]:
-    """The words of inference with the random ones of training between them."""
-    kept = [w for w in mine if w.kind not in RANDOM]
-    if theirs is None:
-        return kept
-    steady = [w for w in theirs if w.kind not in RANDOM]
-    if [w.kind for w in steady] != [w.kind for w in kept]:
-        return kept
-    waiting = iter(kept)
-    return [w if w.kind in RANDOM else next(waiting) for w in theirs]
+def _constant(affine: Affine | None, start: int, width: int) -> tuple[Array, Array]:
+    """Factor and offset of a map that is made of fixed numbers; NaN where it is not."""
+    parts = affine.parts if affine is not None else ()
+    if len(parts) != 1 or parts[0].factor is None or parts[0].offset is None:
+        return np.full(width, np.nan), np.full(width, np.nan)
+    channels = slice(start, start + width)
+    return parts[0].factor[channels], parts[0].offset[channels]
 
 
-def _shared(segments: tuple[Segment, ...], spoken: list[list[Word]]) -> int:
-    """How many of the last words all segments share, so that they can be said of the whole."""
-    first = spoken[0]
-    count = 0
-    while count < min(len(said) for said in spoken):
-        common, at = first[-1 - count], 0
-        for segment, said in zip(segments, spoken, strict=True):
-            mine = said[-1 - count]
-            if (mine.key, mine.kind) != (common.key, common.kind):
-                return count
-            if mine.part is not None and mine.low != common.low + at:
-                return count
-            at += segment.width
-        count += 1
-    return count
+def _scaled(factor: Array, offset: Array, t: Any) -> Any:
+    from keras import ops
+
+    return t * ops.cast(factor, t.dtype) + ops.cast(offset, t.dtype)
 
 
 def momentum_of(training: Graph, mean: int) -> float | None:

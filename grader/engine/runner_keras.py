@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from grader.engine.plan import Instruction, Plan
+from grader.engine.plan import Plan
 from grader.graph.pointwise import apply
+from grader.graph.program import Instruction
 
 Array = NDArray[Any]
 
@@ -78,7 +79,7 @@ class Steps:
                 maps.append(ops.cast(images, "float32"))
             else:
                 inputs = [maps[i] for i in instruction.inputs]
-                maps.append(_EMITTERS[instruction.kind](ops, instruction, inputs))
+                maps.append(EMITTERS[instruction.kind](ops, instruction, inputs))
         return ops.reshape(maps[-1], (-1, self.plan.classes))
 
 
@@ -130,8 +131,8 @@ def _crop(ops: Any, instruction: Instruction, inputs: list[Any]) -> Any:
 
 
 def _convolution(ops: Any, instruction: Instruction, inputs: list[Any]) -> Any:
-    kernel, offset = instruction.arrays
-    strides, padding, dilations, groups = instruction.settings
+    kernel, *offset = instruction.arrays
+    _, strides, padding, dilations, groups = instruction.settings
     x, way = inputs[0], "valid"
     if same_padding(x.shape[1:3], kernel.shape[:2], strides, padding, dilations):
         way = "same"
@@ -152,7 +153,7 @@ def _convolution(ops: Any, instruction: Instruction, inputs: list[Any]) -> Any:
         )
     else:
         result = ops.conv(x, kernel, strides, way, dilation_rate=dilations)
-    return result + offset if np.any(offset) else result
+    return result + offset[0] if offset else result
 
 
 def same_padding(
@@ -219,7 +220,7 @@ class KerasFunctions:
         return getattr(self.ops, name)
 
 
-_EMITTERS: dict[str, Callable[..., Any]] = {
+EMITTERS: dict[str, Callable[..., Any]] = {
     "slice": _slice,
     "concat": _concat,
     "affine": _affine,

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from grader.engine.plan import Instruction, Plan
+from grader.engine.plan import Plan
 from grader.graph.pointwise import SELU, apply
+from grader.graph.program import Instruction
 
 Array = NDArray[Any]
 
@@ -102,7 +103,7 @@ def _model(plan: Plan, batch: int) -> Any:
             maps.append(ops.transpose(as_float, order))
         else:
             inputs = [maps[i] for i in instruction.inputs]
-            maps.append(_EMITTERS[instruction.kind](ops, instruction, inputs))
+            maps.append(EMITTERS[instruction.kind](ops, instruction, inputs))
     shape = ops.constant(np.array([batch, plan.classes], np.int64))
     return openvino.Model([ops.reshape(maps[-1], shape, False)], [images], "plan")
 
@@ -162,8 +163,8 @@ def _crop(ops: Any, instruction: Instruction, inputs: list[Any]) -> Any:
 
 
 def _convolution(ops: Any, instruction: Instruction, inputs: list[Any]) -> Any:
-    kernel, offset = instruction.arrays
-    strides, (top, bottom, left, right), dilations, groups = instruction.settings
+    kernel, *offset = instruction.arrays
+    _, strides, (top, bottom, left, right), dilations, groups = instruction.settings
     arguments = (list(strides), [top, left], [bottom, right], list(dilations))
     if instruction.kind == "depthwise":
         rows, columns, channels, multiplier = kernel.shape
@@ -176,7 +177,7 @@ def _convolution(ops: Any, instruction: Instruction, inputs: list[Any]) -> Any:
     else:
         weights = kernel.transpose(3, 2, 0, 1)
         result = ops.convolution(inputs[0], ops.constant(_own(weights)), *arguments)
-    return ops.add(result, _column(ops, offset)) if np.any(offset) else result
+    return ops.add(result, _column(ops, offset[0])) if offset else result
 
 
 def _own(array: Array) -> Array:
@@ -249,7 +250,7 @@ SAME_NAME = {
 over. Its `mod` is none of them: it keeps the sign of the first argument, NumPy's that of the
 second."""
 
-_EMITTERS: dict[str, Callable[..., Any]] = {
+EMITTERS: dict[str, Callable[..., Any]] = {
     "slice": _slice,
     "concat": _concat,
     "affine": _affine,

@@ -116,6 +116,10 @@ class Part:
         return dict(self.roles).get(name)
 
 
+Piece = tuple[Part, int, int]
+"""A part, its first term and one past its last."""
+
+
 @dataclass(frozen=True)
 class Affine:
     """y = A·x + B with per-channel A and B, as the terms that were applied in turn."""
@@ -133,6 +137,12 @@ class Affine:
         """The variables (indices) and batch statistics (keys) in it that no gradient reaches."""
         return unreached([t.symbol for t in self.terms])
 
+    @cached_property
+    def statistics(self) -> tuple[Statistic, ...]:
+        """The batch statistics that stand in it."""
+        found = {s.key: s for term in self.terms for s in term.symbol.statistics}
+        return tuple(found.values())
+
     def coefficients(self, start: int, stop: int, assignment: int | Values) -> tuple[Array, Array]:
         """A and B of terms[start:stop] as vectors of `channels` numbers."""
         work.spend(self.channels * (2 + stop - start))
@@ -149,18 +159,25 @@ class Affine:
     @cached_property
     def parts(self) -> tuple[Part, ...]:
         """The map as recognised pieces, the longest batch norm first."""
-        found: list[Part] = []
+        return tuple(part for part, _, _ in self._pieces)
+
+    def apart(self) -> tuple[Affine, ...]:
+        """The map as maps of one recognised piece each, less those that change nothing."""
+        return tuple(Affine(self.terms[at:stop], self.channels) for _, at, stop in self._pieces)
+
+    @cached_property
+    def _pieces(self) -> tuple[Piece, ...]:
+        found: list[Piece] = []
         at, count = 0, len(self.terms)
         while at < count:
             for stop in range(min(count, at + 12), at, -1):
                 part = self._normalisation(at, stop)
                 if part is not None:
-                    found.append(part)
-                    at = stop
                     break
             else:
-                found.append(self._single(at))
-                at += 1
+                part, stop = self._single(at), at + 1
+            found.append((part, at, stop))
+            at = stop
         return tuple(_fold(found))
 
     def _single(self, at: int) -> Part:
@@ -319,12 +336,12 @@ def _epsilon(
     return found
 
 
-def _fold(parts: list[Part]) -> list[Part]:
+def _fold(pieces: list[Piece]) -> list[Piece]:
     """Compose neighbouring constants; drop those that change nothing."""
-    folded: list[Part] = []
-    for part in parts:
-        if part.kind == "constant" and folded and folded[-1].kind == "constant":
-            before = folded.pop()
+    folded: list[Piece] = []
+    for part, at, stop in pieces:
+        if part.kind == "constant" and folded and folded[-1][0].kind == "constant":
+            before, at, _ = folded.pop()
             assert before.factor is not None and before.offset is not None
             assert part.factor is not None and part.offset is not None
             part = Part(
@@ -332,8 +349,8 @@ def _fold(parts: list[Part]) -> list[Part]:
                 factor=before.factor * part.factor,
                 offset=before.offset * part.factor + part.offset,
             )
-        folded.append(part)
-    return [p for p in folded if not _changes_nothing(p)]
+        folded.append((part, at, stop))
+    return [piece for piece in folded if not _changes_nothing(piece[0])]
 
 
 def _changes_nothing(part: Part) -> bool:

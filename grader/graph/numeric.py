@@ -8,18 +8,20 @@ the reading was wrong, and the case goes to a person. It knows no TensorFlow.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from grader.graph import work
-from grader.graph.canonical import Axes, Graph, Node, Segment, Statistic, Step, Value
+from grader.graph.canonical import Axes, Graph, Statistic, Value
 from grader.graph.pointwise import X, cost, evaluate
+from grader.graph.program import Instruction, Numbers, Program, lower
 from grader.graph.record import Trace, VariableRecord
-from grader.graph.symbols import Symbol, Unreadable, Values
+from grader.graph.symbols import Unreadable, Values
 
 Array = NDArray[Any]
 
@@ -29,10 +31,6 @@ TOLERANCE = 1e-4
 """Largest accepted difference, as a share of the largest number expected (at least of 1)."""
 HALF_PRECISION_TOLERANCE = {"float16": 2e-2, "bfloat16": 1e-1}
 """The same for a network that computes in such numbers: 11 and 8 bits, some hundred layers."""
-MAX_ELEMENTS = 2**27
-"""Numbers that all maps of one run may hold together; BC L=190 k=40 holds 2^24 for two images."""
-MAX_MULTIPLICATIONS = 2 * 10**11
-"""Multiplications of one run; BC L=190 k=40 needs 2·10^10 for two images."""
 MAX_WORK = 10**10
 """Numbers that one run may read or make, multiplications aside; BC L=190 k=40 makes 2·10^8."""
 CALL = 2000
@@ -157,198 +155,141 @@ def run(graph: Graph, values: Sequence[Array], images: Array, dtype: type = np.f
     Raises:
         Unreadable: Names the operation that cannot be computed.
     """
-    if graph.output is None:
-        raise Unreadable("no output")
-    return _Run(graph, values, images, dtype).output(graph.output)
+    program = lower(graph)
+    assert graph.output is not None
+    return arranged(compute(program, values, images, dtype), graph.output)
+
+
+def compute(
+    program: Program, values: Sequence[Array], images: Array, dtype: type = np.float32
+) -> Array:
+    """What a program gives for some images; see `run`. (N, H, W, C), as every map in it."""
+    return _Run(program, values, images, dtype).result()
 
 
 class _Run:
-    """The maps of all nodes for one batch of images; each is (N, H, W, C)."""
+    """One program for one batch of images; all maps are (N, H, W, C)."""
 
-    def __init__(self, graph: Graph, values: Sequence[Array], images: Array, dtype: type) -> None:
-        self.graph, self.dtype = graph, dtype
+    def __init__(
+        self, program: Program, values: Sequence[Array], images: Array, dtype: type
+    ) -> None:
+        self.program, self.dtype = program, dtype
         self.images: Array = np.asarray(images, dtype)
-        self.values = Values(values, self._positions)
-        self.coefficients: dict[str, tuple[Array, Array]] = {}
+        self.numbers = Numbers(Values(values, self._positions))
         self.maps: dict[int, Array] = {}
-        order = sorted(_needed(graph))
-        self._refuse_giants([graph.nodes[index] for index in order])
+
+    def result(self) -> Array:
+        """The map of the last instruction."""
+        self.program.refuse_giants(len(self.images))
+        until = self.program.last_readers()
         with np.errstate(all="ignore"):
-            for index in order:
-                self.maps[index] = self._node(graph.nodes[index])
+            for number, instruction in enumerate(self.program.instructions):
+                self.maps[number] = self._map(instruction)
+                for read in instruction.inputs:
+                    if until[read] == number:
+                        self.maps.pop(read, None)
+        return self.maps[len(self.program.instructions) - 1]
 
-    def _refuse_giants(self, nodes: list[Node]) -> None:
-        images = len(self.images)
-        elements = sum(images * n.channels * n.height * n.width for n in nodes)
-        products = sum(
-            images * n.height * n.width * n.channels * math.prod(n.kernel_shape[:3])
-            for n in nodes
-            if n.kind == "conv"
-        )
-        if elements > MAX_ELEMENTS or products > MAX_MULTIPLICATIONS:
-            raise Unreadable("a network too large to be computed twice")
-
-    def output(self, value: Value) -> Array:
-        """A value in the axes that the network gives it."""
-        return arranged(self.value(value), value)
-
-    # --- values ---
-
-    def value(self, value: Value) -> Array:
-        """A value as (N, H, W, C)."""
-        with np.errstate(all="ignore"):
-            pieces = [self._segment(segment) for segment in value.segments]
-        work.spend(sum(piece.size for piece in pieces))
-        whole = pieces[0] if len(pieces) == 1 else np.concatenate(pieces, axis=3)
-        if whole.shape[1:] != (value.height, value.width, value.channels):
+    def _map(self, instruction: Instruction) -> Array:
+        shape = (len(self.images), *instruction.shape)
+        work.spend(CALL + 2 * math.prod(shape))
+        if instruction.kind == "input":
+            return self._shown(shape)
+        arrays: list[Array] = [a.astype(self.dtype) for a in self.numbers.of(instruction)]
+        if instruction.kind == "constant":
+            return np.broadcast_to(arrays[0], shape)
+        emit = EMITTERS.get(instruction.kind, _random)
+        try:
+            found = emit(instruction, arrays, *[self.maps[n] for n in instruction.inputs])
+        except ValueError as error:
+            raise Unreadable("maps of shapes that do not fit") from error
+        if found.shape != shape:
             raise Unreadable("a map of another shape than it says")
-        return whole
+        return found.astype(self.dtype, copy=False)
 
-    def _positions(self, statistic: Statistic) -> Array:
-        value = self.value(statistic.value)
-        return value.reshape(-1, value.shape[3]).astype(np.float64)
-
-    def _segment(self, segment: Segment) -> Array:
-        source = self.maps.get(segment.node)
-        if source is None:
-            raise Unreadable("a value from nowhere")
-        x = source[..., segment.start : segment.stop]
-        for step in segment.steps:
-            x = self._step(x, step, segment.width)
-        return x
-
-    def _step(self, x: Array, step: Step, width: int) -> Array:
-        work.spend(CALL + 2 * x.size)
-        if step.affine is not None:
-            factor, offset = self._affine(step)
-            part = slice(step.start, step.start + width)
-            return x * factor[part] + offset[part]
-        if step.kind == "pointwise":
-            return self._pointwise(x, step.detail[1])
-        if step.kind == "pool":
-            return pool(x, *step.detail)
-        if step.kind == "pad":
-            top, bottom, left, right, fill = step.detail
-            return np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=fill)
-        if step.kind == "crop":
-            top, bottom, left, right = step.detail
-            return x[:, top : x.shape[1] - bottom, left : x.shape[2] - right]
-        if step.kind == "stop_gradient" or (step.kind == "dropout" and step.detail[0] == 0):
-            return x
-        raise Unreadable("random numbers" if step.kind in ("noise", "dropout") else step.kind)
-
-    def _affine(self, step: Step) -> tuple[Array, Array]:
-        affine = step.affine
-        assert affine is not None
-        if affine.key not in self.coefficients:
-            factor, offset = affine.coefficients(0, len(affine.terms), self.values)
-            self.coefficients[affine.key] = (factor.astype(self.dtype), offset.astype(self.dtype))
-        return self.coefficients[affine.key]
-
-    def _pointwise(self, x: Array, tree: Any) -> Array:
-        if tree == ("Relu", X):
-            return np.maximum(x, 0)
-        work.spend(4 * cost(tree) * x.size)
-        return evaluate(tree, x.astype(np.float64)).astype(self.dtype)
-
-    # --- nodes ---
-
-    def _node(self, node: Node) -> Array:
-        if node.kind == "input":
-            return self._input(node)
-        if node.kind in ("conv", "depthwise"):
-            return self._convolution(node)
-        if node.kind in ("add", "multiply") or node.written_as == "Maximum":
-            return self._combined(node)
-        if node.kind == "softmax":
-            return _softmax(self.value(node.inputs[0]), bool(node.get("logarithm")))
-        if node.kind == "constant":
-            return self._constant(node)
-        raise Unreadable(f"the operation {node.get('op') or node.written_as or node.kind}")
-
-    def _input(self, node: Node) -> Array:
-        shape = (len(self.images), node.height, node.width, node.channels)
+    def _shown(self, shape: tuple[int, ...]) -> Array:
         if self.images.size != math.prod(shape) or (
             self.images.ndim == 4 and self.images.shape != shape
         ):
             raise Unreadable(f"an input of shape {shape} for images {self.images.shape}")
         return self.images.reshape(shape)
 
-    def _kernel(self, node: Node) -> Array:
-        if node.kernel is None or math.prod(node.kernel_shape) != node.kernel.size:
-            raise Unreadable("a convolution without a kernel")
-        return node.kernel.value(self.values).reshape(node.kernel_shape).astype(self.dtype)
-
-    def _convolution(self, node: Node) -> Array:
-        x, kernel = self.value(node.inputs[0]), self._kernel(node)
-        arguments = (node.get("strides"), node.get("padding"), node.get("dilations"))
-        if node.kind == "depthwise":
-            return convolve(x, kernel, *arguments, depthwise=True)
-        groups = int(node.get("groups"))
-        work.spend(CALL * groups * math.prod(kernel.shape[:2]))
-        parts = np.split(x, groups, axis=3)
-        kernels = np.split(kernel, groups, axis=3)
-        maps = [convolve(a, b, *arguments) for a, b in zip(parts, kernels, strict=True)]
-        return maps[0] if groups == 1 else np.concatenate(maps, axis=3)
-
-    def _combined(self, node: Node) -> Array:
-        values = [self.value(value) for value in node.inputs]
-        work.spend(2 * sum(value.size for value in values))
-        function = {"add": np.add, "multiply": np.multiply}.get(node.kind, np.maximum)
-        try:
-            result = values[0]
-            for other in values[1:]:
-                result = function(result, other)
-        except ValueError as error:
-            raise Unreadable("maps of shapes that do not fit") from error
-        return result
-
-    def _constant(self, node: Node) -> Array:
-        assert node.kernel is not None
-        return constant_map(node, node.kernel, self.values, len(self.images)).astype(self.dtype)
+    def _positions(self, statistic: Statistic) -> Array:
+        found = self.maps[self.program.statistics[statistic.key]]
+        return found.reshape(-1, found.shape[3]).astype(np.float64)
 
 
-def constant_map(node: Node, symbol: Symbol, values: Values, images: int) -> Array:
-    """A constant node as (N, H, W, C).
-
-    Raises:
-        Unreadable: It differs from image to image, or its axes cannot be told.
-    """
-    shape = (images, node.height, node.width, node.channels)
-    array = np.asarray(symbol.value(values), np.float64)
-    if array.size and np.all(array == array.reshape(-1)[0]):
-        return np.full(shape, array.reshape(-1)[0])
-    if array.ndim == 4 and np.array_equal(array, np.broadcast_to(array[:1], array.shape)):
-        try:
-            return np.broadcast_to(array[:1], shape)
-        except ValueError:
-            pass
-    raise Unreadable("a constant map")
+# --- instructions --------------------------------------------------------------------------
 
 
-def _needed(graph: Graph) -> set[int]:
-    """The nodes that the output depends on, through batch statistics too."""
-    assert graph.output is not None
-    wanted: set[int] = set()
-    seen: set[str] = set()
-    stack = [graph.output]
-    while stack:
-        for segment in stack.pop().segments:
-            for step in segment.steps:
-                for statistic in _statistics(step):
-                    if statistic.key not in seen:
-                        seen.add(statistic.key)
-                        stack.append(statistic.value)
-            if segment.node not in wanted:
-                wanted.add(segment.node)
-                stack += graph.nodes[segment.node].inputs
-    return wanted
+def _random(i: Instruction, arrays: list[Array], x: Array) -> Array:
+    if i.kind == "dropout" and i.settings[0] == 0:
+        return x
+    raise Unreadable("random numbers")
 
 
-def _statistics(step: Step) -> list[Statistic]:
-    if step.affine is None:
-        return []
-    return [s for term in step.affine.terms for s in term.symbol.statistics]
+def _affine(i: Instruction, arrays: list[Array], x: Array, *statistics: Array) -> Array:
+    factor, offset = arrays
+    return np.asarray(x * factor + offset)
+
+
+def _pointwise(i: Instruction, arrays: list[Array], x: Array) -> Array:
+    (tree,) = i.settings
+    if tree == ("Relu", X):
+        return np.asarray(np.maximum(x, 0))
+    work.spend(4 * cost(tree) * x.size)
+    return evaluate(tree, x.astype(np.float64))
+
+
+def _pad(i: Instruction, arrays: list[Array], x: Array) -> Array:
+    top, bottom, left, right, fill = i.settings
+    return np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=fill)
+
+
+def _crop(i: Instruction, arrays: list[Array], x: Array) -> Array:
+    top, bottom, left, right = i.settings
+    return x[:, top : x.shape[1] - bottom, left : x.shape[2] - right]
+
+
+def _depthwise(i: Instruction, arrays: list[Array], x: Array, *statistics: Array) -> Array:
+    _, strides, padding, dilations, _ = i.settings
+    found = convolve(x, arrays[0], strides, padding, dilations, depthwise=True)
+    return np.asarray(found + arrays[1]) if arrays[1:] else found
+
+
+def _convolution(i: Instruction, arrays: list[Array], x: Array, *statistics: Array) -> Array:
+    _, strides, padding, dilations, groups = i.settings
+    work.spend(CALL * groups * math.prod(arrays[0].shape[:2]))
+    parts = np.split(x, groups, axis=3)
+    kernels = np.split(arrays[0], groups, axis=3)
+    maps = [
+        convolve(a, b, strides, padding, dilations) for a, b in zip(parts, kernels, strict=True)
+    ]
+    found = maps[0] if groups == 1 else np.concatenate(maps, axis=3)
+    return np.asarray(found + arrays[1]) if arrays[1:] else found
+
+
+def _all(function: Callable[[Array, Array], Array]) -> Callable[..., Array]:
+    return lambda i, arrays, *maps: reduce(function, maps)
+
+
+EMITTERS: dict[str, Callable[..., Array]] = {
+    "slice": lambda i, arrays, x: x[..., i.settings[0] : i.settings[1]],
+    "concat": lambda i, arrays, *maps: np.concatenate(maps, axis=3),
+    "affine": _affine,
+    "pointwise": _pointwise,
+    "pool": lambda i, arrays, x: pool(x, *i.settings),
+    "pad": _pad,
+    "crop": _crop,
+    "stop_gradient": lambda i, arrays, x: x,
+    "conv": _convolution,
+    "depthwise": _depthwise,
+    "add": _all(np.add),
+    "multiply": _all(np.multiply),
+    "maximum": _all(np.maximum),
+    "softmax": lambda i, arrays, x: _softmax(x, i.settings[0]),
+}
+"""What each instruction is in NumPy: (instruction, its arrays, maps) → map."""
 
 
 # --- operations ----------------------------------------------------------------------------
