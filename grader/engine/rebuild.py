@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from grader.engine.plan import Unrebuildable
 from grader.engine.runner_keras import KerasFunctions, same_padding
+from grader.graph.averages import momentum_of
 from grader.graph.canonical import (
     TOLERANCE,
     Affine,
@@ -31,7 +32,7 @@ from grader.graph.canonical import (
 from grader.graph.pointwise import X, apply
 from grader.graph.program import Instruction, Numbers, Program, lower
 from grader.graph.record import VariableRecord
-from grader.graph.symbols import ASSIGNMENTS, Symbol, Unreadable, Values, variable
+from grader.graph.symbols import Symbol, Unreadable, Values, variable
 
 Array = NDArray[Any]
 
@@ -378,7 +379,7 @@ class _Builder:
     def _momentum(self, mean: int | None) -> float:
         if self.training is None or mean is None:
             return DEFAULT_MOMENTUM
-        found = momentum_of(self.training, mean)
+        found = momentum_of(self.training.updates.get(mean), mean)
         return DEFAULT_MOMENTUM if found is None else found
 
     def _trained(self, part: Part, affine: Affine, width: int) -> Any:
@@ -484,31 +485,6 @@ def _scaled(factor: Array, offset: Array, t: Any) -> Any:
     from keras import ops
 
     return t * ops.cast(factor, t.dtype) + ops.cast(offset, t.dtype)
-
-
-def momentum_of(training: Graph, mean: int) -> float | None:
-    """m where the training graph sets a moving mean to m·old + (1 - m)·batch, None where not.
-
-    Args:
-        training: The canonical graph in training.
-        mean: The variable that holds the moving mean.
-    """
-    update = training.updates.get(mean)
-    if update is None or not update.statistics:
-        return None
-    shortest = min(update.statistics, key=lambda s: s.steps)
-    found = []
-    try:
-        for k in ASSIGNMENTS:
-            old = variable(mean, update.shape).value(k)
-            batch = shortest.sample(k).mean(axis=0).reshape(update.shape)
-            found.append((update.value(k) - batch) / (old - batch))
-    except (Unreadable, ValueError):
-        return None
-    every = np.concatenate([np.ravel(f) for f in found])
-    momentum = float(every[0]) if every.size else -1.0
-    steady = 0 <= momentum < 1 and np.allclose(every, momentum, atol=1e-5)
-    return round(momentum, 6) if steady else None
 
 
 @cache

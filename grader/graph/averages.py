@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from grader.graph.canonical import Affine, Array, Part
+from grader.graph.canonical import Affine, Array, Part, Statistic
 from grader.graph.symbols import ASSIGNMENTS, Symbol, Unreadable, variable
 
 LARGEST_RATIO = {"mean": 1.2, "variance": 2.0}
@@ -39,23 +39,56 @@ def follows_batch(update: Symbol | None, index: int, role: str, norm: Part, affi
     measured = next((s for s in statistics if s.of == norm.normalises), None)
     if measured is None:
         return True
-    rows: list[Array] = []
-    results: list[Array] = []
     try:
-        for k in ASSIGNMENTS:
-            sample = measured.sample(k)
-            batch = sample.mean(axis=0) if role == "mean" else sample.var(axis=0)
-            old = variable(index, update.shape).value(k).reshape(batch.shape)
-            rows.append(np.stack([old, batch], axis=1))
-            results.append(update.value(k).reshape(batch.shape))
+        found = moved(update, index, role, measured)
     except (Unreadable, ValueError):
         return True
-    terms, new = np.concatenate(rows), np.concatenate(results)
-    (kept, added), *_ = np.linalg.lstsq(terms, new, rcond=None)
-    if not np.allclose(terms @ np.array([kept, added]), new, atol=TOLERANCE):
+    if found is None:
         return False
+    kept, added = found
     share, ratio = 1.0 - kept, LARGEST_RATIO[role]
     return bool(
         -TOLERANCE <= kept < 1.0 - 1e-7
         and share / ratio - TOLERANCE <= added <= share * ratio + TOLERANCE
     )
+
+
+def momentum_of(update: Symbol | None, index: int) -> float | None:
+    """m where training sets a moving mean to m·old + (1 - m)·batch; None where it does not.
+
+    Args:
+        update: What training sets the mean to.
+        index: The variable that holds it.
+    """
+    if update is None or not update.statistics:
+        return None
+    measured = min(update.statistics, key=lambda s: s.steps)
+    try:
+        found = moved(update, index, "mean", measured)
+    except (Unreadable, ValueError):
+        return None
+    kept, added = found or (-1.0, 0.0)
+    steady = 0 <= round(kept, 6) < 1 and np.isclose(kept + added, 1.0, atol=1e-5)
+    return round(kept, 6) if steady else None
+
+
+def moved(update: Symbol, index: int, role: str, measured: Statistic) -> tuple[float, float] | None:
+    """a and d of an update to a·old + d·batch; None where it is no such update.
+
+    Raises:
+        Unreadable: The update cannot be computed here.
+        ValueError: It has another shape than what is measured.
+    """
+    rows: list[Array] = []
+    results: list[Array] = []
+    for k in ASSIGNMENTS:
+        sample = measured.sample(k)
+        batch = sample.mean(axis=0) if role == "mean" else sample.var(axis=0)
+        old = variable(index, update.shape).value(k).reshape(batch.shape)
+        rows.append(np.stack([old, batch], axis=1))
+        results.append(update.value(k).reshape(batch.shape))
+    terms, new = np.concatenate(rows), np.concatenate(results)
+    (kept, added), *_ = np.linalg.lstsq(terms, new, rcond=None)
+    if not np.allclose(terms @ np.array([kept, added]), new, atol=TOLERANCE):
+        return None
+    return float(kept), float(added)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from grader.engine.plan import Unrebuildable
-from grader.engine.rebuild import images_as_floats, momentum_of, rebuild
+from grader.engine.rebuild import images_as_floats, rebuild
+from grader.graph.averages import momentum_of
 from grader.graph.numeric import agrees
 from tests.graph import tracing
 
@@ -102,7 +103,7 @@ def test_the_momentum_is_read_off_the_training_graph():
     names = [v.name for v in traced.traces["training"].variables]
     mean = next(i for i, name in enumerate(names) if name.endswith("moving_mean"))
 
-    assert momentum_of(traced.graphs["training"], mean) == pytest.approx(0.8)
+    assert momentum_of(traced.graphs["training"].updates[mean], mean) == pytest.approx(0.8)
 
 
 def test_dropout_acts_in_training_where_the_student_has_it():
