@@ -10,6 +10,7 @@ from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Literal
 
+from grader.errors import UsageError
 from grader.selftest.definitions import with_definitions
 from grader.selftest.places import Place, in_place
 from grader.selftest.reference import REFERENCE
@@ -17,7 +18,7 @@ from grader.selftest.reference import REFERENCE
 Kind = Literal["wrong", "right", "remark"]
 
 
-class MutantError(ValueError):
+class MutantError(UsageError):
     """A mutant cannot be made: what it says has no meaning, or does not fit the reference."""
 
 
@@ -66,19 +67,17 @@ class Mutant:
         """Returns the text of this mutant's densenet.py.
 
         Raises:
-            MutantError: An edit's old text does not stand in the text exactly once, or the
-                mistake is not made where it says.
+            MutantError: An edit's old text does not stand in the text exactly once, a definition
+                is not Python, or the mistake is not made where it says.
         """
-        text = with_definitions(REFERENCE, self.piece)
-        for edit in self.edits:
-            text = _edited(text, edit)
-        text = with_definitions(text, self.define)
-        if self.place is None:
-            return text
         try:
-            return in_place(REFERENCE, text, self.place)
-        except ValueError as problem:
-            raise MutantError(f"{self.name}: {problem}") from None
+            text = with_definitions(REFERENCE, self.piece)
+            for edit in self.edits:
+                text = _edited(text, edit)
+            text = with_definitions(text, self.define)
+            return text if self.place is None else in_place(REFERENCE, text, self.place)
+        except (SyntaxError, ValueError) as problem:
+            raise MutantError(f"{self.family}.txt, {self.name}: {problem}") from None
 
 
 def _edited(text: str, edit: Edit) -> str:

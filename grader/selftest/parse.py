@@ -23,7 +23,8 @@ Two lines may stand before them:
     use OwnBatchNorm                definitions of this file that stand under `== (OwnBatchNorm)`
 
 `in` makes one mutant of the mistake everywhere, and one of each place, named `layer-2-NAME`.
-`only in` leaves out the first. `grader/selftest/places.py` lists the places.
+`only in` leaves out the first, and `in layers | head loses head` names what a place loses instead.
+`grader/selftest/places.py` lists the places.
 """
 
 from __future__ import annotations
@@ -108,10 +109,7 @@ def _mutants(
     header = _HEADER.fullmatch(section.header)
     if header is None:
         raise section.wrong(HEADER_HELP, section.header)
-    loses = tuple((header["loses"] or "").split(", ")) if header["loses"] else ()
-    for name in loses:
-        if name not in checks:
-            raise section.wrong(f"a check of {', '.join(sorted(checks))}", name)
+    loses = _checks(section, header["loses"], checks)
     why, places, uses, body = _front(section)
     for use in uses:
         if use not in pieces:
@@ -131,8 +129,18 @@ def _mutants(
         raises=header["flag"] == "raises",
         runs_on_cpu=header["flag"] != "traced only",
     )
-    for place in places:
-        yield mutant if place is None else _placed(mutant, place)
+    for place, instead in places:
+        there = replace(mutant, loses=_checks(section, instead, checks) or loses)
+        yield mutant if place is None else _placed(there, place)
+
+
+def _checks(section: _Section, names: str | None, known: set[str]) -> tuple[str, ...]:
+    """The checks that `loses` names; none where it stands nowhere."""
+    found = tuple(names.split(", ")) if names else ()
+    for name in found:
+        if name not in known:
+            raise section.wrong(f"a check of {', '.join(sorted(known))}", name)
+    return found
 
 
 def _placed(mutant: Mutant, place: Place) -> Mutant:
@@ -147,9 +155,11 @@ def _placed(mutant: Mutant, place: Place) -> Mutant:
     )
 
 
-def _front(
-    section: _Section,
-) -> tuple[str, list[Place | None], list[str], list[tuple[int, str]]]:
+_Places = list[tuple[Place | None, str]]
+"""Each with the checks that are lost there, where they are others; None is everywhere."""
+
+
+def _front(section: _Section) -> tuple[str, _Places, list[str], list[tuple[int, str]]]:
     """The sentence, the places, the pieces, and the lines that are left."""
     lines = list(section.lines)
     while lines and not lines[-1][1].strip():
@@ -159,23 +169,26 @@ def _front(
             "a sentence below the header that says what differs, with a full stop",
             lines[0][1] if lines else "nothing",
         )
-    why, places, uses = lines.pop(0)[1], list[Place | None]([None]), list[str]()
+    why, uses = lines.pop(0)[1], list[str]()
+    places: _Places = [(None, "")]
     while lines and (match := re.fullmatch(r"(only in|in|use) (.+)", lines[0][1])):
         number, _ = lines.pop(0)
         if match[1] == "use":
             uses += match[2].split(", ")
         else:
-            named = [_place(section, number, words) for words in match[2].split("|")]
-            places = [*([] if match[1] == "only in" else [None]), *named]
+            named: _Places = [_place(section, number, words) for words in match[2].split("|")]
+            places = named if match[1] == "only in" else [*places, *named]
     return why, places, uses, lines
 
 
-def _place(section: _Section, number: int, words: str) -> Place:
-    place = place_of(words.strip())
+def _place(section: _Section, number: int, words: str) -> tuple[Place | None, str]:
+    """A place, and the checks that are lost there, where it names them."""
+    name, _, loses = words.strip().partition(" loses ")
+    place = place_of(name)
     if place is None:
         expected = '"layer 2", "last layer", "block 3", "block 2, layer 3", "transition 1", "head"'
-        raise section.wrong(f"a place, as {expected}", words.strip(), number)
-    return place
+        raise section.wrong(f"a place, as {expected}", name, number)
+    return place, loses
 
 
 def _differences(section: _Section, lines: list[tuple[int, str]]) -> tuple[tuple[Edit, ...], str]:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from grader.selftest.catalogue import MutantError, read_catalogue
+from grader.cli import run
+from grader.errors import EXIT_USAGE
+from grader.selftest.catalogue import MutantError, catalogue, read_catalogue
 from grader.selftest.parse import parse
 from grader.selftest.places import PLACES, place_of
 from grader.selftest.reference import REFERENCE
@@ -130,6 +132,18 @@ def test_a_mistake_is_made_everywhere_and_in_each_place():
     assert len({m.source() for m in mutants}) == 4
 
 
+def test_a_place_may_lose_other_checks():
+    header = ("== leaky loses composite-function", "Another activation.")
+    edit = "return layers.ReLU()(x) => return layers.LeakyReLU()(x)"
+
+    mutants = several(*header, "in layer 2 | head loses head, stem", edit)
+
+    lost = [m.loses for m in mutants]
+    assert lost == [("composite-function",), ("composite-function",), ("head", "stem")]
+    with pytest.raises(MutantError, match="Received: tail"):
+        several(*header, "in head loses tail", edit)
+
+
 def test_only_in_leaves_everywhere_out():
     header = ("== without-relu loses composite-function", "No ReLU.")
 
@@ -194,7 +208,9 @@ def test_a_layer_that_is_odd_in_one_block_has_both_in_its_place():
 def test_a_place_that_the_edits_do_not_touch_is_refused():
     header = ("== without-relu loses composite-function", "No ReLU.")
 
-    with pytest.raises(MutantError, match=r"transition-1-without-relu: .* makes transition 1"):
+    with pytest.raises(
+        MutantError, match=r"stems.txt, transition-1-without-relu: .* makes transition 1"
+    ):
         one(*header, "only in transition 1", *WITHOUT_RELU).source()
 
 
@@ -204,6 +220,13 @@ def test_every_place_can_be_named_and_no_other():
     assert all(place_of(word) is not None for word in words)
     assert place_of("block 2, layer 3") is not None
     assert [place_of(w) for w in ("layer", "layer two", "layer 3, block 2", "stem")] == [None] * 4
+
+
+def test_a_definition_that_is_not_python_is_named_with_its_mutant():
+    mutant = one("== stem-loop loses stem", "A loop.", "for x in y")
+
+    with pytest.raises(MutantError, match=r"stems.txt, stem-loop: expected ':'"):
+        mutant.source()
 
 
 # --- what has no meaning --------------------------------------------------------------------
@@ -226,3 +249,16 @@ def test_every_place_can_be_named_and_no_other():
 def test_a_line_without_a_meaning_is_named(lines, line, said):
     with pytest.raises(MutantError, match=rf"^stems.txt, line {line}: expected .*{said}"):
         several(*lines)
+
+
+def test_a_line_without_a_meaning_is_a_usage_error_of_the_command(tmp_path, monkeypatch, capsys):
+    (tmp_path / "stems.txt").write_text("Stems.\n\n== Stem loses stem\nA ReLU.\n", encoding="utf-8")
+    monkeypatch.setattr("grader.selftest.catalogue.FAMILIES", tmp_path)
+    catalogue.cache_clear()
+    try:
+        status = run(["selftest", "stem"])
+    finally:
+        catalogue.cache_clear()
+
+    assert status == EXIT_USAGE
+    assert "stems.txt, line 3: expected" in capsys.readouterr().err
