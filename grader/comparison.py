@@ -340,7 +340,7 @@ def _content(tree: Path, request: dict[str, Any], isolation: str) -> str:
 def inside_digest() -> str:
     """Changes with the program that runs inside, so that no run outlives what made it."""
     folder = Path(__file__).parent / "inside"
-    content = b"".join(f.read_bytes() for f in sorted(folder.glob("*.py")))
+    content = b"".join(f.read_bytes() for f in sorted(folder.rglob("*.py")))
     return hashlib.sha256(content).hexdigest()
 
 

@@ -14,7 +14,7 @@ import gc
 from pathlib import Path
 from typing import Any
 
-from .tracing import cheaper, failures, modes, probes, student, trained
+from .tracing import cheaper, copies, failures, modes, probes, student, trained
 from .tracing.patience import Patience
 
 
@@ -31,13 +31,15 @@ def run(request: dict[str, Any], tree: Path, channel: Any) -> None:
     """Answer one request.
 
     Args:
-        request: {"module": "densenet", "probes": [...], "model": {...} or null}.
+        request: {"module": "densenet", "probes": [...], "model": {...} or null}; "plain" where
+            every network is to be traced whole, "compared" the id of one that is in any case.
         tree: The rewritten submission.
         channel: Takes `send_json(name, object)` and `send_binary(name, bytes)`.
     """
     warm()
     tf, keras = _silence()
     channel.send_json("versions", {"tensorflow": tf.__version__, "keras": keras.__version__})
+    copies.begin(plain=bool(request.get("plain")), compared=request.get("compared"))
     student.greet(request.get("module", "densenet"))
     patience = Patience(request.get("call_s"))
     module, failure = student.load(request.get("module", "densenet"), tree, patience)

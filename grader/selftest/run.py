@@ -25,9 +25,9 @@ from grader.domain import CheckResult, Outcome, Record
 from grader.errors import UsageError
 from grader.graph.evidence import assemble
 from grader.graph.probes import Probe, hidden_probes, public_probes
-from grader.pipeline import trace_request
+from grader.pipeline import trace_request, traced
 from grader.resources import reference_dir, template_dir
-from grader.sandbox.contract import Sandbox, Stage, StageResult
+from grader.sandbox.contract import Sandbox, StageResult
 from grader.scoring.grade import apply_rubric
 from grader.selftest import frozen
 from grader.selftest.catalogue import Mutant, catalogue, write
@@ -174,7 +174,7 @@ def selftest(
             tree = Path(scratch) / "submission"
             case.write(tree)
             request = trace_request(probes)
-            result = sandbox.run(Stage("trace", tree, request, assignment.limits))
+            result = traced(sandbox, tree, request, assignment.limits)
         results = checked(result, assignment, probes, checks)
         verdict = verdict_on(case, results, result.run.message, known.get(case.name))
         on_verdict(verdict)

@@ -350,6 +350,44 @@ def test_the_request_says_nothing_of_what_is_expected(submit, options):
     assert load_or_create_key().secret.hex() not in json.dumps(stage.request)
 
 
+@pytest.mark.parametrize("alike", [True, False])
+def test_where_a_copied_layer_is_not_what_tracing_gives_all_is_traced_once_more(
+    submit, options, alike
+):
+    note = json.dumps({"compared": "x", "alike": alike}, separators=(",", ":")).encode()
+
+    def noted(stage):
+        given = replayed(stage)
+        frames = (
+            given.json_frames if stage.request["plain"] else {**given.json_frames, "copies": note}
+        )
+        return replace(given, json_frames=frames)
+
+    sandbox = Replay({"right": noted})
+    run = collect_run(submit("right"), course(options, sandbox))
+
+    assert [stage.request["plain"] for stage in sandbox.stages] == (
+        [False] if alike else [False, True]
+    )
+    assert "copies" in [frame.name for frame in run.record.json_frames]
+
+
+def test_the_setting_plain_has_every_layer_traced_and_one_hidden_network_is_always(
+    submit, options, monkeypatch
+):
+    monkeypatch.setenv("GRADER_TRACE", "plain")
+    sandbox = Replay()
+
+    run = collect_run(submit("right"), course(options, sandbox))
+
+    (request,) = [stage.request for stage in sandbox.stages]
+    (compared,) = [p for p in run.record.probes if p.id == request["compared"]]
+    assert request["plain"]
+    assert compared.hidden
+    assert compared.network
+    assert "training" in compared.modes
+
+
 # --- whose it is, and when it came ---------------------------------------------------------
 
 

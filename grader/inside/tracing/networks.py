@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import cheaper, records
+from . import cheaper, copies, records
 from .constants import Constants
 from .variables import Variables
 
@@ -32,26 +32,67 @@ def describe(
     with cheaper.uncompiled():
         build(model, shape, entry)
     variables.own(model)
-    constants = Constants()
+    images, constants = tf.TensorSpec(shape, dtype), Constants()
+    copied = _copied(model, shape, modes, entry, images, variables, constants)
+    if copied is not None and not copies.compared(name):
+        graphs = copied
+    else:
+        constants = Constants()
+        graphs = _whole(model, modes, entry, images, variables, constants)
+        if copied is not None:
+            same = all(copies.alike(copied[mode], graphs[mode]) for mode in modes)
+            channel.send_json("copies", {"compared": name, "alike": same})
+    table = variables.table()
+    if constants.chunks:
+        channel.send_binary("constants:" + name, b"".join(constants.chunks))
+    return {"graphs": graphs, "variables": table, "input_shape": shape}
+
+
+def _copied(
+    model: Any,
+    shape: list[int],
+    modes: list[str],
+    entry: Any,
+    images: Any,
+    variables: Variables,
+    constants: Constants,
+) -> dict[str, Any] | None:
+    """The records of a network by mode, copied; None where it has to be traced."""
+    copier = copies.copier(model, shape)
+    if copier is None:
+        return None
     graphs: dict[str, Any] = {}
     for mode in modes:
-        keywords = MODES[mode]
-        if keywords and not takes_training(model):
-            keywords = {}
+        begun = None if entry is None else _traced(entry, images)
+        record = copier.record(MODES[mode]["training"], begun, variables, constants)
+        if record is None:
+            return None
+        graphs[mode] = record
+    return graphs
 
+
+def _whole(
+    model: Any,
+    modes: list[str],
+    entry: Any,
+    images: Any,
+    variables: Variables,
+    constants: Constants,
+) -> dict[str, Any]:
+    """The records of a network by mode, each traced from end to end."""
+    graphs: dict[str, Any] = {}
+    for mode in modes:
+        keywords = MODES[mode] if takes_training(model) else {}
         eaten: list[Any] = []
 
         def call(images: Any, keywords: dict[str, Any] = keywords, eaten: list[Any] = eaten) -> Any:
             eaten[:] = [images if entry is None else entry(images)]
             return model(eaten[0], **keywords)
 
-        graph = _traced(call, tf.TensorSpec(shape, dtype))
+        graph = _traced(call, images)
         # Nothing was eaten where a program has put another graph in place of this one.
         graphs[mode] = records.record_of(graph, variables, constants, next(iter(eaten), None))
-    table = variables.table()
-    if constants.chunks:
-        channel.send_binary("constants:" + name, b"".join(constants.chunks))
-    return {"graphs": graphs, "variables": table, "input_shape": shape}
+    return graphs
 
 
 def _input_dtype(model: Any) -> Any:

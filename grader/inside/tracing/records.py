@@ -32,17 +32,8 @@ def record_of(graph: Any, variables: Variables, constants: Constants, eaten: Any
         "inputs": [node...], "outputs": [[node, output]...], "updates": [node...],
         "entry": [node, output] of `eaten`, or null}.
     """
-    writer = _Writer(variables, constants)
-    captured = {id(inner): outer for outer, inner in graph.captures}
-    bound: dict[int, tuple[int, int]] = {}
-    inputs = []
-    for tensor in graph.inputs:
-        if id(tensor) in captured:
-            bound[id(tensor)] = writer.capture(captured[id(tensor)], list(graph.variables), tensor)
-        else:
-            at = writer.emit("Placeholder", tensor.op.name, [], {}, [tensor])
-            inputs.append(at)
-            bound[id(tensor)] = (at, 0)
+    writer = Writer(variables, constants)
+    inputs, bound = writer.enter(graph)
     writer.walk(graph, bound)
     outputs = [list(bound[id(tensor)]) for tensor in graph.outputs if id(tensor) in bound]
     record = {
@@ -54,10 +45,10 @@ def record_of(graph: Any, variables: Variables, constants: Constants, eaten: Any
     }
     if getattr(eaten, "graph", None) is graph:
         record["entry"] = list(bound[id(eaten.op.outputs[eaten.value_index])])
-    return _pruned(record)
+    return pruned(record)
 
 
-class _Writer:
+class Writer:
     """Writes ops in the order they were made, inlining function calls."""
 
     def __init__(self, variables: Variables, constants: Constants) -> None:
@@ -67,9 +58,29 @@ class _Writer:
         self._constants = constants
         self._functions: dict[str, Any] = {}
 
+    def enter(self, graph: Any) -> tuple[list[int], dict[int, tuple[int, int]]]:
+        """Emit what a graph is given: its inputs, and what it captures.
+
+        Returns:
+            The inputs' nodes, and what was emitted for each of those tensors.
+        """
+        captured = {id(inner): outer for outer, inner in graph.captures}
+        bound: dict[int, tuple[int, int]] = {}
+        inputs = []
+        for tensor in graph.inputs:
+            if id(tensor) in captured:
+                outer = captured[id(tensor)]
+                bound[id(tensor)] = self.capture(outer, list(graph.variables), tensor)
+            else:
+                at = self.emit("Placeholder", tensor.op.name, [], {}, [tensor])
+                inputs.append(at)
+                bound[id(tensor)] = (at, 0)
+        return inputs, bound
+
     def emit(
         self, op: str, name: str, inputs: list[tuple[int, int]], attributes: Any, outputs: Any
     ) -> int:
+        """Write one node. Returns its number."""
         if len(self.nodes) >= MAX_NODES:
             raise RuntimeError(f"the network has more than {MAX_NODES} operations")
         described = [[t.dtype.base_dtype.name, _shape(t)] for t in outputs]
@@ -162,7 +173,7 @@ def _shape(tensor: Any) -> list[int] | None:
     return [-1 if n is None else int(n) for n in shape]
 
 
-def _pruned(record: dict[str, Any]) -> dict[str, Any]:
+def pruned(record: dict[str, Any]) -> dict[str, Any]:
     """Leave out what neither an output nor a variable's update needs; renumber."""
     nodes = record["nodes"]
     wanted = set(record["inputs"]) | set(record["updates"])

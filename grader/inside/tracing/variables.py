@@ -38,6 +38,10 @@ class Variables:
                 self.trained.add(self._by_handle[handle])
         return self._by_handle[handle]
 
+    def known(self, variable: Any) -> int | None:
+        """The number of a variable that was seen before."""
+        return self._by_handle.get(id(variable.handle))
+
     def of_capture(self, tensor: Any, graph_variables: list[Any]) -> int | None:
         """The number of the variable behind a captured resource."""
         if id(tensor) in self._by_handle:
