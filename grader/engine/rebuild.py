@@ -9,7 +9,7 @@ it. What cannot be said in such layers is named, never guessed.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -19,26 +19,17 @@ from numpy.typing import NDArray
 from grader.engine.plan import Unrebuildable
 from grader.engine.runner_keras import KerasFunctions, same_padding
 from grader.graph.averages import momentum_of
-from grader.graph.canonical import (
-    TOLERANCE,
-    Affine,
-    Graph,
-    Node,
-    Part,
-    Segment,
-    Step,
-    Value,
-)
+from grader.graph.canonical import Affine, Graph, Part
 from grader.graph.pointwise import X, apply
 from grader.graph.program import Instruction, Numbers, Program, lower
 from grader.graph.record import VariableRecord
 from grader.graph.symbols import Symbol, Unreadable, Values, variable
+from grader.graph.trainable import with_random_steps
 
 Array = NDArray[Any]
 
 DEFAULT_MOMENTUM = 0.99
 """Keras's, for a moving average whose update could not be read."""
-RANDOM = ("dropout", "noise")
 
 
 @dataclass(frozen=True)
@@ -94,90 +85,6 @@ def rebuild(
     except Unreadable as problem:
         raise Unrebuildable(str(problem) or "an operation") from problem
     return built
-
-
-# --- what is random in training, in the graph of inference ---------------------------------
-
-
-def with_random_steps(inference: Graph, training: Graph | None) -> tuple[Graph, list[str]]:
-    """The graph of inference with the dropout of training, and each piece of a map as its own step.
-
-    Returns:
-        That graph, and what of the training graph could not be taken over.
-    """
-    mine, theirs = _nodes(inference), [] if training is None else _nodes(training)
-    alike = [_likeness(n) for n in mine] == [_likeness(n) for n in theirs]
-    pairs = {a.index: b for a, b in zip(mine, theirs, strict=True)} if alike else {}
-    changed = Graph(list(inference.nodes))
-    for node in mine:
-        others = pairs[node.index].inputs if pairs else (None,) * len(node.inputs)
-        inputs = tuple(_merged(v, o) for v, o in zip(node.inputs, others, strict=True))
-        changed.nodes[node.index] = replace(node, inputs=inputs)
-    if inference.output is not None:
-        other = training.output if pairs and training is not None else None
-        changed.output = _merged(inference.output, other)
-    left_out = "what the network does only in training (augmentation, random layers) is left out"
-    return changed, [left_out] if theirs and not alike else []
-
-
-def _nodes(graph: Graph) -> list[Node]:
-    return [graph.nodes[i] for i in sorted(graph.ancestors())]
-
-
-def _likeness(node: Node) -> tuple[Any, ...]:
-    kernel = node.kernel.key if node.kernel is not None else ""
-    settings = node.detail if node.kind in ("conv", "depthwise", "softmax") else ()
-    return node.kind, kernel, node.channels, node.height, node.width, settings
-
-
-def _merged(mine: Value, theirs: Value | None) -> Value:
-    others: Sequence[Segment | None] = () if theirs is None else theirs.segments
-    if len(others) != len(mine.segments):
-        others = [None] * len(mine.segments)
-    segments = [
-        replace(segment, steps=_merged_steps(segment, other))
-        for segment, other in zip(mine.segments, others, strict=True)
-    ]
-    return replace(mine, segments=tuple(segments))
-
-
-def _merged_steps(mine: Segment, theirs: Segment | None) -> tuple[Step, ...]:
-    """The steps of inference with the random ones of training between them."""
-    kept = [step for step in _apart(mine) if step.kind not in RANDOM]
-    if theirs is None:
-        return tuple(kept)
-    others = _apart(theirs)
-    if [_sort(s) for s in others if s.kind not in RANDOM] != [_sort(s) for s in kept]:
-        return tuple(kept)
-    waiting = iter(kept)
-    return tuple(s if s.kind in RANDOM else next(waiting) for s in others)
-
-
-def _apart(segment: Segment) -> list[Step]:
-    """The steps of a segment, with a per-channel map for each of its recognised pieces."""
-    found: list[Step] = []
-    for step in segment.steps:
-        if step.affine is None:
-            found.append(step)
-            continue
-        pieces = [replace(step, affine=affine) for affine in step.affine.apart()]
-        found += [piece for piece in pieces if not _changes_nothing(piece, segment.width)]
-    return found
-
-
-def _changes_nothing(step: Step, width: int) -> bool:
-    factor, offset = _constant(step.affine, step.start, width)
-    return bool(np.allclose(factor, 1, rtol=0, atol=TOLERANCE) and np.allclose(offset, 0))
-
-
-def _sort(step: Step) -> tuple[Any, ...]:
-    """Equal for steps that correspond in the two graphs, whatever their statistics are of."""
-    if step.affine is None:
-        return step.kind, step.detail
-    return "affine", *[part.kind for part in step.affine.parts]
-
-
-# --- the trainable model -------------------------------------------------------------------
 
 
 @dataclass
@@ -340,7 +247,7 @@ class _Builder:
         if part.kind in ("bias", "scale"):
             return self._trained(part, affine, width)(x)
         if part.kind == "constant":
-            factor, offset = _constant(affine, i.start, width)
+            factor, offset = part.numbers(i.start, width)
             return _plain(x, lambda t: _scaled(factor, offset, t))
         raise Unreadable("a scaling that is no batch normalisation")
 
@@ -470,15 +377,6 @@ def _plain(x: Any, function: Callable[[Any], Any]) -> Any:
     import keras
 
     return keras.layers.Lambda(function)(x)
-
-
-def _constant(affine: Affine | None, start: int, width: int) -> tuple[Array, Array]:
-    """Factor and offset of a map that is made of fixed numbers; NaN where it is not."""
-    parts = affine.parts if affine is not None else ()
-    if len(parts) != 1 or parts[0].factor is None or parts[0].offset is None:
-        return np.full(width, np.nan), np.full(width, np.nan)
-    channels = slice(start, start + width)
-    return parts[0].factor[channels], parts[0].offset[channels]
 
 
 def _scaled(factor: Array, offset: Array, t: Any) -> Any:

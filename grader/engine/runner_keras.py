@@ -32,18 +32,21 @@ class KerasRunner:
 
         self.batch, self.classes = batch, plan.classes
         self.name = str(keras.backend.backend())
-        self._steps = Steps(plan)
         self._shape, self._type = plan.image_shape, np.dtype(plan.images)
         self.device, self.version = measure.device()
+
+        def answers(images: Any) -> Any:
+            return answers_of(plan, images)
+
         if self.name == "jax":
             import jax
 
-            self._call = jax.jit(self._steps)
+            self._call = jax.jit(answers)
         else:
             import tensorflow as tf
 
             self._call = tf.function(
-                self._steps,
+                answers,
                 input_signature=[tf.TensorSpec((batch, *self._shape), plan.images)],
                 jit_compile=self.device != "CPU" if xla is None else xla,
                 autograph=False,
@@ -63,24 +66,18 @@ class KerasRunner:
         return answers
 
 
-class Steps:
-    """The plan as a function of images, over `keras.ops`; maps are (N, H, W, C)."""
+def answers_of(plan: Plan, images: Any) -> Any:
+    """Float answers (N, classes) of a plan for its images, over `keras.ops`."""
+    from keras import ops
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-
-    def __call__(self, images: Any) -> Any:
-        """Float answers (N, classes) for uint8 images."""
-        from keras import ops
-
-        maps: list[Any] = []
-        for instruction in self.plan.instructions:
-            if instruction.kind == "input":
-                maps.append(ops.cast(images, "float32"))
-            else:
-                inputs = [maps[i] for i in instruction.inputs]
-                maps.append(EMITTERS[instruction.kind](ops, instruction, inputs))
-        return ops.reshape(maps[-1], (-1, self.plan.classes))
+    maps: list[Any] = []
+    for instruction in plan.instructions:
+        if instruction.kind == "input":
+            maps.append(ops.cast(images, "float32"))
+        else:
+            inputs = [maps[i] for i in instruction.inputs]
+            maps.append(EMITTERS[instruction.kind](ops, instruction, inputs))
+    return ops.reshape(maps[-1], (-1, plan.classes))
 
 
 def _slice(ops: Any, instruction: Instruction, inputs: list[Any]) -> Any:

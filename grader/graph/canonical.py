@@ -115,6 +115,12 @@ class Part:
         """The variable that plays a role."""
         return dict(self.roles).get(name)
 
+    def numbers(self, start: int, width: int) -> tuple[Array, Array]:
+        """a and b of a constant, for some of its channels."""
+        assert self.factor is not None
+        assert self.offset is not None
+        return self.factor[start : start + width], self.offset[start : start + width]
+
 
 Piece = tuple[Part, int, int]
 """A part, its first term and one past its last."""
