@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from grader.graph.links import Entry, Link, WeightKey
+from grader.graph.links import Entry, Link, WeightKey, Weights
 from grader.graph.pair import Pairing
-from grader.graph.units import Unit, UnitGraph
+from grader.graph.units import Unit, Units
 
 
 class Aspect(StrEnum):
@@ -104,7 +104,6 @@ class Difference:
         return self.aspect in REMARKS
 
 
-Weights = tuple[tuple[str, WeightKey], ...]
 Fits = Callable[[Link, Link], bool]
 
 
@@ -117,7 +116,7 @@ class Comparison:
         pairs: Which unit stands for which.
     """
 
-    def __init__(self, mine: UnitGraph, reference: UnitGraph, pairs: Pairing) -> None:
+    def __init__(self, mine: Units, reference: Units, pairs: Pairing) -> None:
         self.mine, self.reference, self.pairs = mine, reference, pairs
         self.found: list[Difference] = []
         self.weights: dict[WeightKey, tuple[WeightKey, Place]] = {}
@@ -197,10 +196,8 @@ class Comparison:
             return
         place, pair = Place(reference.index), (reference, mine)
         if {"trouble", "unreadable"} & set(wrong):
-            wanted_trouble, given_trouble = (
-                tuple(n.graph.trouble) for n in (self.reference, self.mine)
-            )
-            self._say(place, Aspect.READABLE, wanted_trouble, given_trouble, pair)
+            troubles = (self.reference.trouble, self.mine.trouble)
+            self._say(place, Aspect.READABLE, *troubles, pair)
         elif set(wrong) - {"weights"} and len(wrong) > 1:
             self._say(place, Aspect.SEVERAL, reference, mine, pair)
         else:
@@ -281,7 +278,8 @@ class Comparison:
             self.found.append(replace(difference, cause=at if at is not None else 0))
 
     def _pair_weights(self, mine: Weights, wanted: Weights, place: Place) -> Difference | None:
-        for (role, key), (_, other) in zip(mine, wanted, strict=False):
+        others = dict(wanted)
+        for role, key, other in ((r, k, others[r]) for r, k in mine if r in others):
             known, known_back = self.weights.get(key), self.weights_back.get(other)
             if known is None and known_back is None:
                 self.weights[key] = (other, place)
@@ -369,7 +367,7 @@ class _Waiting:
         return [link for links in self._by_source.values() for link in links]
 
 
-def _behind(network: UnitGraph, links: list[Link], paired: Mapping[int, int]) -> set[int]:
+def _behind(network: Units, links: list[Link], paired: Mapping[int, int]) -> set[int]:
     """The nearest paired units above units that have no counterpart."""
     found: set[int] = set()
     stack = [k.source for k in links if k.source not in paired]
@@ -394,7 +392,7 @@ def _node_key(unit: Unit) -> int:
     return -1 if unit.node is None else unit.node.index
 
 
-def compare(mine: UnitGraph, reference: UnitGraph) -> Comparison:
+def compare(mine: Units, reference: Units) -> Comparison:
     """Pair two networks and collect their differences in `found`."""
     comparison = Comparison(mine, reference, Pairing(mine, reference))
     comparison.run()

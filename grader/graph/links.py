@@ -19,6 +19,8 @@ from grader.graph.symbols import Symbol, Unreadable, Values, digest
 Variables = Sequence[VariableRecord]
 WeightKey = tuple[int, int]
 """A variable, and the first channel or the group of it that is meant."""
+Weights = tuple[tuple[str, WeightKey], ...]
+"""Weights by the role they play."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Entry:
 
     sign: tuple[Hashable, ...]
     text: str
-    weights: tuple[tuple[str, WeightKey], ...] = ()
+    weights: Weights = ()
     epsilon: float = 0.0
 
     @property
@@ -161,7 +163,8 @@ class StepReader:
         except (Unreadable, ValueError, IndexError, TypeError, AttributeError):
             exact = self.side
         keys = tuple((f"weight {i}", (index, word.low)) for i, index in enumerate(order))
-        return Entry(("other", exact), word.text, keys)
+        of_batch = ("batch",) if any(t.symbol.statistics for t in affine.terms) else ()
+        return Entry(("other", exact, *of_batch), word.text, keys)
 
     def _size(self, index: int) -> int:
         return self.variables[index].size if index < len(self.variables) else 0

@@ -12,7 +12,8 @@ from collections.abc import Hashable, Mapping
 
 import numpy as np
 
-from grader.graph.units import Unit, UnitGraph
+from grader.graph import work
+from grader.graph.units import Unit, Units
 
 MAX_WORK = 3_000_000
 """Links looked at while pairing; beyond it the rest is paired by likeness alone."""
@@ -25,7 +26,7 @@ Colours = dict[int, int]
 class Pairing:
     """Which unit of one network stands for which of the other."""
 
-    def __init__(self, mine: UnitGraph, reference: UnitGraph) -> None:
+    def __init__(self, mine: Units, reference: Units) -> None:
         self.mine, self.reference = mine, reference
         self.of: dict[int, int] = {}
         self.back: dict[int, int] = {}
@@ -48,6 +49,7 @@ class Pairing:
         size = sum(len(u.inputs) for n in (self.mine, self.reference) for u in n.units)
         while self._work < MAX_WORK:
             self._work += size + 1
+            work.spend_pieces(size + 1)
             mine = self._classes(self.mine, self.of, up, down)
             reference = self._classes(self.reference, {r: r for r in self.back}, up, down)
             common = [c for c in mine if len(mine[c]) == len(reference.get(c, ()))]
@@ -58,7 +60,7 @@ class Pairing:
                 self.pair(mine[colour][0], reference[colour][0])
 
     def _classes(
-        self, network: UnitGraph, seeds: Mapping[int, int], up: bool, down: bool
+        self, network: Units, seeds: Mapping[int, int], up: bool, down: bool
     ) -> dict[int, list[int]]:
         above = self._above(network, seeds) if up else {}
         below = self._below(network, seeds) if down else {}
@@ -69,7 +71,7 @@ class Pairing:
                 found[colour].append(unit.index)
         return found
 
-    def _above(self, network: UnitGraph, seeds: Mapping[int, int]) -> Colours:
+    def _above(self, network: Units, seeds: Mapping[int, int]) -> Colours:
         """Equal for units that compute the same, up to weights."""
         colours: Colours = {}
         for unit in network.wanted():
@@ -79,7 +81,7 @@ class Pairing:
             )
         return colours
 
-    def _below(self, network: UnitGraph, seeds: Mapping[int, int]) -> Colours:
+    def _below(self, network: Units, seeds: Mapping[int, int]) -> Colours:
         """Equal for units that are used in the same way down to the output."""
         colours: Colours = {}
         uses: dict[int, list[tuple[int, int]]] = defaultdict(list)
@@ -102,11 +104,12 @@ class Pairing:
                 if a.kind == b.kind:
                     self.pair(a.index, b.index)
             return
+        work.spend_pieces(len(mine) * len(reference))
         for a, b in _aligned(mine, reference):
             self.pair(a.index, b.index)
 
 
-def _by_depth(network: UnitGraph) -> list[Unit]:
+def _by_depth(network: Units) -> list[Unit]:
     """Units by their distance from the input, the same in any order of writing."""
     depth: dict[int, int] = {}
     for unit in network.wanted():

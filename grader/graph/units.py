@@ -13,12 +13,15 @@ from collections.abc import Hashable
 from dataclasses import dataclass, replace
 
 from grader.graph.canonical import Graph, Node, Segment, Value
-from grader.graph.links import Link, StepReader, Variables, WeightKey
+from grader.graph.links import Link, StepReader, Variables, Weights
 from grader.graph.read.values import channel_slice
 from grader.graph.symbols import Symbol, digest
 
 MAX_PIECES = 128
 """Groups, or cuts of a sum, that are followed one by one; beyond it the order of maps counts."""
+
+Label = tuple[tuple[str, Hashable], ...]
+"""What a unit does by itself: field and value."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +41,10 @@ class Unit:
 
     index: int
     kind: str
-    label: tuple[tuple[str, Hashable], ...]
+    label: Label
     inputs: tuple[Link, ...]
     node: Node | None
-    weights: tuple[tuple[str, WeightKey], ...] = ()
+    weights: Weights = ()
     width: int = 0
 
     @property
@@ -56,8 +59,56 @@ class Unit:
         return dict(self.label).get(name)
 
 
-class UnitGraph:
-    """A canonical graph as units, in an order in which each stands behind what it needs.
+class Units:
+    """A network as units, in an order in which each stands behind what it needs.
+
+    Args:
+        variables: Its variable table; empty leaves trained and frozen apart unsaid.
+        side: Which of two networks it is; what cannot be read equals nothing of the other.
+
+    Attributes:
+        units: All of them, by their numbers.
+        ends_in: "logits", or the softmax that was taken off its end.
+        trouble: Why it cannot be read.
+    """
+
+    def __init__(self, variables: Variables, side: str) -> None:
+        self.variables = variables
+        self.side = side
+        self.units: list[Unit] = []
+        self.ends_in = "logits"
+        self.trouble: tuple[str, ...] = ()
+        self._reached: set[int] | None = None
+
+    def put(
+        self,
+        kind: str,
+        label: Label,
+        inputs: tuple[Link, ...],
+        width: int,
+        weights: Weights = (),
+        node: Node | None = None,
+    ) -> Unit:
+        """Add a unit behind those that it needs."""
+        unit = Unit(len(self.units), kind, label, inputs, node, weights, width)
+        self.units.append(unit)
+        return unit
+
+    def wanted(self) -> list[Unit]:
+        """The units that the output needs, and the input; not a softmax that was taken off."""
+        if self._reached is None:
+            self._reached = {u.index for u in self.units if u.kind in ("input", "output")}
+            stack = list(self._reached)
+            while stack:
+                for link in self.units[stack.pop()].inputs:
+                    if link.source not in self._reached:
+                        self._reached.add(link.source)
+                        stack.append(link.source)
+        return [u for u in self.units if u.index in self._reached]
+
+
+class UnitGraph(Units):
+    """A canonical graph as units.
 
     Args:
         graph: The canonical graph.
@@ -66,13 +117,10 @@ class UnitGraph:
     """
 
     def __init__(self, graph: Graph, variables: Variables, side: str) -> None:
+        super().__init__(variables, side)
         self.graph = graph
-        self.variables = variables
-        self.side = side
+        self.trouble = tuple(graph.trouble)
         self._steps = StepReader(graph, variables, side)
-        self.units: list[Unit] = []
-        self.ends_in = "logits"
-        self._reached: set[int] | None = None
         self._pieces: dict[int, list[tuple[int, int, int]]] = {}
         self._uses = _uses(graph)
         wanted = graph.ancestors()
@@ -93,36 +141,10 @@ class UnitGraph:
             if last.kind == "softmax":
                 self.ends_in = "log-softmax" if last.get("logarithm") else "softmax"
                 links = list(last.inputs)
-        trouble = tuple(self.graph.trouble)
-        label: tuple[tuple[str, Hashable], ...] = (("kind", "output"), ("trouble", trouble))
-        if trouble:
+        label: Label = (("kind", "output"), ("trouble", self.trouble))
+        if self.trouble:
             label = (*label, ("unreadable", self.side))
-        self._put("output", label, tuple(links), None, 0)
-
-    def wanted(self) -> list[Unit]:
-        """The units that the output needs, and the input; not a softmax that was taken off."""
-        if self._reached is None:
-            self._reached = {u.index for u in self.units if u.kind in ("input", "output")}
-            stack = list(self._reached)
-            while stack:
-                for link in self.units[stack.pop()].inputs:
-                    if link.source not in self._reached:
-                        self._reached.add(link.source)
-                        stack.append(link.source)
-        return [u for u in self.units if u.index in self._reached]
-
-    def _put(
-        self,
-        kind: str,
-        label: tuple[tuple[str, Hashable], ...],
-        inputs: tuple[Link, ...],
-        node: Node | None,
-        width: int,
-        weights: tuple[tuple[str, WeightKey], ...] = (),
-    ) -> Unit:
-        unit = Unit(len(self.units), kind, label, inputs, node, weights, width)
-        self.units.append(unit)
-        return unit
+        self.put("output", label, tuple(links), 0)
 
     def _add(self, node: Node) -> None:
         if node.kind == "conv":
@@ -152,7 +174,7 @@ class UnitGraph:
                 part = replace(value, segments=segments)
             kernel, weights = self._kernel(node.kernel, group, node.trained)
             label = (("kind", "conv"), *_geometry(node), ("maps", given), ("weights", kernel))
-            unit = self._put("conv", label, tuple(self._links(part)), node, given, weights)
+            unit = self.put("conv", label, tuple(self._links(part)), given, weights, node)
             pieces.append((group * given, (group + 1) * given, unit.index))
         self._pieces[node.index] = pieces
 
@@ -160,7 +182,7 @@ class UnitGraph:
         """A sum or product, cut where its inputs are, so that the order of maps is no matter."""
         kind = _elementwise_kind(node)
         values = [v for value in node.inputs for v in self._flattened(kind, value)]
-        label: tuple[tuple[str, Hashable], ...] = (("kind", kind),)
+        label: Label = (("kind", kind),)
         cuts = sorted({0, node.channels, *[c for v in values for c in self._cuts(v)]})
         if any(v.channels != node.channels for v in values) or len(cuts) > MAX_PIECES:
             links = [
@@ -168,7 +190,7 @@ class UnitGraph:
                 for i, value in enumerate(values)
                 for link in self._links(value)
             ]
-            unit = self._put(kind, label, tuple(links), node, node.channels)
+            unit = self.put(kind, label, tuple(links), node.channels, node=node)
             self._pieces[node.index] = [(0, node.channels, unit.index)]
             return
         pieces = []
@@ -178,7 +200,7 @@ class UnitGraph:
                 for value in values
                 for link in self._links(replace(value, segments=channel_slice(value, low, high)))
             ]
-            unit = self._put(kind, label, tuple(links), node, high - low)
+            unit = self.put(kind, label, tuple(links), high - low, node=node)
             pieces.append((low, high, unit.index))
         self._pieces[node.index] = pieces
 
@@ -206,7 +228,7 @@ class UnitGraph:
             for i, link in enumerate(link for v in node.inputs for link in self._links(v))
         ]
         label: list[tuple[str, Hashable]] = [("kind", node.kind)]
-        weights: tuple[tuple[str, WeightKey], ...] = ()
+        weights: Weights = ()
         if node.kind == "input":
             label.append(("size", (node.height, node.width, node.channels)))
         if node.kind == "conv":
@@ -221,12 +243,12 @@ class UnitGraph:
         if node.kernel is not None:
             kernel, weights = self._kernel(node.kernel, 0)
             label.append(("weights", kernel))
-        unit = self._put(node.kind, tuple(label), tuple(links), node, node.channels, weights)
+        unit = self.put(node.kind, tuple(label), tuple(links), node.channels, weights, node)
         self._pieces[node.index] = [(0, node.channels, unit.index)]
 
     def _kernel(
         self, kernel: Symbol | None, group: int, trained: tuple[int, ...] = ()
-    ) -> tuple[Hashable, tuple[tuple[str, WeightKey], ...]]:
+    ) -> tuple[Hashable, Weights]:
         """How a kernel comes about, and the variables behind it."""
         if kernel is None:
             return "none", ()
@@ -285,7 +307,7 @@ def _uses(graph: Graph) -> Counter[int]:
     return found
 
 
-def _geometry(node: Node) -> tuple[tuple[str, Hashable], ...]:
+def _geometry(node: Node) -> Label:
     """Kernel, stride, padding, dilation: as far as they make a difference."""
     rows, columns = node.kernel_shape[0], node.kernel_shape[1]
     strides = node.get("strides")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from grader.domain import Finding
 from grader.graph.differ import Aspect, Difference, Place
 from grader.graph.links import Entry, pads_text
-from grader.graph.units import Unit, UnitGraph
+from grader.graph.units import Unit, Units
 
 MAX_FINDINGS = 20
 MAX_PLACES = 5
@@ -25,7 +25,7 @@ Names = Mapping[int, str]
 # --- names ---------------------------------------------------------------------------------
 
 
-def names_of(network: UnitGraph) -> dict[int, str]:
+def names_of(network: Units) -> dict[int, str]:
     """By kind and order: "convolution 3", "fully connected layer 1", "sum 2"."""
     names: dict[int, str] = {}
     counts: Counter[str] = Counter()
@@ -44,8 +44,7 @@ def noun(unit: Unit) -> str:
     """What a unit is: "convolution", "sum", "the input"."""
     if unit.kind == "conv":
         node = unit.node
-        assert node is not None
-        flat = node.height == 1 and node.width == 1 and node.written_as == "MatMul"
+        flat = node is not None and node.height == node.width == 1 and node.written_as == "MatMul"
         return "fully connected layer" if flat else "convolution"
     if unit.kind == "foreign":
         return f"operation {unit.get('operation')}"
@@ -65,13 +64,12 @@ NOUNS = {
 
 def describe(unit: Unit) -> str:
     """In a few words: "5×5 convolution, 256 maps, 2 groups, stride 2"."""
-    node = unit.node
-    if node is None or unit.kind not in ("conv", "depthwise"):
+    if unit.kind not in ("conv", "depthwise"):
         return noun(unit)
+    maps = unit.width if unit.node is None else unit.node.channels
     if noun(unit) == "fully connected layer":
-        return f"fully connected layer, {node.channels} outputs"
-    rows, columns = node.kernel_shape[:2]
-    words = [f"{rows}×{columns} {noun(unit)}", f"{node.channels} maps"]
+        return f"fully connected layer, {maps} outputs"
+    words = [f"{_value('kernel', unit.get('kernel'))} {noun(unit)}", f"{maps} maps"]
     if unit.groups > 1:
         words.append(f"{unit.groups} groups")
     stride, dilation = unit.get("stride"), unit.get("dilation")
@@ -232,14 +230,13 @@ def _surplus(difference: Difference, names: Names) -> Sentence:
 def _steps(difference: Difference, names: Names) -> Sentence:
     wanted, given = difference.expected, difference.received
     assert isinstance(wanted, tuple) and isinstance(given, tuple)
-    assert difference.place.source is not None
     expected, received = spell(wanted), spell(given)
     if expected == received:
         expected, received = _exactly(wanted), _exactly(given)
     where = _unit(difference.place, names)
-    return Sentence(
-        where, "", expected, received, named=f"between {names[difference.place.source]} and {where}"
-    )
+    assert difference.place.source is not None
+    between = f"between {names[difference.place.source]} and {where}"
+    return Sentence(where, "", expected, received, named=between)
 
 
 def _received_maps(difference: Difference, names: Names) -> Sentence:
