@@ -2,14 +2,14 @@
 
 import pytest
 
-from grader.graph.averages import follows_batch
+from grader.graph.averages import follows_batch, momentum_of
 from tests.graph.writing import BATCH, Tensor, Writer
 
 EPSILON = 1e-3
 
 
-def averaged(update, role="mean"):
-    """A batch norm in training whose average is set to what `update` writes."""
+def trained(update):
+    """The graph of a batch norm in training whose average is set to what `update` writes."""
     w = Writer()
     x = w.image((BATCH, 4, 4, 6))
     axes = w.integers([0, 1, 2])
@@ -21,7 +21,12 @@ def averaged(update, role="mean"):
     w.op(name, [handle, new], outputs=[])
     w.updates.append(len(w.nodes) - 1)
     root = w.unary("Rsqrt", w.binary("AddV2", variance, w.number(EPSILON)))
-    graph = w.canonical(w.binary("Mul", w.binary("Sub", x, mean), root))
+    return w.canonical(w.binary("Mul", w.binary("Sub", x, mean), root))
+
+
+def averaged(update, role="mean"):
+    """Whether the average follows the batch."""
+    graph = trained(update)
     affine = graph.output.segments[0].steps[0].affine
     return follows_batch(graph.updates[0], 0, role, affine.parts[0], affine)
 
@@ -96,3 +101,18 @@ def test_an_average_that_is_set_to_one_pixel_does_not_follow():
         return "AssignVariableOp", w.op("Reshape", [pixel, w.integers([6])], (6,))
 
     assert not averaged(update)
+
+
+@pytest.mark.parametrize(
+    ("kept", "added", "momentum"),
+    [(0.9, 0.1, 0.9), (0.0, 1.0, 0.0), (0.9, 0.2, None), (1.5, -0.5, None)],
+    ids=["the mean of both", "the batch's alone", "more than both", "away from the batch"],
+)
+def test_a_momentum_is_the_share_of_the_old_mean_that_is_kept(kept, added, momentum):
+    graph = trained(lambda w, a, m, v: ("AssignVariableOp", moved(w, a, m, kept, added)))
+
+    assert momentum_of(graph.updates[0], 0) == momentum
+
+
+def test_a_mean_that_training_leaves_alone_has_no_momentum():
+    assert momentum_of(None, 0) is None
