@@ -202,6 +202,16 @@ def test_a_channels_first_or_sequential_or_subclassed_model_is_traced():
     assert copied(network(kl().Conv2D(3, 3, data_format="channels_first"))) is None
 
 
+@pytest.mark.parametrize("bound", [True, False], ids=["a method", "a function"])
+def test_a_model_whose_call_was_replaced_is_traced(bound):
+    model = network(kl().ReLU())
+    assert copied(model) is not None
+
+    model.call = (lambda own, x: x).__get__(model) if bound else lambda x: x
+
+    assert copied(model) is None
+
+
 @pytest.mark.parametrize("name", ["ReLU.call", "Layer.__call__", "Functional.call"])
 def test_where_a_class_of_kerass_was_changed_every_network_is_traced(name, monkeypatch):
     from keras.src.layers import Layer, ReLU

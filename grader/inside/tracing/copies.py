@@ -174,10 +174,10 @@ class Copier:
 
     def _check(self, model: Any, shape: list[int]) -> None:
         own = vars(model)
-        functions = {k for k, v in own.items() if isinstance(v, types.FunctionType)}
+        replaced = {name for name, value in own.items() if callable(value)}
         usual = (
             type(model) is self._kept.functional.Functional
-            and functions <= {"build", "quantize"}
+            and replaced <= {"build", "quantize"}
             and len(model._inputs) == len(model._outputs) == 1
             and list(model._inputs[0].shape[1:]) == shape[1:]
             and model._inputs[0].dtype == "float32"
