@@ -131,9 +131,8 @@ def make_plan(graph: Graph, values: Sequence[Array]) -> Plan:
 
 def _weighed(program: Program, numbers: Numbers) -> Plan:
     """The program with its weights' numbers in place of their names."""
-    first, last = program.instructions[0], program.instructions[-1]
-    if [i for i in program.instructions if i.kind == "input"] != [first]:
-        raise Unreadable("an output that does not depend on one map of the images")
+    program.image()
+    last = program.instructions[-1]
     if last.shape[:2] != (1, 1):
         raise Unreadable("an output that is a map")
     program.refuse_giants()

@@ -103,9 +103,7 @@ class _Builder:
         import keras
 
         instructions = self.program.instructions
-        if [i for i in instructions if i.kind == "input"] != [instructions[0]]:
-            raise Unreadable("an output that does not depend on one map of the images")
-        self.entry = keras.Input(instructions[0].shape)
+        self.entry = keras.Input(self.program.image().shape)
         maps = [self.entry]
         for i in instructions[1:]:
             maps.append(EMITTERS[i.kind](self, i, *[maps[n] for n in i.inputs]))

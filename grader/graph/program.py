@@ -94,6 +94,19 @@ class Program:
         """Multiply-adds of all convolutions for one image."""
         return sum(i.multiplications for i in self.instructions)
 
+    def image(self) -> Instruction:
+        """The one input, which comes first.
+
+        Raises:
+            Unreadable: There is none, or another one.
+        """
+        inputs = [i for i in self.instructions if i.kind == "input"]
+        if not inputs:
+            raise Unreadable("an output that does not depend on the images")
+        if len(inputs) > 1:
+            raise Unreadable("a second input")
+        return inputs[0]
+
     def last_readers(self) -> list[int]:
         """For each instruction the last one that reads its map; itself where none does."""
         last = list(range(len(self.instructions)))

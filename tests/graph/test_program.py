@@ -153,6 +153,17 @@ def test_a_program_too_large_for_any_machine_is_refused():
 
 
 @pytest.mark.parametrize(
+    ("kinds_of_all", "reason"),
+    [(("constant",), "does not depend on the images"), (("input", "input", "add"), "second input")],
+)
+def test_a_network_has_one_map_of_images(kinds_of_all, reason):
+    made = Program(tuple(Instruction(kind) for kind in kinds_of_all))
+
+    with pytest.raises(Unreadable, match=reason):
+        made.image()
+
+
+@pytest.mark.parametrize(
     ("emitters", "without"),
     [
         (numeric.EMITTERS, {"dropout", "noise", "constant"}),
