@@ -1,6 +1,7 @@
 # make demo   set all up, grade the reference solution, leave demo/grade.json
-# make test   set all up, run the tests, with a sample of the catalogue
-# make test-all   the same with the whole catalogue of grader/selftest
+# make quick  set all up, run the tests that start nothing: no TensorFlow, no sandbox, no container
+# make test   set all up, run all tests; of the catalogue of the self-test a sample
+# make test-all   the same, and then the whole catalogue
 # make check  format, lint, types
 # make fix    format and mend what ruff can mend
 # make student-wheel   build what students install, without the answer, into dist/student
@@ -8,13 +9,18 @@
 #
 # A machine needs Python 3.11, 3.12 or 3.13, make, and a package index that pip can reach.
 # PYTHON=python3.12 make demo   takes another interpreter.
+# JOBS=2 make test   shares the files of tests among so many processes.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+JOBS ?= 0
+# Each file of tests runs in one process: its tests share what is expensive to make.
+TESTS := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+JUDGE := tests/selftest/test_the_judge.py
 
-.PHONY: demo test test-all check fix lock student-wheel
+.PHONY: demo quick test test-all check fix lock student-wheel
 .DELETE_ON_ERROR:
 
 demo: $(READY)
@@ -23,11 +29,14 @@ demo: $(READY)
 	$(BIN)/grade pack reference_solution --output demo
 	$(BIN)/grade demo/submission.zip --reference --json demo/grade.json --results demo/results
 
-test: $(READY)
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+quick: $(READY)
+	$(TESTS) -m "not (tensorflow or sandbox or docker or slow)" $(PYTEST_ARGS)
 
-test-all: $(READY)
-	GRADER_TEST_ALL=1 $(BIN)/python -m pytest $(PYTEST_ARGS)
+test: $(READY)
+	$(TESTS) $(PYTEST_ARGS)
+
+test-all: test
+	GRADER_TEST_ALL=1 $(BIN)/python -m pytest $(JUDGE)
 
 check: $(READY)
 	$(BIN)/ruff format --check .

@@ -1,9 +1,50 @@
 """What every test runs with: no key, no colours and no terminal of the person who runs them."""
 
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
 import pytest
+
+from tests.costs import Costs
+from tests.workers import FIRST_SEAT, PARALLEL
+
+SANDBOXES = {"ranges", "workshops"}
+"""Fixtures that open one."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Add what reports the costs of each test."""
+    config.pluginmanager.register(Costs())
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what asks for a sandbox; where processes share the files, begin with the longest."""
+    for item in items:
+        if not SANDBOXES.isdisjoint(getattr(item, "fixturenames", ())):
+            item.add_marker("sandbox")
+    if PARALLEL:
+        items.sort(key=lambda item: "slow" not in item.keywords)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _a_core_of_its_own() -> Iterator[None]:
+    """Sandboxes take cores by their number in this process: number them onwards in each other."""
+    if FIRST_SEAT == 0:
+        yield
+        return
+    from grader.sandbox import process
+
+    as_it_is = process.ProcessSandbox._order
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            process.ProcessSandbox,
+            "_order",
+            lambda self, stage, private, seat: as_it_is(
+                self, stage, private, None if seat is None else seat + FIRST_SEAT
+            ),
+        )
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -10,6 +10,8 @@ from grader.graph.compare import same_network
 from grader.selftest.frozen import line_of
 from tests.frozen import hold, hold_names
 
+pytestmark = pytest.mark.tensorflow
+
 SOURCE = Path(__file__).parent / "architectures.py"
 VARIANTS = re.findall(r"^def (\w+__\w+)\(", SOURCE.read_text(encoding="utf-8"), re.MULTILINE)
 

@@ -20,6 +20,7 @@ from grader.sandbox.contract import Sandbox
 from grader.sandbox.docker import DockerSandbox, _engine
 from grader.sandbox.jail import JailSandbox
 from tests.hostile.programs import small_assignment_text
+from tests.workers import one_at_a_time
 
 ROOT = Path(__file__).parents[2]
 IMAGE = "densenet-grader-test:gallery"
@@ -127,7 +128,10 @@ def _lack_of_image() -> str | None:
     except InfrastructureError as error:
         return error.message
     try:
-        engine.images.build(path=str(ROOT), tag=IMAGE, network_mode="host", rm=True, forcerm=True)
+        with one_at_a_time("image"):
+            engine.images.build(
+                path=str(ROOT), tag=IMAGE, network_mode="host", rm=True, forcerm=True
+            )
     except Exception as error:  # the engine's own: no base image, no disk
         return f"{IMAGE}: {error}"
     finally:

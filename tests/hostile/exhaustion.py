@@ -1,6 +1,7 @@
 """Programs that take what there is: time, memory, disk, processes, patience.
 
-All of them are bounded: with every limit missing they cost seconds and a few hundred megabytes.
+All of them are bounded: with every limit missing they cost a minute and a few hundred megabytes.
+One that must be noticed while it runs stays until it is: a busy machine looks late.
 Reserved memory is not touched, so that it costs address space alone.
 """
 
@@ -73,7 +74,7 @@ EXHAUSTION: tuple[Case, ...] = (
     case("memory that is used", first("""
         import time
         kept = b"x" * (400 * 2**20)
-        time.sleep(5)
+        time.sleep(60)
         """), Graded(EVERYTHING, Cause.STUDENT_OUT_OF_MEMORY, limits={"memory_bytes": 500 * MiB}),
          "what is resident counts, not what was reserved"),
     # --- processes ---
@@ -95,9 +96,9 @@ EXHAUSTION: tuple[Case, ...] = (
     case("threads without end", first("""
         import threading, time
         for _ in range(400):
-            try: threading.Thread(target=time.sleep, args=(5,), daemon=True).start()
+            try: threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
             except RuntimeError: break
-        time.sleep(5)
+        time.sleep(60)
         """), Graded(EVERYTHING, Cause.STUDENT_PROCESS_LIMIT),
          "the limit of the machine is one for all"),
     case("a thread that goes on", first("""
@@ -117,9 +118,10 @@ EXHAUSTION: tuple[Case, ...] = (
             for _ in range(200): file.write(bytes(2**20))
         """), Graded(EVERYTHING, Cause.STUDENT_DISK_LIMIT), "a full disk is everybody's"),
     case("twelve thousand files", first("""
-        import os
+        import os, time
         for number in range(12_000):
             open(os.path.join(os.environ["HOME"], str(number)), "w").close()
+        time.sleep(60)
         """), Graded(EVERYTHING, Cause.STUDENT_DISK_LIMIT), "inodes in place of bytes"),
     case("a flood of text", first("""
         for _ in range(200): print("x" * 100_000)

@@ -29,6 +29,7 @@ from grader.sandbox.docker import (
 from grader.sandbox.jail import JailSandbox, UncheckedJail
 from grader.sandbox.process import STAGES as INSIDE_SOURCES
 from grader.sandbox.process import ProcessSandbox
+from tests.workers import WORKER
 
 STAGES = Path(__file__).parent / "stages"
 MiB = 2**20
@@ -68,7 +69,8 @@ class Range:
         self._count += 1
         tree = self._trees / str(self._count)
         tree.mkdir()
-        (tree / "student.py").write_text(textwrap.dedent(source))
+        text = textwrap.dedent(source).replace("LONG_S", str(LONG_S))
+        (tree / "student.py").write_text(text)
         for name, data in files.items():
             (tree / name).parent.mkdir(parents=True, exist_ok=True)
             (tree / name).write_bytes(data)
@@ -108,7 +110,14 @@ def our_containers() -> list[str]:
     return [c.id for c in found if "--warm" not in c.attrs["Config"]["Entrypoint"]]
 
 
-def settle(gone: Callable[[], bool], within_s: float = 10.0) -> bool:
+SETTLED_S = 10 if "GRADER_KILL_MATRIX" in os.environ else 60
+"""How long `settle` waits: on a busy machine nothing happens at once. With a defence switched off
+it waits in vain."""
+LONG_S = 1.2 * SETTLED_S
+"""How long a program sleeps that writes `LONG_S`: longer than anybody waits for it to be gone."""
+
+
+def settle(gone: Callable[[], bool], within_s: float = SETTLED_S) -> bool:
     """Wait until something is gone; False when it stays."""
     give_up = time.monotonic() + within_s
     while not gone():
@@ -119,7 +128,9 @@ def settle(gone: Callable[[], bool], within_s: float = 10.0) -> bool:
 
 
 BASE_IMAGE = "python:3.11-slim"
-TEST_IMAGE = "densenet-grader-test:contract"
+SWITCHED_OFF = "-switched-off" if "GRADER_KILL_MATRIX" in os.environ else ""
+TEST_IMAGE = f"densenet-grader-test:contract-{WORKER}{SWITCHED_OFF}"
+"""One for each process of these tests: a defence switched off in one is on in the others."""
 
 
 def build_test_image() -> None:

@@ -737,7 +737,8 @@ def without_defence(defence: Defence, folder: Path) -> None:
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns(HALF_WRITTEN))
     for name in ("__init__", "errors", "files", "domain", "paper"):
         shutil.copy(ROOT / f"grader/{name}.py", folder / f"grader/{name}.py")
-    shutil.copy(ROOT / "tests/__init__.py", folder / "tests")
+    for path in (ROOT / "tests").glob("*.py"):
+        shutil.copy(path, folder / "tests")
     (folder / "reference_solution").mkdir()
     shutil.copy(ROOT / "reference_solution/densenet.py", folder / "reference_solution")
     shutil.copy(ROOT / "pyproject.toml", folder)

@@ -26,7 +26,7 @@ import pytest
 from grader.domain import RunStatus
 from grader.errors import Cause, InfrastructureError
 from grader.sandbox.contract import Stage, StageResult
-from tests.sandbox.conftest import HONEST, LIMITS, MiB, Range, settle, survivors
+from tests.sandbox.conftest import HONEST, LIMITS, LONG_S, SETTLED_S, MiB, Range, settle, survivors
 
 TRY = """
 import os, sys
@@ -229,12 +229,12 @@ def test_a_stage_that_does_not_load_is_never_the_students_fault(any_range: Range
 
 
 def test_sleeping_for_ever_ends_in_a_timeout(any_range: Range) -> None:
-    source = "import time\ndef answer(): time.sleep(15)"
+    source = "import time\ndef answer(): time.sleep(LONG_S)"
 
     result = any_range.run(source, wall_time_s=0.5)
 
     assert cause(result) is Cause.STUDENT_TIMEOUT
-    assert result.run.wall_time_s < 10
+    assert result.run.wall_time_s < SETTLED_S
 
 
 def test_ignoring_every_signal_ends_in_a_timeout(any_range: Range) -> None:
@@ -244,7 +244,7 @@ def test_ignoring_every_signal_ends_in_a_timeout(any_range: Range) -> None:
             for number in range(1, 65):
                 try: signal.signal(number, signal.SIG_IGN)
                 except (OSError, ValueError): pass
-            time.sleep(15)
+            time.sleep(LONG_S)
     """
 
     assert cause(any_range.run(source, wall_time_s=0.5)) is Cause.STUDENT_TIMEOUT
@@ -256,7 +256,7 @@ def test_a_patched_clock_does_not_stop_ours(any_range: Range) -> None:
         nap = time.sleep
         def answer():
             time.time = time.monotonic = time.perf_counter = lambda: 0.0
-            nap(15)
+            nap(LONG_S)
     """
 
     assert cause(any_range.run(source, wall_time_s=0.5)) is Cause.STUDENT_TIMEOUT
@@ -304,7 +304,7 @@ def test_reserving_more_than_there_is_fails_at_once(any_range: Range) -> None:
     result = any_range.run(source)
 
     assert cause(result) is Cause.STUDENT_OUT_OF_MEMORY
-    assert result.run.wall_time_s < 10
+    assert result.run.wall_time_s < SETTLED_S
 
 
 def test_the_memory_of_all_processes_together_counts(any_range: Range) -> None:
@@ -313,8 +313,8 @@ def test_the_memory_of_all_processes_together_counts(any_range: Range) -> None:
         def answer():
             for _ in range(4):
                 if os.fork() == 0:
-                    kept = bytearray(os.urandom(1) * (96 << 20)); time.sleep(10); os._exit(0)
-            time.sleep(10)
+                    kept = bytearray(os.urandom(1) * (96 << 20)); time.sleep(LONG_S); os._exit(0)
+            time.sleep(LONG_S)
     """
 
     result = any_range.run(source, memory_bytes=256 * MiB)
@@ -359,7 +359,7 @@ def test_many_files_together_reach_the_disk_limit(any_range: Range) -> None:
         import pathlib, time
         def answer():
             for i in range(32): (pathlib.Path.home() / str(i)).write_bytes(bytes(1 << 20))
-            time.sleep(10)
+            time.sleep(LONG_S)
     """
 
     assert cause(any_range.run(source)) is Cause.STUDENT_DISK_LIMIT
@@ -374,7 +374,7 @@ def test_files_without_a_name_count_for_the_disk_limit(any_range: Range) -> None
                 file = open(pathlib.Path.home() / str(i), "wb")
                 os.unlink(file.name)
                 file.write(bytes(1 << 20)); file.flush(); kept.append(file)
-            time.sleep(10)
+            time.sleep(LONG_S)
     """
 
     assert cause(any_range.run(source)) is Cause.STUDENT_DISK_LIMIT
@@ -386,9 +386,9 @@ def test_a_hundred_threads_reach_the_process_limit(any_range: Range) -> None:
         def answer():
             try:
                 for _ in range(100):
-                    threading.Thread(target=time.sleep, args=(10,), daemon=True).start()
+                    threading.Thread(target=time.sleep, args=(LONG_S,), daemon=True).start()
             except RuntimeError: pass
-            time.sleep(10)
+            time.sleep(LONG_S)
     """
 
     assert (
@@ -403,8 +403,8 @@ def test_a_fork_bomb_gets_nowhere(any_range: Range) -> None:
         def answer():
             for _ in range(100):
                 if os.fork() == 0:
-                    time.sleep(10); os._exit(0)
-            time.sleep(10)
+                    time.sleep(LONG_S); os._exit(0)
+            time.sleep(LONG_S)
     """
 
     result = any_range.run(source, processes=20)
@@ -419,7 +419,7 @@ def test_a_daemon_does_not_outlive_its_program(any_range: Range) -> None:
             try:
                 if os.fork() == 0:
                     os.setsid()
-                    if os.fork() == 0: time.sleep(30)
+                    if os.fork() == 0: time.sleep(LONG_S)
                     os._exit(0)
                 os.wait()
             except PermissionError: pass
@@ -434,14 +434,14 @@ def test_children_holding_the_pipe_do_not_delay_the_end(any_range: Range) -> Non
         import os, time
         def answer():
             try:
-                if os.fork() == 0: time.sleep(60)
+                if os.fork() == 0: time.sleep(LONG_S)
             except PermissionError: pass
     """
 
-    result = any_range.run(source)
+    result = any_range.run(source, wall_time_s=2 * SETTLED_S)
 
     assert result.complete
-    assert result.run.wall_time_s < 15
+    assert result.run.wall_time_s < SETTLED_S
 
 
 def test_a_zombie_is_taken_away(any_range: Range) -> None:
@@ -889,7 +889,8 @@ def test_killing_the_grader_ends_the_run_and_removes_its_files(
     scratch.mkdir()
     tree = tmp_path / "tree"
     tree.mkdir()
-    source = "(pathlib.Path.home() / 'on').touch(); time.sleep(60)"
+    source = "(pathlib.Path.home() / 'on').touch(); time.sleep(LONG_S)"
+    source = source.replace("LONG_S", str(LONG_S))
     (tree / "student.py").write_text(f"import pathlib, time\ndef answer(): {source}")
     command = [sys.executable, "-c", SCRIPT, str(STAGES), str(scratch), str(tree), start]
     grader = subprocess.Popen(command, cwd=Path(__file__).parents[2])
@@ -908,7 +909,7 @@ def test_killing_the_supervisor_ends_the_run_and_is_not_the_students_fault(
     ranges: Any, name: str
 ) -> None:
     found: Range = ranges(name)
-    tree = found.tree("import time\ndef answer(): time.sleep(60)", {})
+    tree = found.tree("import time\ndef answer(): time.sleep(LONG_S)", {})
 
     def kill() -> None:
         settle(lambda: len(survivors(found.scratch)) > 0)
@@ -940,7 +941,7 @@ def test_a_warm_parent_that_died_is_made_anew(ranges: Any) -> None:
 
 def test_an_interrupt_ends_the_run(ranges: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     found: Range = ranges("process")
-    tree = found.tree("import time\ndef answer(): time.sleep(15)", {})
+    tree = found.tree("import time\ndef answer(): time.sleep(LONG_S)", {})
     main = threading.get_ident()
     timer = threading.Timer(1.0, lambda: signal.pthread_kill(main, signal.SIGINT))
     timer.start()

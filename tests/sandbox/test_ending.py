@@ -25,7 +25,16 @@ from grader.sandbox.contract import Stage
 from grader.sandbox.docker import _engine
 from grader.sandbox.jail import UncheckedJail
 from grader.sandbox.process import ProcessSandbox
-from tests.sandbox.conftest import HONEST, LIMITS, STAGES, Range, our_containers, settle, survivors
+from tests.sandbox.conftest import (
+    HONEST,
+    LIMITS,
+    SETTLED_S,
+    STAGES,
+    Range,
+    our_containers,
+    settle,
+    survivors,
+)
 
 EXIT_OF_ONE_THREAD = (
     "ctypes.CDLL(None).syscall({'x86_64': 60, 'aarch64': 93}[os.uname().machine], 0)"
@@ -42,22 +51,22 @@ def test_a_program_whose_main_thread_has_ended_is_over(any_range: Range, threads
         import ctypes, os, threading, time
         def answer():
             for _ in range({threads}):
-                threading.Thread(target=time.sleep, args=(30,), daemon=True).start()
+                threading.Thread(target=time.sleep, args=(LONG_S,), daemon=True).start()
             {EXIT_OF_ONE_THREAD}
     """
 
-    result = any_range.run(source)
+    result = any_range.run(source, wall_time_s=2 * SETTLED_S)
 
     assert result.run.cause is Cause.STUDENT_EXITED
     assert "main thread" in result.run.message
-    assert result.run.wall_time_s < 10
+    assert result.run.wall_time_s < SETTLED_S
 
 
 def test_what_threads_without_a_main_thread_write_is_gone_too(any_range: Range) -> None:
     source = f"""
         import ctypes, os, pathlib, threading, time
         def go_on():
-            end = time.monotonic() + 30
+            end = time.monotonic() + LONG_S
             while time.monotonic() < end:
                 for number in range(1000):
                     (pathlib.Path.home() / str(number)).touch()
@@ -86,7 +95,7 @@ def test_a_supervisor_that_hangs_is_killed_when_its_time_is_over(
 
     stopper = threading.Thread(target=stop_the_supervisor)
     stopper.start()
-    result = found.run("import time\ndef answer(): time.sleep(30)", wall_time_s=2)
+    result = found.run("import time\ndef answer(): time.sleep(LONG_S)", wall_time_s=2)
     stopper.join()
 
     killed = settle(lambda: not Path(f"/proc/{stopped[0]}").exists())
@@ -202,15 +211,17 @@ HIDE = """
             os.write(file, bytes(1 << 20))
             {hide}
             os.close(file)
-        time.sleep(15)
+        time.sleep(LONG_S)
 """
 
 
 def test_a_file_that_is_mapped_alone_reaches_the_disk_limit(any_range: Range) -> None:
-    result = any_range.run(HIDE.format(hide="libc.mmap(None, 4096, 1, 2, file, 0)"))
+    source = HIDE.format(hide="libc.mmap(None, 4096, 1, 2, file, 0)")
+
+    result = any_range.run(source, wall_time_s=2 * SETTLED_S)
 
     assert result.run.cause is Cause.STUDENT_DISK_LIMIT, result.run
-    assert result.run.wall_time_s < 10
+    assert result.run.wall_time_s < SETTLED_S
 
 
 def test_no_file_is_kept_on_its_way_between_sockets(closed_range: Range) -> None:
@@ -229,13 +240,13 @@ def test_a_path_longer_than_the_kernel_takes_counts(any_range: Range) -> None:
                 os.mkdir("d" * 250); os.chdir("d" * 250)
             for number in range(12):
                 with open(str(number), "wb") as file: file.write(bytes(1 << 20))
-            time.sleep(15)
+            time.sleep(LONG_S)
     """
 
-    result = any_range.run(source)
+    result = any_range.run(source, wall_time_s=2 * SETTLED_S)
 
     assert result.run.cause is Cause.STUDENT_DISK_LIMIT, result.run
-    assert result.run.wall_time_s < 10
+    assert result.run.wall_time_s < SETTLED_S
 
 
 def test_a_jailed_run_has_a_file_system_of_its_own(ranges: Callable[[str], Range]) -> None:
@@ -345,7 +356,7 @@ def test_a_container_that_ends_by_itself_is_the_programs_end(
                 client.api.kill(identity)
 
     monkeypatch.setattr(pump.Conversation, "hear_output", hear_and_kill)
-    result = found.run("import time\ndef answer(): time.sleep(30)", wall_time_s=15)
+    result = found.run("import time\ndef answer(): time.sleep(LONG_S)", wall_time_s=15)
     client.close()
 
     assert result.run.cause is Cause.STUDENT_EXITED

@@ -18,6 +18,7 @@ from grader.sandbox.contract import Stage
 from grader.sandbox.docker import IMAGE, DockerSandbox, _engine
 from tests.sandbox.conftest import BASE_IMAGE, MAY_NOT_SKIP
 from tests.sandbox.test_trace_in_sandbox import REFERENCE, REQUEST
+from tests.workers import one_at_a_time
 
 ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(1500)]
@@ -32,7 +33,8 @@ def client() -> Iterator[Any]:
         if "docker" in MAY_NOT_SKIP:
             pytest.fail(str(error))
         pytest.skip(str(error))
-    engine.images.build(path=str(ROOT), tag=IMAGE, network_mode="host", rm=True, forcerm=True)
+    with one_at_a_time("image"):
+        engine.images.build(path=str(ROOT), tag=IMAGE, network_mode="host", rm=True, forcerm=True)
     yield engine
     engine.close()
 

@@ -25,7 +25,8 @@ from grader.sandbox.contract import Disturbed, Stage, StageResult
 from grader.sandbox.frames import FrameParser, encode
 from grader.sandbox.pump import PATIENCE, Conversation
 from grader.sandbox.verdict import Ending, result
-from tests.sandbox.conftest import LIMITS, MiB, Range, settle
+from tests.sandbox.conftest import LIMITS, SETTLED_S, MiB, Range, settle
+from tests.workers import FIRST_SEAT
 
 # --- how long others kept a run from running ----------------------------------------------
 
@@ -325,7 +326,8 @@ def burners() -> Iterator[Callable[[float], None]]:
     started: list[subprocess.Popen[bytes]] = []
 
     def burn(seconds: float) -> None:
-        program = BURN % (min(os.sched_getaffinity(0)), seconds) + LOOP
+        cores = sorted(os.sched_getaffinity(0))
+        program = BURN % (cores[FIRST_SEAT % len(cores)], seconds) + LOOP
         command = [sys.executable, "-c", program]
         started.extend(subprocess.Popen(command, start_new_session=True) for _ in range(8))
 
@@ -350,22 +352,26 @@ def test_a_starved_program_is_not_out_of_time(
     found = ranges(name)
     burners(8)
 
-    outcome = found.run(NEEDS, wall_time_s=1.5, seconds=0.8)
+    try:
+        outcome = found.run(NEEDS, wall_time_s=1.5, seconds=0.8)
+    except InfrastructureError as error:  # beside still more than those eight
+        ended = (error.cause, None)
+    else:
+        ended = (outcome.run.cause, outcome.json_frames.get("answer"))
 
-    assert json.loads(outcome.json_frames["answer"]) == "done", outcome.run
-    assert outcome.run.cause is None
+    assert ended in ((None, b'"done"'), (Cause.INFRA_BUSY, None))
 
 
 def test_a_program_that_sleeps_beside_busy_ones_is_out_of_time(
     ranges: Callable[[str], Range], burners: Callable[[float], None]
 ) -> None:
     found = ranges("jail")
-    burners(8)
+    burners(SETTLED_S)
 
-    outcome = found.run("import time\ndef answer(): time.sleep(30)", wall_time_s=1)
+    outcome = found.run("import time\ndef answer(): time.sleep(LONG_S)", wall_time_s=1)
 
     assert outcome.run.cause is Cause.STUDENT_TIMEOUT
-    assert outcome.run.wall_time_s < 8
+    assert outcome.run.wall_time_s < SETTLED_S
 
 
 @pytest.mark.parametrize("name", ["jail", "process"])
@@ -374,15 +380,16 @@ def test_a_program_with_many_busy_threads_is_not_held_up_by_itself(
 ) -> None:
     source = """
         import hashlib, threading, time
-        end = time.monotonic() + 20
+        end = time.monotonic() + LONG_S
         def burn():
             while time.monotonic() < end: hashlib.pbkdf2_hmac("sha256", b"x", b"y", 10000)
         def answer():
             for _ in range(40): threading.Thread(target=burn, daemon=True).start()
-            time.sleep(20)
+            time.sleep(LONG_S)
     """
+    limits = {"wall_time_s": 2 * SETTLED_S, "cpu_time_s": 1, "memory_bytes": 4096 * MiB}
 
-    outcome = ranges(name).run(source, wall_time_s=60, cpu_time_s=3, memory_bytes=4096 * MiB)
+    outcome = ranges(name).run(source, **limits)
 
     assert outcome.run.cause is Cause.STUDENT_CPU_LIMIT
 
