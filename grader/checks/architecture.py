@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from grader.checks.check import Failure, NothingToJudge
-from grader.checks.contract import answered, failed_call, nothing_is_missing
+from grader.checks.contract import all_answered, answered, failed_call, nothing_is_missing
 from grader.domain import Finding
+from grader.graph import rules
 from grader.graph.evidence import Evidence, Network, finding_for_student, of_call
 from grader.graph.preprocess import trouble
 from grader.graph.rules import DETAILS
 
+FUNCTIONS = ("dense_block", "transition", "build_densenet")
+"""Those that are called with configurations."""
 IDLE_HELP = "A layer whose output is thrown away, or multiplied by zero, is no part of the network."
 NO_PREPROCESS = Finding(
     where="preprocess",
@@ -57,18 +60,18 @@ def block_structure(evidence: Evidence) -> list[Finding]:
 
 def foreign_ops(evidence: Evidence) -> list[Finding]:
     """Nothing is computed that the paper does not have."""
-    return _by_rules(evidence, "foreign-ops", "dense_block", "transition", "build_densenet")
+    return _by_rules(evidence, "foreign-ops", *FUNCTIONS)
 
 
 def training_behaviour(evidence: Evidence) -> list[Finding]:
     """Training and inference differ in batch statistics and dropout, and in nothing else."""
-    return _by_rules(evidence, "training-behaviour", "dense_block", "transition", "build_densenet")
+    return _by_rules(evidence, "training-behaviour", *FUNCTIONS)
 
 
 def own_weights(evidence: Evidence) -> list[Finding]:
     """Each convolution and normalisation has trained weights of its own, all of them used."""
     findings, remarks = _found(evidence, "own-weights")
-    networks = answered(evidence, "dense_block", "transition", "build_densenet")
+    networks = answered(evidence, *FUNCTIONS)
     idle = next((n for n in networks if n.counted is not None and n.counted.idle), None)
     if idle is not None and idle.counted is not None and idle.probe is not None:
         names = ", ".join(idle.counted.idle[:3])
@@ -84,7 +87,9 @@ def own_weights(evidence: Evidence) -> list[Finding]:
                 help=IDLE_HELP,
             )
         )
-    return _verdict(networks, findings, remarks)
+    remarks = _verdict(networks, findings, remarks)
+    all_answered(evidence, *FUNCTIONS)
+    return remarks
 
 
 def build_model(evidence: Evidence) -> list[Finding]:
@@ -95,12 +100,15 @@ def build_model(evidence: Evidence) -> list[Finding]:
     if model.failure is not None:
         finding = of_call(model, failed_call("build_model", model.failure))
         raise Failure(finding.message, finding.help, [finding])
-    findings = [
+    findings = _preprocess(model)
+    findings += [
         of_call(model, d.finding.model_copy(update={"where": "build_model, " + d.finding.where}))
         for n, d in evidence.deviations
-        if n is model and d.finding.severity == "deviation"
+        if n is model
+        and d.finding.severity == "deviation"
+        # What `preprocess` does with the images stands before the stem, and is told once.
+        and not (findings and d.finding.where == "stem" and d.finding.what == rules.BEFORE_THE_STEM)
     ]
-    findings += _preprocess(model)
     remarks = [NO_PREPROCESS] if model.record and model.record.preprocess.get("missing") else []
     if model.counted is not None and model.counted.idle and not findings:
         findings.append(
@@ -108,7 +116,8 @@ def build_model(evidence: Evidence) -> list[Finding]:
                 where="build_model",
                 what="its trained weights",
                 message=f"its trained weights: expected all used, received "
-                f"{len(model.counted.idle)} that the output does not depend on",
+                f"{len(model.counted.idle)} that the output does not depend on "
+                f"({', '.join(model.counted.idle[:3])})",
                 expected="all used",
                 received=f"{len(model.counted.idle)} idle: {', '.join(model.counted.idle[:3])}",
                 help=IDLE_HELP,
@@ -160,7 +169,9 @@ def _preprocess(model: Network) -> list[Finding]:
 def _by_rules(evidence: Evidence, check: str, *functions: str, layers: int = 1) -> list[Finding]:
     networks = answered(evidence, *functions)
     findings, remarks = _found(evidence, check)
-    return _verdict(networks, findings, remarks, layers)
+    remarks = _verdict(networks, findings, remarks, layers)
+    all_answered(evidence, *functions)
+    return remarks
 
 
 def _found(evidence: Evidence, check: str) -> tuple[list[Finding], list[Finding]]:

@@ -122,6 +122,9 @@ class _Causes:
         raised = self._raised(name)
         if raised:
             return self._raised_before(name, raised)
+        if name in self.about:  # right where it was answered: the silence is told elsewhere
+            silent = [ANSWERS[f] for f in self.about[name]]
+            return next((n for n in silent if n in (*self.failed, *self.skipped)), None)
         if name in SIZES and not any(name in checks for checks in self._structure.values()):
             return self._structure_behind(name) or self._first(BEHIND.get(name, ()))
         if name == "build-model":

@@ -39,6 +39,20 @@ class Failure(Exception):
         self.share = share
 
 
+class Unanswered(Failure):
+    """All that was answered is right, but some calls gave nothing: those earn nothing.
+
+    Args:
+        rationale: How many, one sentence.
+        about: The functions that were called.
+        share: The calls that were answered, 0 to 1.
+    """
+
+    def __init__(self, rationale: str, *about: str, share: float) -> None:
+        super().__init__(rationale, share=share)
+        self.about = about
+
+
 class NothingToJudge(Exception):
     """What the check looks at could not be had; another check says why.
 
@@ -134,6 +148,8 @@ def _run(
         remarks = check.function(evidence)
     except Failure as no:
         share = no.share if 0.0 <= no.share < 1.0 else 0.0
+        if isinstance(no, Unanswered):
+            about[check.name] = no.about
         return base.model_copy(
             update={
                 "outcome": Outcome.FAILED,

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from grader import paper
-from grader.checks.check import Failure, NothingToJudge
+from grader.checks.check import Failure, NothingToJudge, Unanswered
 from grader.domain import Finding
 from grader.errors import Cause
 from grader.graph.evidence import Evidence, Network
@@ -156,6 +156,12 @@ OLDER_CODE = (
     (
         r"invalid dimension '[0-9.]+' of type|number of filters must be .* filters=[0-9]*\.",
         "Filters are whole: use int(...).",
+    ),
+    (
+        r"tf\.Variables? .*non-first call|tried to create variables|singleton tf\.Variable"
+        r"|should not modify its Python input arguments",
+        "A layer is made inside call(), anew in each call: make layers in `__init__` or `build`, "
+        "keep them as attributes, and only use them in call().",
     ),
     (
         r"is not a valid root scope name",
@@ -369,6 +375,28 @@ def _good(networks: list[Network]) -> list[Network]:
     if silent_on_hidden(networks):
         return []
     return [n for n in networks if n.failure is None]
+
+
+def all_answered(evidence: Evidence, *functions: str) -> None:
+    """What was not answered earns nothing, however right the rest is.
+
+    Args:
+        evidence: What the calls gave.
+        functions: Those that a check looked at and found nothing wrong in.
+
+    Raises:
+        Unanswered: Some of their calls gave no network.
+    """
+    asked = [n for f in functions for n in evidence.of(f)]
+    good = [n for f in functions for n in _good(evidence.of(f))]
+    silent = [f for f in functions if len(_good(evidence.of(f))) < len(evidence.of(f))]
+    if silent:
+        raise Unanswered(
+            f"right in the {len(good)} of {len(asked)} calls that were answered, and earns "
+            f"that share; {' and '.join(silent)} did not answer the others",
+            *silent,
+            share=len(good) / len(asked),
+        )
 
 
 def nothing_is_missing(networks: Sequence[Network], layers: int = 1) -> None:

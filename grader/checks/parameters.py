@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from grader import paper
 from grader.checks.check import Failure, NothingToJudge
-from grader.checks.contract import answered
+from grader.checks.contract import all_answered, answered
 from grader.domain import Finding
 from grader.graph.evidence import (
     EVERYWHERE,
@@ -63,7 +63,9 @@ def _counts(
         findings += wrong
         right += not wrong
     if findings:
-        raise Failure(findings[0].message, findings[0].help, _once(findings), right / len(networks))
+        share = right / len(evidence.of(function))
+        raise Failure(findings[0].message, findings[0].help, _once(findings), share)
+    all_answered(evidence, function)
 
 
 def _compare(

@@ -8,6 +8,7 @@ from grader import paper
 from grader.checks.check import Failure
 from grader.checks.contract import (
     RETURN_X,
+    all_answered,
     answered,
     failed_call,
     imported,
@@ -74,6 +75,7 @@ def growth(evidence: Evidence) -> None:
     if findings:
         raise Failure(findings[0].message, findings[0].help, findings)
     nothing_is_missing(networks)
+    all_answered(evidence, "dense_block", "build_densenet")
 
 
 def _shapes(

@@ -254,6 +254,8 @@ class _Builder:
 
         if affine.channels != width or part.statistics != "moving":
             raise Unreadable("a part of a batch normalisation")
+        if part.variant:
+            raise Unreadable(f"a batch normalisation with {part.variant}")
         roles = {name: part.role(name) for name in ("gamma", "beta", "mean", "variance")}
         key = ("BN", *roles.values(), part.epsilon)
         if key in self.layers:

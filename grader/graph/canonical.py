@@ -10,6 +10,7 @@ or scaled on its way is read off the segments that reach a convolution.
     Value   axes, height, width, segments
     Segment node, start, stop, steps
     Step    affine (per channel) | pointwise | pool | pad | crop | dropout | noise | stop_gradient
+            | odd (in the graph that is judged only, see judged.py)
 """
 
 from __future__ import annotations
@@ -60,6 +61,11 @@ class Atom:
 
 Axes = tuple[tuple[Atom, ...], ...]
 
+OUTSIDE = "epsilon outside the root"
+UNBIASED = "the unbiased variance"
+VARIANTS = (OUTSIDE, UNBIASED)
+"""Ways to normalise that differ from the plain formula and are batch norms all the same."""
+
 
 # --- steps ---------------------------------------------------------------------------------
 
@@ -101,6 +107,9 @@ class Part:
         factor: For a constant: a, per channel or one number.
         offset: For a constant: b.
         normalises: For a batch norm over batch statistics: key of the value they are taken of.
+        variant: For a batch norm: how it differs from the plain formula, "" where it does not;
+            see `VARIANTS`.
+        note: For another: what it is, for a person.
     """
 
     kind: str
@@ -110,6 +119,8 @@ class Part:
     factor: Array | None = None
     offset: Array | None = None
     normalises: str = ""
+    variant: str = ""
+    note: str = ""
 
     def role(self, name: str) -> int | None:
         """The variable that plays a role."""
@@ -201,7 +212,7 @@ class Affine:
             role = "factor" if multiplies else "offset"
             index = term.origin.bare[0]
             return Part("scale" if multiplies else "bias", roles=((role, index),))
-        return Part("other")
+        return Part("other", note=_note(term))
 
     def _normalisation(self, start: int, stop: int) -> Part | None:
         """terms[start:stop] as one batch norm, if they are one, tested by value."""
@@ -237,17 +248,18 @@ class Affine:
         for mean, variance in itertools.permutations(sorted(variables), 2):
             rest = sorted(variables - {mean, variance})
             for gamma, beta in _assignments(rest):
-                epsilon = _epsilon(
-                    maps,
-                    [values[mean][k] for k in ASSIGNMENTS],
-                    [values[variance][k] for k in ASSIGNMENTS],
-                    None if gamma is None else values[gamma],
-                    None if beta is None else values[beta],
-                )
-                if epsilon is not None:
-                    return Part(
-                        "batch_norm", "moving", _roles(mean, variance, gamma, beta), epsilon
+                for variant in ("", OUTSIDE):
+                    epsilon = _epsilon(
+                        maps,
+                        [values[mean][k] for k in ASSIGNMENTS],
+                        [values[variance][k] for k in ASSIGNMENTS],
+                        None if gamma is None else values[gamma],
+                        None if beta is None else values[beta],
+                        variant,
                     )
+                    if epsilon is not None:
+                        roles = _roles(mean, variance, gamma, beta)
+                        return Part("batch_norm", "moving", roles, epsilon, variant=variant)
         return None
 
     def _batch_statistics(
@@ -273,24 +285,33 @@ class Affine:
         except Unreadable:
             return None
         means = [s.mean(axis=0) for s in samples]
-        spreads = [s.var(axis=0) for s in samples]
         for gamma, beta in _assignments(sorted(variables)):
-            epsilon = _epsilon(
-                maps,
-                means,
-                spreads,
-                None if gamma is None else values[gamma],
-                None if beta is None else values[beta],
-            )
-            if epsilon is not None:
-                return Part(
-                    "batch_norm",
-                    "batch",
-                    _roles(None, None, gamma, beta),
-                    epsilon,
-                    normalises=shortest.of,
+            for variant in ("", *VARIANTS):
+                share = shortest.unbiased if variant == UNBIASED else 1.0
+                epsilon = _epsilon(
+                    maps,
+                    means,
+                    [s.var(axis=0) * share for s in samples],
+                    None if gamma is None else values[gamma],
+                    None if beta is None else values[beta],
+                    variant,
                 )
+                if epsilon is not None:
+                    roles = _roles(None, None, gamma, beta)
+                    return Part(
+                        "batch_norm", "batch", roles, epsilon, None, None, shortest.of, variant
+                    )
         return None
+
+
+def _note(term: Term) -> str:
+    """What a multiplication or addition is that is no part of a batch norm."""
+    if term.symbol.statistics:
+        return "a normalisation by other numbers than the batch's mean and variance"
+    kind = "factor" if term.operation == "multiply" else "offset"
+    if term.symbol.variables and term.symbol.shape == ():
+        return f"a trained {kind}, the same for all maps"
+    return f"a {kind} that is computed from trained weights"
 
 
 def _assignments(rest: list[int]) -> Iterable[tuple[int | None, int | None]]:
@@ -318,8 +339,12 @@ def _epsilon(
     variances: list[Array],
     gammas: list[Array] | None,
     betas: list[Array] | None,
+    variant: str,
 ) -> float | None:
-    """The epsilon that makes A = γ/√(σ² + ε) and B = β - μA hold, or None if none does."""
+    """The epsilon that makes A = γ/√(σ² + ε) and B = β - μA hold, or None if none does.
+
+    Where it stands outside the root, A = γ/(σ + ε).
+    """
     found = None
     for k, (factor, offset) in enumerate(maps):
         gamma = np.ones_like(factor) if gammas is None else gammas[k]
@@ -328,7 +353,10 @@ def _epsilon(
             return None
         if not np.all(factor > 0):
             return None
-        epsilon = (gamma / factor) ** 2 - variances[k]
+        if variant == OUTSIDE:
+            epsilon = gamma / factor - np.sqrt(variances[k])
+        else:
+            epsilon = (gamma / factor) ** 2 - variances[k]
         centre = float(epsilon[0])
         if not -TOLERANCE <= centre <= LARGEST_EPSILON or not np.allclose(
             epsilon, centre, atol=1e-7
@@ -506,6 +534,12 @@ class Statistic:
     of: str
     steps: int
     key: str
+
+    @property
+    def unbiased(self) -> float:
+        """By how much the unbiased variance of so many numbers is larger than their own."""
+        count = self.value.batch * self.value.height * self.value.width
+        return count / (count - 1) if count > 1 else 1.0
 
     def sample(self, assignment: int | Values) -> Array:
         """Positions of the value, float64 (positions, channels), the same whoever asks.

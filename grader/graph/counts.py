@@ -6,6 +6,7 @@ classifier without bias are remarks; the rest must be the closed form of paper.p
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from grader.graph.canonical import Graph
@@ -44,13 +45,17 @@ class Counted:
 
 
 def count(
-    reading: Reading, variables: tuple[VariableRecord, ...], classifier: int | None = None
+    reading: Reading,
+    variables: tuple[VariableRecord, ...],
+    used: Collection[int],
+    classifier: int | None = None,
 ) -> Counted:
     """Count what the paper counts.
 
     Args:
         reading: The network in inference.
         variables: Its variable table.
+        used: Indices of the variables that the output depends on.
         classifier: Index of the classifier's node, if there is one.
     """
     graph = reading.graph
@@ -63,12 +68,12 @@ def count(
         node = graph.nodes[segment.node]
         found = words(segment)
         for position, word in enumerate(found):
-            used = (
+            scales = (
                 {i for t in word.step.affine.terms for i in t.symbol.variables}
                 if word.step.affine is not None
                 else set()
             )
-            inner |= set() if in_stem else used
+            inner |= set() if in_stem else scales
             part = word.part
             if part is None:
                 continue
@@ -76,8 +81,8 @@ def count(
                 if node.index == classifier:
                     classifier_bias = True
                 else:
-                    # A sum of convolutions may have one in each: together they are one.
-                    biases |= dict.fromkeys(_bias_variables(word), node.channels)
+                    # Of several convolutions that are one, each may have a bias of its own.
+                    biases |= {i: variables[i].size for i in _bias_variables(word)}
                     biased.add(node.index)
             if part.kind == "batch_norm" and part.role("gamma") is None and not in_stem:
                 assert word.step.affine is not None
@@ -87,7 +92,6 @@ def count(
     statistics = sum(
         v.size for i, v in table.items() if not v.trainable and _is_statistic(v) and i in inner
     )
-    used = used_variables(graph)
     classes = graph.nodes[classifier].channels if classifier is not None else 0
     return Counted(
         trainable,

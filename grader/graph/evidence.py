@@ -19,7 +19,7 @@ from grader.graph.averages import follows_batch
 from grader.graph.axes import with_wrong_axis
 from grader.graph.canonical import Affine, Graph, Part
 from grader.graph.compare import Subject
-from grader.graph.counts import Counted, count
+from grader.graph.counts import Counted, count, used_variables
 from grader.graph.densenet import (
     Reading,
     Source,
@@ -28,6 +28,7 @@ from grader.graph.densenet import (
     read_network,
     read_transition,
 )
+from grader.graph.judged import ALONG, SECOND_HEAD, judged, without_augmentation
 from grader.graph.probes import Probe, python_line
 from grader.graph.read.reader import canonicalise
 from grader.graph.record import (
@@ -59,6 +60,7 @@ class Network:
         program: What `preprocess` does before it, where that is more than scaling.
         configuration: Of `build_model()`, as read off it.
         reached: False where the stage ended in an earlier call: this one was never made.
+        graph: The canonical graph in inference; the readings are of how it is judged.
     """
 
     probe: Probe | None
@@ -72,17 +74,12 @@ class Network:
     configuration: paper.Configuration | None = None
     program: preprocess.Program | None = None
     reached: bool = True
+    graph: Graph | None = None
 
     @property
     def name(self) -> str:
         """The function it came from."""
         return "build_model" if self.probe is None else self.probe.function
-
-    @property
-    def graph(self) -> Graph | None:
-        """The canonical graph in inference."""
-        reading = self.readings.get("inference")
-        return None if reading is None else reading.graph
 
 
 @dataclass(frozen=True)
@@ -285,12 +282,14 @@ def _read(probe: Probe | None, record: NetworkRecord, traces: dict[str, Trace]) 
     readings: dict[str, Reading] = {}
     found: list[Deviation] = []
     configuration = None
-    graphs: dict[int, Graph] = {}
+    canonical: dict[str, Graph] = {}
     for mode in ("inference", "training"):
         if mode not in traces:
             continue
-        graph = canonicalise(traces[mode])
-        graphs[id(traces[mode])] = graph
+        canonical[mode] = canonicalise(traces[mode])
+        graph = judged(canonical[mode], traces[mode].variables)
+        if mode == "training":
+            graph = without_augmentation(graph, readings["inference"].stem)
         if probe is None:
             reading, expected, configuration = _read_model(graph, mode, configuration)
         else:
@@ -298,8 +297,7 @@ def _read(probe: Probe | None, record: NetworkRecord, traces: dict[str, Trace]) 
         readings[mode] = reading
         judge = Judge(reading, expected, traces[mode].variables)
         _apply_rules(judge, probe)
-        if mode == "training":
-            judge.dropouts()
+        judge.random()
         own = rules.first_causes(judge.found)
         if mode == "inference":
             found += own
@@ -307,17 +305,22 @@ def _read(probe: Probe | None, record: NetworkRecord, traces: dict[str, Trace]) 
             found += _only_here(own, found)
     inference = readings["inference"]
     found += _updates(inference, readings.get("training"), traces["inference"].variables)
+    found += _another_end(inference, readings.get("training"))
     function = "build_model" if probe is None else probe.function
-    found = with_wrong_axis(_without_consequences(found), traces["inference"], function)
+    found = _without_consequences(found)
+    if not any(ALONG in d.finding.received for d in found):
+        found = with_wrong_axis(found, traces["inference"], function)
     classifier = inference.classifier.last.index if inference.classifier is not None else None
-    counted = count(inference, traces["inference"].variables, classifier)
+    used = used_variables(canonical["inference"])
+    counted = count(inference, traces["inference"].variables, used, classifier)
     node, output = traces["inference"].outputs[0] if traces["inference"].outputs else (0, 0)
     shape = (
         traces["inference"].ops[node].outputs[output][1] if traces["inference"].outputs else None
     )
     return Network(
-        probe, None, traces, readings, tuple(found), counted, shape, record, configuration
-    )
+        probe, None, traces, readings, tuple(found), counted, shape, record, configuration,
+        graph=canonical["inference"],
+    )  # fmt: skip
 
 
 def _read_probe(probe: Probe, graph: Graph, mode: str) -> tuple[Reading, Expected]:
@@ -419,6 +422,12 @@ def _compression(reading: Reading) -> float | None:
 def _apply_rules(judge: Judge, probe: Probe | None) -> None:
     reading = judge.reading
     for trouble in reading.graph.trouble:
+        if trouble == SECOND_HEAD:
+            judge.say(
+                "head", "head", "what the network gives", "the answer of one classifier", trouble,
+                rules.DETAILS, "One Dense layer stands at the end, behind the last block.",
+            )  # fmt: skip
+            continue
         judge.say(
             "foreign-ops", "build_model" if probe is None else probe.function, "what it gives",
             "one tensor that depends on its input", trouble, rules.DETAILS,
@@ -467,10 +476,40 @@ def _only_here(own: list[Deviation], known: list[Deviation]) -> list[Deviation]:
 
 
 def _without_consequences(found: list[Deviation]) -> list[Deviation]:
-    """Keras keeps a frozen batch norm in inference mode: that it is frozen says it all."""
+    """What says it all: a frozen batch norm is one in inference mode; another axis has others."""
+    if any(ALONG in d.finding.received for d in found):
+        found = [d for d in found if d.check != "training-behaviour"]
     frozen = {d.finding.where for d in found if d.finding.received == rules.FROZEN}
     follows = {"moving averages", "never updated"}
     return [d for d in found if d.finding.where not in frozen or d.finding.received not in follows]
+
+
+def _another_end(inference: Reading, training: Reading | None) -> list[Deviation]:
+    """Probabilities in one mode and logits in the other: the same answer, and a trap for a loss."""
+
+    def ends(reading: Reading) -> str:
+        segments = reading.graph.output.segments if reading.graph.output is not None else ()
+        last = {reading.graph.nodes[s.node].kind for s in segments}
+        return "a softmax" if last == {"softmax"} else "logits"
+
+    node = inference.classifier.last if inference.classifier is not None else None
+    if training is None or node is None or training.classifier is None:
+        return []
+    if ends(inference) == ends(training):
+        return []
+    return [
+        rules.deviation(
+            "training-behaviour",
+            "head",
+            "behind its classifier",
+            "the same in both modes",
+            f"{ends(training)} in training, {ends(inference)} at inference",
+            rules.DETAILS,
+            "No harm to the accuracy. The loss has to know: from_logits=True where it gets logits.",
+            cause=node.index,
+            severity="remark",
+        )
+    ]
 
 
 def _rewritten(training: Reading, variables: tuple[VariableRecord, ...]) -> list[Deviation]:

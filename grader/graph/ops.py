@@ -164,6 +164,14 @@ def _padded(op: Op, a: Any, amounts: Any, fill: Any = 0.0) -> Any:
     return np.pad(a, np.asarray(amounts, int), constant_values=float(fill))
 
 
+def _diagonal(op: Op, a: Any, *settings: Any) -> Any:
+    """A square matrix with the given diagonal and zeros beside it."""
+    if a.ndim != 1 or (settings and np.any(np.asarray(settings[0]) != 0)):
+        raise Unreadable("a matrix with another diagonal")
+    allowed((len(a), len(a)))
+    return np.diag(a)
+
+
 NUMPY: dict[str, Callable[..., Any]] = {
     "Shape": lambda op, a: np.array(np.shape(a), np.int64),
     "Size": lambda op, a: np.array(np.size(a)),
@@ -190,6 +198,9 @@ NUMPY: dict[str, Callable[..., Any]] = {
     "GatherV2": _taken,
     "ReverseV2": lambda op, a, axis: np.flip(a, _axis_list(axis)),
     "MatMul": _product,
+    "MatrixDiag": _diagonal,
+    "MatrixDiagV2": _diagonal,
+    "MatrixDiagV3": _diagonal,
     "PadV2": _padded,
     "Pad": _padded,
     "BiasAdd": elementwise("BiasAdd", np.add),

@@ -15,13 +15,17 @@ differs.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from grader import paper
 from grader.domain import Finding
 from grader.graph import work
-from grader.graph.canonical import Graph, Node, Segment
+from grader.graph.canonical import OUTSIDE, Graph, Node, Segment, Step
 from grader.graph.densenet import (
     Block,
     Reading,
@@ -33,7 +37,9 @@ from grader.graph.densenet import (
     most_common,
     sources,
 )
+from grader.graph.judged import name_of
 from grader.graph.record import VariableRecord
+from grader.graph.slices import places_of
 from grader.graph.steps import Word, spell, words
 
 COMPOSITE = "Huang et al. 2017, sec. 3, Composite function"
@@ -43,6 +49,13 @@ BOTTLENECK = "Huang et al. 2017, sec. 3, Bottleneck layers"
 POOLING = "Huang et al. 2017, sec. 3, Pooling layers"
 COMPRESSION = "Huang et al. 2017, sec. 3, Compression"
 DETAILS = "Huang et al. 2017, sec. 3, Implementation Details"
+
+SPELLINGS = {
+    "Conv2DBackpropInput": "a transposed convolution of stride 1",
+    "Conv3D": "a 3-D convolution of depth 1",
+    "patches": "patches and a matrix product",
+}
+"""What a convolution can be written as, by the operation it was read from."""
 
 SHOWN = 6
 """Places that a finding names before it only counts them."""
@@ -57,9 +70,14 @@ STEM_AS_GIVEN = (
 )
 
 FROZEN = "frozen ones"
+WITHOUT_AXIS = "Write BatchNormalization() without an axis: the channels stand last."
+OWN_NORM = "Use BatchNormalization: it normalises by the mean and the variance of the whole batch."
+PLAIN_RELU = "The paper uses the plain ReLU, max(0, x)."
+BEFORE_THE_STEM = "before its convolution"
 
-SILENT = {"dropout"}
-"""Steps that may stand anywhere; `Judge.dropouts` remarks on those in another place."""
+RANDOM = {"dropout", "noise"}
+"""Steps that draw numbers. `Judge.random` tells of them: at inference none may stand anywhere, in
+training dropout may, and is remarked on in another place than the paper's."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +183,13 @@ class Judge:
         self._uses = self._segment_uses()
         self._own: dict[tuple[int, tuple[str, ...]], tuple[Word, ...]] = {}
         self._reported: set[tuple[int, str]] = set()
+        self._told: set[str] = set()
+
+    def is_silent(self, word: Word) -> bool:
+        """Whether a step is told of by `random`, and by no rule that meets it."""
+        if word.kind == "odd":
+            return True
+        return word.kind == "dropout" or (word.kind in RANDOM and not self.expected.training)
 
     def say(self, *arguments: object, **keywords: object) -> None:
         """Add one deviation."""
@@ -266,7 +291,7 @@ class Judge:
         for word in common:
             if word.kind == "bias" and not own:
                 own.append(word)
-            elif word.kind in SILENT and self.expected.training:
+            elif word.kind in RANDOM and self.is_silent(word):
                 own.append(word)
             elif wanted and word.kind == wanted[0]:
                 own.append(word)
@@ -289,7 +314,7 @@ class Judge:
                     own = self._own_steps(other, ())
                     habits.add(tuple(w.kind for w in own))
         (habit,) = habits if len(habits) == 1 else [()]
-        return habit if set(habit) - {"bias", *SILENT} else ()
+        return habit if set(habit) - {"bias", *RANDOM} else ()
 
     def _normed_alone(self, node: Node, common: tuple[Word, ...]) -> tuple[Word, ...]:
         """The leading steps of a dense layer's maps that were applied to these maps alone.
@@ -314,7 +339,7 @@ class Judge:
     ) -> bool:
         """Whether a receiver applies exactly BN, ReLU (or nothing, for an output) itself."""
         for index, steps in uses:
-            kinds = [w.kind for w in steps if w.kind not in ("bias", *SILENT)]
+            kinds = [w.kind for w in steps if w.kind != "bias" and not self.is_silent(w)]
             kinds = kinds[len(expected) :]
             right = [] if index == -1 and not self.reading.classifier else ["BN", "ReLU"]
             if kinds == right and right:
@@ -329,7 +354,7 @@ class Judge:
         wanted = list(expected)
         extra = []
         for position, word in enumerate(own):
-            if word.kind in SILENT or (word.kind == "bias" and position == 0):
+            if self.is_silent(word) or (word.kind == "bias" and position == 0):
                 continue
             if wanted and word.kind == wanted[0]:
                 wanted.pop(0)
@@ -391,9 +416,12 @@ class Judge:
             for segment in value.segments:
                 found = words(segment)
                 own = len(self._own_steps(self.graph.nodes[segment.node], self._prefix(segment)))
-                rest = tuple(
-                    w for w in found[own:] if not (w.kind in SILENT and self.expected.training)
-                )
+                rest = tuple(w for w in found[own:] if not self.is_silent(w))
+                in_head = self.reading.where.get(node.index) == "head"
+                if in_head or not _norms(rest):  # told with the order, and not apart from it
+                    shown = [w for w in found[own:] if w.kind == "odd" or not self.is_silent(w)]
+                    self._told |= {w.key for w in shown if w.kind == "odd"}
+                    rest = tuple(shown)
                 rests.append((segment, rest))
         return rests
 
@@ -409,7 +437,11 @@ class Judge:
     ) -> None:
         kinds = [w.kind for w in rest]
         help = "The composite function is BN, then ReLU, then the convolution, in this order."
-        if kinds == ["ReLU", "BN"]:
+        if "norm" in kinds:
+            help = WITHOUT_AXIS
+        elif "other" in kinds:
+            help = OWN_NORM
+        elif kinds == ["ReLU", "BN"]:
             help = "Swap them: batch normalisation comes first, then the ReLU."
         elif kinds == ["ReLU"]:
             help = "Put a BatchNormalization before the ReLU."
@@ -420,11 +452,9 @@ class Judge:
         elif kinds == ["ReLU", "BN", "ReLU"]:
             help = "A ReLU too many: leave `activation=` out of the convolution before it."
         elif "activation" in kinds:
-            help = "The paper uses the plain ReLU, max(0, x)."
+            help = PLAIN_RELU
         elif not kinds:
             help = "Apply BN and ReLU to the input before this convolution."
-        elif "noise" in kinds or "dropout" in kinds:
-            help = "Nothing random may act at inference: pass `training` on, or leave it to Keras."
         self.say(
             check,
             where,
@@ -437,7 +467,12 @@ class Judge:
         )
 
     def _same_norm(
-        self, node: Node, rests: list[tuple[Segment, tuple[Word, ...]]], where: str
+        self,
+        node: Node,
+        rests: list[tuple[Segment, tuple[Word, ...]]],
+        where: str,
+        check: str = "composite-function",
+        source: str = COMPOSITE,
     ) -> None:
         """Each batch norm covers what it normalises, with the statistics of its mode."""
         wanted = "batch" if self.expected.training else "moving"
@@ -460,28 +495,25 @@ class Judge:
                 return
             if part.role("beta") is None:
                 self.say(
-                    "composite-function",
-                    where,
-                    "its batch normalisation",
-                    "a trained offset (beta)",
-                    "none",
-                    COMPOSITE,
-                    "Leave `center=True`.",
-                    cause=node.index,
-                )
+                    check, where, "its batch normalisation", "a trained offset (beta)", "none",
+                    source, "Leave `center=True`.", cause=node.index,
+                )  # fmt: skip
                 return
             if part.role("gamma") is None:
                 self.say(
-                    "composite-function",
-                    where,
-                    "its batch normalisation",
-                    "a trained scale (gamma)",
-                    "none",
-                    COMPOSITE,
-                    "No harm: the next convolution can take its place.",
-                    cause=node.index,
-                    severity="remark",
-                )
+                    check, where, "its batch normalisation", "a trained scale (gamma)", "none",
+                    source, "No harm: the next convolution can take its place.",
+                    cause=node.index, severity="remark",
+                )  # fmt: skip
+                return
+            if part.variant:
+                self.say(
+                    check if part.variant == OUTSIDE else "training-behaviour", where,
+                    "its batch normalisation", "(x - mean) / √(variance + ε)",
+                    f"one with {part.variant}", source,
+                    "No harm: the numbers differ by next to nothing.",
+                    cause=node.index, severity="remark",
+                )  # fmt: skip
                 return
 
     # --- one convolution's shape ---
@@ -512,8 +544,7 @@ class Judge:
             ("the padding of its " + name, pad, node.get("padding")),
         ):
             if expected != received:
-                plain = "×".join(map(str, received)) if isinstance(received, tuple) else received
-                wanted = "×".join(map(str, expected)) if isinstance(expected, tuple) else expected
+                wanted, plain = _setting(expected), _setting(received)
                 self.say(
                     shape_check, where, what, wanted, plain, source,
                     "The paper's convolutions have stride 1, no dilation, no groups, and zero "
@@ -544,55 +575,123 @@ class Judge:
     # --- kernels ---
 
     def kernels(self) -> None:
-        """Every kernel is a trained variable of its own."""
-        seen: dict[int, str] = {}
-        summed: set[str] = set()
+        """Every kernel is a trained variable of its own, or a part of one that is its own."""
+        taken: dict[int, list[tuple[NDArray[Any] | None, str]]] = {}
+        told: set[str] = set()
         for node in self.graph.nodes:
             if node.kind != "conv" or node.index not in self.reading.where or not node.kernel:
                 continue
             where = self.reading.place(node)
-            if len(node.trained) > 1 and where not in summed:
-                summed.add(where)
-                self.say(
-                    "foreign-ops", where, f"its {size_text(node)}",
-                    "one over all that it receives",
-                    f"a sum of {len(node.trained)} over parts of it", DETAILS,
-                    "No harm: together they are one.", cause=node.index, severity="remark",
+            self._spelling(node, where, told)
+            parts: dict[int, NDArray[Any] | None] = dict.fromkeys(node.trained)
+            if not parts:
+                selected = None if node.kernel.stopped else places_of(node.kernel, self.variables)
+                if selected is None:
+                    self._computed_kernel(node, where)
+                    continue
+                parts = dict(selected)
+                self._remark_once(
+                    told, node, where, "own-weights", f"the kernel of its {size_text(node)}",
+                    "a variable", "a part of a larger one", "No harm: each part is used once.",
                 )  # fmt: skip
-            if not node.trained:
-                what = (
-                    "numbers that are never trained"
-                    if not node.kernel.variables
-                    else ("weights that are computed from others")
-                )
-                self.say(
-                    "own-weights", where, f"the kernel of its {size_text(node)}",
-                    "a trained variable", what, DETAILS,
-                    "Let the layer create its kernel; do not rescale, normalise or fix it.",
-                    cause=node.index,
-                )  # fmt: skip
-                continue
-            shared = next((seen[i] for i in node.trained if i in seen), None)
-            if shared is not None:
-                self.say(
-                    "own-weights", where, f"the kernel of its {size_text(node)}",
-                    "weights of its own", f"the weights of {shared}", DETAILS,
-                    "Create a new layer object for every place where the paper has a layer.",
-                    cause=node.index,
-                )  # fmt: skip
-            seen.update(dict.fromkeys(node.trained, where))
-            idle = [v for v in map(self.variables.__getitem__, node.trained) if not v.trainable]
-            if idle:
-                received, help = _untrained(idle[0])
-                self.say(
-                    "own-weights", where, f"the kernel of its {size_text(node)}",
-                    "a trained variable", f"one that is {received}", DETAILS, help,
-                    cause=node.index,
-                )  # fmt: skip
+            self._own_kernel(node, where, parts, taken)
+
+    def _own_kernel(
+        self,
+        node: Node,
+        where: str,
+        parts: Mapping[int, NDArray[Any] | None],
+        taken: dict[int, list[tuple[NDArray[Any] | None, str]]],
+    ) -> None:
+        """Whether nobody else has a kernel's numbers, and they are trained.
+
+        Args:
+            node: The convolution.
+            where: Its place.
+            parts: Its variables, and which numbers of each are its own; None for all.
+            taken: The same of the convolutions before it, with their places.
+        """
+        others = (
+            owner
+            for index, places in parts.items()
+            for held, owner in taken.get(index, ())
+            if places is None or held is None or np.isin(places, held).any()
+        )
+        shared = next(others, None)
+        if shared is not None:
+            self.say(
+                "own-weights", where, f"the kernel of its {size_text(node)}",
+                "weights of its own", f"the weights of {shared}", DETAILS,
+                "Create a new layer object for every place where the paper has a layer.",
+                cause=node.index,
+            )  # fmt: skip
+        for index, places in parts.items():
+            taken.setdefault(index, []).append((places, where))
+        idle = [v for v in map(self.variables.__getitem__, parts) if not v.trainable]
+        if idle:
+            received, help = _untrained(idle[0])
+            self.say(
+                "own-weights", where, f"the kernel of its {size_text(node)}",
+                "a trained variable", f"one that is {received}", DETAILS, help,
+                cause=node.index,
+            )  # fmt: skip
+
+    def _computed_kernel(self, node: Node, where: str) -> None:
+        assert node.kernel is not None
+        received = "weights that are computed from others"
+        help = "Let the layer create its kernel; do not rescale, normalise or fix it."
+        if not node.kernel.variables:
+            received = "numbers that are never trained"
+        elif node.kernel.variables <= node.kernel.stopped:
+            received = "one that no gradient reaches"
+            help = "Take the stop_gradient away: what stands behind it is not trained."
+        self.say(
+            "own-weights", where, f"the kernel of its {size_text(node)}", "a trained variable",
+            received, DETAILS, help, cause=node.index,
+        )  # fmt: skip
+
+    def _spelling(self, node: Node, where: str, told: set[str]) -> None:
+        """Other ways to write a convolution, which are the same function."""
+        what = f"its {size_text(node)}"
+        beside = int(node.get("beside") or 1)
+        if beside > 1:
+            self._remark_once(
+                told, node, where, "foreign-ops", what, "one", f"{beside} side by side",
+                "No harm: together they are one.",
+            )  # fmt: skip
+        elif len(node.trained) > 1:
+            self._remark_once(
+                told, node, where, "foreign-ops", what, "one over all that it receives",
+                f"a sum of {len(node.trained)} over parts of it",
+                "No harm: together they are one.",
+            )  # fmt: skip
+        elif node.written_as in SPELLINGS:
+            self._remark_once(
+                told, node, where, "composite-function", what, "a convolution",
+                SPELLINGS[node.written_as], "No harm: the two are the same function.",
+            )  # fmt: skip
+
+    def _remark_once(
+        self,
+        told: set[str],
+        node: Node,
+        where: str,
+        check: str,
+        what: str,
+        expected: str,
+        received: str,
+        help: str,
+    ) -> None:
+        if f"{where}: {received}" not in told:
+            told.add(f"{where}: {received}")
+            self.say(
+                check, where, what, expected, received, DETAILS, help, cause=node.index,
+                severity="remark",
+            )  # fmt: skip
 
     def norms(self) -> None:
         """Every batch norm has variables of its own, trained where they should be."""
-        owner: dict[int, tuple[int, str]] = {}
+        owner: dict[tuple[int, int], tuple[object, str]] = {}
         frozen: set[str] = set()
         for node in self.graph.nodes:
             if node.index not in self.reading.where:
@@ -600,32 +699,43 @@ class Judge:
             where = self.reading.place(node)
             for value in node.inputs:
                 for segment in value.segments:
+                    before: tuple[str, ...] = ()
                     for word in words(segment):
-                        if word.part is None or word.kind != "BN":
-                            continue
-                        self._norm(node, where, word, owner, frozen)
+                        if word.part is not None and word.kind == "BN":
+                            maps = (segment.node, segment.start, before)
+                            self._norm(node, where, word, maps, owner, frozen)
+                        before = (*before, word.key)
 
     def _norm(
         self,
         node: Node,
         where: str,
         word: Word,
-        owner: dict[int, tuple[int, str]],
+        maps: object,
+        owner: dict[tuple[int, int], tuple[object, str]],
         frozen: set[str],
     ) -> None:
+        """One batch norm of one receiver.
+
+        Args:
+            node: The receiver.
+            where: Its place.
+            word: The norm.
+            maps: What it normalises: the same maps are normalised once for all that receive them.
+            owner: Variable, and its first element here → what it normalises, and where.
+            frozen: Places whose norm was said to be frozen.
+        """
         assert word.part is not None
-        affine = word.step.affine.key if word.step.affine else ""
         self._gradients(node, where, word)
         for role, index in word.part.roles:
-            if index in owner and owner[index][0] != hash(affine):
-                if (node.index, "norm") not in self._reported:
-                    self._reported.add((node.index, "norm"))
-                    self.say(
-                        "own-weights", where, "its batch normalisation",
-                        "weights of its own", f"the weights of {owner[index][1]}", COMPOSITE,
-                        "Create a new BatchNormalization for every place.", cause=node.index,
-                    )  # fmt: skip
-            owner.setdefault(index, (hash(affine), where))
+            first = owner.setdefault((index, word.low), (maps, where))
+            if first[0] != maps and (node.index, "norm") not in self._reported:
+                self._reported.add((node.index, "norm"))
+                self.say(
+                    "own-weights", where, "its batch normalisation",
+                    "weights of its own", f"the weights of {first[1]}", COMPOSITE,
+                    "Create a new BatchNormalization for every place.", cause=node.index,
+                )  # fmt: skip
             trained = role in ("gamma", "beta")
             input_scaling = where == "stem"
             if trained and not self.variables[index].trainable and not input_scaling:
@@ -661,32 +771,84 @@ class Judge:
             cause=node.index,
         )  # fmt: skip
 
-    def dropouts(self) -> None:
-        """Dropout belongs behind each convolution but the first; another is a remark."""
+    def odd_steps(self) -> None:
+        """What one value is put through that the paper does not have, told once at its place."""
+        told: set[tuple[str, str]] = set()
         for node, index, found in self._links():
             for position, word in enumerate(found):
-                if word.kind != "dropout":
+                if word.kind != "odd" or word.key in self._told:
                     continue
-                before = [w for w in found[:position] if w.kind not in ("bias", "dropout")]
-                source = self.reading.where.get(index, "")
-                usual = not before and source not in ("", "stem", "head")
-                if usual and word.text == "dropout" and word.step.detail[-1] == "elementwise":
+                where, own = self._place_of_odd_step(node, index, word)
+                if (where, word.text) in told:
                     continue
-                alone = "dense_block" if self.reading.blocks else "transition"
+                told.add((where, word.text))
+                within = node is not None and self.reading.where.get(index) == where
+                on_a_link = not (own or within) and _norms(found[position:])
                 self.say(
-                    "training-behaviour",
-                    self.reading.where.get(index, alone)
-                    if node is None
-                    else self.reading.place(node),
-                    "the dropout it receives in training",
-                    "of single numbers, behind each convolution but the first",
-                    "of another kind or in another place",
-                    "Huang et al. 2017, sec. 4.2, Training",
-                    "No harm: dropout vanishes at inference.",
+                    "dense-connectivity" if on_a_link else "foreign-ops", where, "an operation",
+                    "only what the paper has", word.text, CONNECTIVITY, ODD_HELP,
                     cause=index if node is None else node.index,
-                    severity="remark",
-                )
-                return
+                )  # fmt: skip
+
+    def _place_of_odd_step(self, node: Node | None, index: int, word: Word) -> tuple[str, bool]:
+        """The giver's place where all that receive its maps receive the step, else a receiver's.
+
+        Returns:
+            The place, and whether it is the giver's.
+        """
+        uses = self._uses.get(index, [])
+        by_all = len(uses) > 1 and all(word.key in {w.key for w in steps} for _, steps in uses)
+        giver = self.reading.where.get(index)
+        if giver is not None and (node is None or by_all):
+            return giver, True
+        alone = "dense_block" if self.reading.blocks else "transition"
+        return (self.reading.place(node) if node is not None else alone), by_all
+
+    def random(self) -> None:
+        """Nothing random acts at inference; dropout has its places, another is a remark."""
+        for node, index, found in self._links():
+            for position, word in enumerate(found):
+                if word.kind in RANDOM and not self.expected.training:
+                    self._always_on(node, index, word, found[:position])
+                elif word.kind == "dropout" and not self._usual_dropout(
+                    index, word, position, found
+                ):
+                    self.say(
+                        "training-behaviour", self._place_of_random(node, index, found[:position]),
+                        "its dropout in training",
+                        "of single numbers, behind each convolution but the first",
+                        "of another kind or in another place",
+                        "Huang et al. 2017, sec. 4.2, Training",
+                        "No harm: dropout vanishes at inference.",
+                        cause=index if node is None else node.index, severity="remark",
+                    )  # fmt: skip
+                    return
+
+    def _always_on(
+        self, node: Node | None, index: int, word: Word, before: tuple[Word, ...]
+    ) -> None:
+        name = "random noise" if word.kind == "noise" else "dropout"
+        self.say(
+            "training-behaviour", self._place_of_random(node, index, before), f"its {name}",
+            "on in training only", "always on: it draws numbers at inference too", DETAILS,
+            "Leave `training=True` out of the call: Keras passes the mode on.",
+            cause=index if node is None else node.index,
+        )  # fmt: skip
+
+    def _place_of_random(self, node: Node | None, index: int, before: tuple[Word, ...]) -> str:
+        """Whose maps a random step changes: the giver's, or those that a receiver changed first."""
+        alone = "dense_block" if self.reading.blocks else "transition"
+        giver = self.reading.where.get(index)
+        if giver is not None and (node is None or not _beyond_the_giver(before)):
+            return giver
+        return self.reading.place(node) if node is not None else alone
+
+    def _usual_dropout(
+        self, index: int, word: Word, position: int, found: tuple[Word, ...]
+    ) -> bool:
+        source = self.reading.where.get(index, "")
+        usual = not _beyond_the_giver(found[:position]) and source not in ("", "stem", "head")
+        return usual and word.text == "dropout" and word.step.detail[-1] == "elementwise"
 
     def _links(self) -> Iterator[tuple[Node | None, int, tuple[Word, ...]]]:
         """Who receives (None: the output), from which node, through which steps."""
@@ -711,15 +873,19 @@ class Judge:
             return where.split(", ")[-1] if "layer" in where else where
         if node.kind == "input":
             return "the input"
-        if node.kind == "add":
-            return "a sum"
-        if node.kind == "multiply":
-            return "a product of two branches"
-        if node.kind == "constant":
-            return "constant maps"
-        if node.kind == "depthwise":
-            return "a depthwise convolution"
-        return f"the operation {node.written_as}" if node.written_as else node.kind
+        return name_of(node)
+
+
+def _setting(number: Any) -> str:
+    """A convolution's setting in words: padding has four sides, a stride two directions."""
+    if not isinstance(number, tuple):
+        return str(number)
+    if len(set(number)) == 1:
+        return f"{number[0]} on every side" if len(number) == 4 else str(number[0])
+    if len(number) == 4:
+        top, bottom, left, right = number
+        return f"{top} at the top, {bottom} at the bottom, {left} left, {right} right"
+    return f"{number[0]} down, {number[1]} across"
 
 
 def _untrained(variable: VariableRecord) -> tuple[str, str]:
@@ -731,6 +897,11 @@ def _untrained(variable: VariableRecord) -> tuple[str, str]:
         "It is neither trained nor saved: make layers and weights in `__init__` or `build` and "
         "keep them as attributes, never inside a Lambda or a closure.",
     )
+
+
+def _beyond_the_giver(found: tuple[Word, ...]) -> bool:
+    """Whether steps are more than what may belong to the convolution before them."""
+    return any(w.kind not in ("bias", "crop", "pad", *RANDOM) for w in found)
 
 
 def _norms(found: tuple[Word, ...]) -> bool:
@@ -777,7 +948,7 @@ def _judge_block_input(judge: Judge, block: Block, name: str) -> None:
     if block.number != 0:
         return
     for node in block.entry.nodes:
-        changed = [w for w in judge._own_steps(node, ()) if w.kind not in SILENT]
+        changed = [w for w in judge._own_steps(node, ()) if not judge.is_silent(w)]
         if changed:
             judge.say(
                 "dense-connectivity", name, "the block's input, for all that receive it",
@@ -788,7 +959,8 @@ def _judge_block_input(judge: Judge, block: Block, name: str) -> None:
 
 def _normalises_behind(judge: Judge, unit: Unit, where: str) -> bool:
     """Whether a layer is conv → BN → ReLU throughout; said once, for it explains the rest."""
-    behind = [w for w in judge._own_steps(unit.last, ()) if w.kind not in ("bias", *SILENT)]
+    own = judge._own_steps(unit.last, ())
+    behind = [w for w in own if w.kind != "bias" and not judge.is_silent(w)]
     before = [rest for _, rest in judge._rests(unit.first)]
     if not _norms(tuple(behind)) or any(before):
         return False
@@ -903,7 +1075,12 @@ def compare_sources(
         if arrived == whole * len(arrived):
             received = f"{len(arrived)} times"
         elif _tiles(covered, widths[node]):
-            received = "its channels in another order"
+            judge.say(
+                check, where, text, "its maps in their order", "all of them in another order",
+                CONNECTIVITY, "No harm: what receives them learns their order.", cause=cause,
+                severity="remark",
+            )  # fmt: skip
+            continue
         elif len(set(arrived)) < len(arrived):
             received = "some of its maps twice"
         else:
@@ -940,7 +1117,7 @@ def _judge_block_output(judge: Judge, block: Block, name: str, known: list[Sourc
         for segment in block.output:
             found = words(segment)
             own = len(judge._own_steps(judge.graph.nodes[segment.node], ()))
-            rest = [w for w in found[own:] if not (w.kind in SILENT and judge.expected.training)]
+            rest = [w for w in found[own:] if not judge.is_silent(w)]
             if rest:
                 judge.say(
                     "dense-connectivity", name, f"{judge.label(segment.node)} in its output",
@@ -1022,11 +1199,12 @@ def _judge_transition_input(judge: Judge, node: Node, where: str, block: str) ->
         rest = first if body not in (("BN", "ReLU"), ("BN",)) else odd or ()
         judge.say(
             "transition-layer", where, "before its 1×1 convolution", "BN → ReLU (or BN alone)",
-            spell(rest), POOLING, "A transition is BN, 1×1 convolution, 2×2 average pooling.",
+            spell(rest), POOLING,
+            _step_help(rest) or "A transition is BN, 1×1 convolution, 2×2 average pooling.",
             cause=node.index,
         )  # fmt: skip
     else:
-        judge._same_norm(node, rests, where)
+        judge._same_norm(node, rests, where, "transition-layer", POOLING)
     if pooled:
         pool = rests[0][1][-1]
         if _is_two_by_two(pool):
@@ -1041,6 +1219,13 @@ def _judge_transition_input(judge: Judge, node: Node, where: str, block: str) ->
                 pool.text, POOLING, cause=node.index,
             )  # fmt: skip
     return pooled
+
+
+def _step_help(found: Iterable[Word]) -> str:
+    """What to do about a step that is another norm or activation; else ""."""
+    kinds = {w.kind for w in found}
+    helps = {"norm": WITHOUT_AXIS, "activation": PLAIN_RELU, "other": OWN_NORM}
+    return next((text for kind, text in helps.items() if kind in kinds), "")
 
 
 def _between(block: str, where: str) -> str:
@@ -1092,7 +1277,7 @@ def _is_two_by_two(word: Word) -> bool:
 def _judge_pooling(judge: Judge, unit: Unit, where: str, pooled_before: bool) -> None:
     """What everybody behind the transition receives: one 2×2 average pooling, nothing else."""
     node = unit.last
-    own = [w for w in judge._own_steps(node, ("pool",)) if w.kind not in SILENT]
+    own = [w for w in judge._own_steps(node, ("pool",)) if not judge.is_silent(w)]
     if own and own[0].kind == "bias":
         own = own[1:]
     pools = [w for w in own if w.kind == "pool"]
@@ -1184,7 +1369,7 @@ def _judge_image(judge: Judge, node: Node) -> None:
             if start.kind != "input":
                 if not judge.expected.training:
                     judge.say(
-                        "stem", "stem", "what it receives", "the image, scaled at most",
+                        "stem", "stem", BEFORE_THE_STEM, "the image, scaled at most",
                         judge.label(segment.node), DETAILS,
                         "Only fixed scaling or normalisation, and augmentation in training, may "
                         "stand before the first convolution.", cause=node.index,
@@ -1195,7 +1380,7 @@ def _judge_image(judge: Judge, node: Node) -> None:
             odd = [w for w in words(segment) if not _scales_the_image(judge, w)]
             if odd:
                 judge.say(
-                    "stem", "stem", "before its convolution", "the image, scaled at most",
+                    "stem", "stem", BEFORE_THE_STEM, "the image, scaled at most",
                     spell(tuple(odd)), DETAILS,
                     "Only fixed scaling or normalisation may stand before the first convolution.",
                     cause=node.index,
@@ -1283,14 +1468,16 @@ def _judge_head_input(judge: Judge, node: Node, block: str) -> None:
         rest = next((r for k, (_, r) in zip(kinds, rests, strict=True) if k != expected), ())
         judge.say(
             "head", "head", "before its classifier", text, spell(rest), DETAILS,
-            "After the last block: BN, ReLU, global average pooling, then the Dense layer.",
+            _step_help(rest)
+            or "After the last block: BN, ReLU, global average pooling, then the Dense layer.",
             cause=node.index,
         )  # fmt: skip
         return
-    judge._same_norm(node, rests, "head")
+    judge._same_norm(node, rests, "head", "head", DETAILS)
     if usual and usual[-1] == "pool":
-        word = rests[0][1][-1]
-        if not is_global(word, *_last_map(judge)):
+        segment, rest = rests[0]
+        word = rest[-1]
+        if not is_global(word, *map_before(judge.graph, segment, word.step)):
             judge.say(
                 "head", "head", "its pooling", "global average pooling", word.text, DETAILS,
                 "Use GlobalAveragePooling2D.", cause=node.index,
@@ -1311,6 +1498,24 @@ def _last_map(judge: Judge) -> tuple[int, int]:
     return (layers[-1].height, layers[-1].width) if layers else (1, 1)
 
 
+def map_before(graph: Graph, segment: Segment, last: Step) -> tuple[int, int]:
+    """Height and width of a segment's maps before one of its steps."""
+    node = graph.nodes[segment.node]
+    height, width = node.height, node.width
+    for step in segment.steps:
+        if step is last:
+            break
+        if step.kind in ("pad", "crop"):
+            top, bottom, left, right = step.detail[:4]
+            sign = 1 if step.kind == "pad" else -1
+            height, width = height + sign * (top + bottom), width + sign * (left + right)
+        elif step.kind == "pool":
+            _, window, strides, (top, bottom, left, right) = step.detail
+            height = (height + top + bottom - window[0]) // strides[0] + 1
+            width = (width + left + right - window[1]) // strides[1] + 1
+    return height, width
+
+
 def is_global(word: Word, height: int, width: int) -> bool:
     """Whether a step is the mean over the whole map: a 7×7 window leaves a part of 8×8 out."""
     if word.kind != "pool":
@@ -1327,20 +1532,30 @@ def _judge_output(judge: Judge, node: Node) -> None:
     outer = judge.graph.nodes[segment.node]
     softmaxes = 0
     trailing: list[Word] = [w for s in output.segments for w in words(s)]
+    logarithm = outer.kind == "softmax" and outer.get("logarithm")
     while outer.kind == "softmax":
         softmaxes += 1
         inner = outer.inputs[0].segments[0]
         trailing = [*words(inner), *trailing]
         outer = judge.graph.nodes[inner.node]
-    rest = [w for w in trailing if not (w.kind in SILENT and judge.expected.training)]
+    rest = [w for w in trailing if w.kind == "odd" or not judge.is_silent(w)]
+    judge._told |= {w.key for w in rest if w.kind == "odd"}
     behind = [w for w in words(segment) if softmaxes and w in rest]
     biased = bool(rest) and rest[0].kind == "bias"
     if biased:
         rest = rest[1:]
-    if node.height > 1 and rest and is_global(rest[0], node.height, node.width):
+    pooled = bool(rest) and is_global(rest[0], node.height, node.width)
+    if node.height > 1 and pooled:
         rest = rest[1:]
         if rest and rest[0].kind == "bias":
             biased, rest = True, rest[1:]
+    elif max(node.height, node.width) > 1 and not any(w.kind == "pool" for w in rest):
+        judge.say(
+            "head", "head", "its pooling", "global average pooling, before the classifier",
+            "none: the classifier answers for each place of the map", DETAILS,
+            "Use GlobalAveragePooling2D between the last ReLU and the Dense layer.",
+            cause=node.index,
+        )  # fmt: skip
     if behind or softmaxes > 1 or rest or len(output.segments) != 1 or outer.index != node.index:
         received = (
             spell((*rest, *[w for w in behind if w not in rest]))
@@ -1350,6 +1565,13 @@ def _judge_output(judge: Judge, node: Node) -> None:
         judge.say(
             "head", "head", "behind its classifier", "softmax, or nothing (logits)", received,
             DETAILS, "End with one softmax over the classes.", cause=node.index,
+        )  # fmt: skip
+    elif logarithm:
+        judge.say(
+            "head", "head", "behind its classifier", "softmax, or nothing (logits)",
+            "log_softmax: neither probabilities nor logits", DETAILS,
+            "No harm to the accuracy. Keras' losses want probabilities, or logits with "
+            "from_logits=True.", cause=node.index, severity="remark",
         )  # fmt: skip
     if not biased:
         judge.say(
@@ -1362,30 +1584,20 @@ def _judge_output(judge: Judge, node: Node) -> None:
 # --- everything else -----------------------------------------------------------------------
 
 
+ODD_HELP = "DenseNet concatenates; it has convolutions, BN, ReLU, average pooling and softmax only."
+
+
 def judge_odd(judge: Judge) -> None:
     """Operations that have no place in a DenseNet."""
+    judge.odd_steps()
     for node in judge.reading.odd:
         where = judge.place_of_odd(node)
-        if node.kind == "constant":
-            check, what = "foreign-ops", "maps that do not depend on the image"
-        elif node.kind == "add":
-            check, what = "dense-connectivity", "a sum of maps"
-        elif node.kind == "multiply":
-            check, what = "foreign-ops", "a product of two branches"
-        elif node.kind == "depthwise":
-            check, what = "foreign-ops", "a depthwise convolution"
-        elif node.kind == "softmax":
-            check, what = "foreign-ops", "a softmax over the maps"
-        else:
-            reason = node.get("reason")
-            what = f"{reason} ({node.get('op')})" if reason else f"the operation {node.get('op')}"
-            check = "foreign-ops"
+        check = "dense-connectivity" if node.kind == "add" else "foreign-ops"
         if judge.expected.training and _only_augments(judge, node):
             continue
         judge.say(
-            check, where, "an operation", "only what the paper has", what, CONNECTIVITY,
-            "DenseNet concatenates; it has convolutions, BN, ReLU, average pooling and softmax "
-            "only.", cause=node.index,
+            check, where, "an operation", "only what the paper has", name_of(node), CONNECTIVITY,
+            ODD_HELP, cause=node.index,
         )  # fmt: skip
 
 
@@ -1464,7 +1676,7 @@ def convolution_behind_the_blocks(reading: Reading) -> Unit | None:
 def _judge_surplus(judge: Judge, unit: Unit) -> None:
     """Behind the last block comes the head; one more transition or convolution is a mistake."""
     number = len(judge.reading.blocks) - 1
-    own = tuple(w for w in judge._own_steps(unit.last, ("pool",)) if w.kind not in SILENT)
+    own = tuple(w for w in judge._own_steps(unit.last, ("pool",)) if not judge.is_silent(w))
     halves = any(_is_two_by_two(word) for word in own)
     received = f"{size_text(unit.last)} → {spell(own)}" if own else size_text(unit.last)
     judge.say(

@@ -42,11 +42,15 @@ def words(segment: Segment) -> tuple[Word, ...]:
             low, high = step.start, step.start + segment.width
             for i, part in enumerate(step.affine.parts):
                 kind, text = _affine_word(part, low, high)
+                if kind == "other" and found and found[-1].text == text:
+                    continue
                 if kind:
                     key = _part_key(part, low, high) or f"{step.affine.key}:{i}"
                     found.append(Word(kind, text, key, step, part, low, high))
             continue
         kind, text = _step_word(step)
+        if step.kind == "odd" and found and found[-1].text == text:
+            continue  # a factor and an offset of the same kind are told as one
         found.append(Word(kind, text, step.key, step))
     return tuple(found)
 
@@ -54,7 +58,8 @@ def words(segment: Segment) -> tuple[Word, ...]:
 def _part_key(part: Part, low: int, high: int) -> str:
     """The same for the same weights or numbers, whatever other steps they were composed with."""
     if part.roles:
-        return f"{part.kind}:{part.statistics}:{part.roles}:{part.epsilon:.9f}:{part.normalises}"
+        kind = f"{part.kind}:{part.variant}:{part.statistics}"
+        return f"{kind}:{part.roles}:{part.epsilon:.9f}:{part.normalises}"
     if part.kind == "constant" and part.factor is not None and part.offset is not None:
         return f"constant:{part.factor[low:high].tolist()}:{part.offset[low:high].tolist()}"
     return ""
@@ -74,7 +79,7 @@ def _affine_word(part: Part, low: int, high: int) -> tuple[str, str]:
         if np.allclose(offset, 0) and np.allclose(factor, factor[0]):
             return "constant", f"a factor {factor[0]:.4g}"
         return "constant", "a fixed scaling"
-    return "other", "a scaling that is no batch normalisation"
+    return "other", part.note
 
 
 def _step_word(step: Step) -> tuple[str, str]:
@@ -99,6 +104,9 @@ def _step_word(step: Step) -> tuple[str, str]:
         return "dropout", "random factors"
     if step.kind == "noise":
         return "noise", "random noise"
+    if step.kind == "odd":
+        text, kind, _ = step.detail
+        return kind, text
     if step.kind == "pad":
         return "pad", "padding of the map"
     if step.kind == "crop":

@@ -459,3 +459,25 @@ def test_an_import_error_is_told_by_its_line_and_its_own_text():
     assert finding.where == "densenet.py, line 49"
     assert finding.received == "SyntaxError: expected ':'"
     assert "arguments" not in finding.help
+
+
+def failed_record(message="boom"):
+    failure = {"type": "ValueError", "message": message, "where": "densenet.py, line 9", "line": ""}
+    record = {"failure": failure, "graphs": {}, "variables": [], "input_shape": []}
+    return json.dumps(record).encode()
+
+
+def test_what_was_not_answered_earns_nothing_and_costs_nothing_of_the_rest():
+    other = block_probe(N, K, False, SIZE, CHANNELS).model_copy(update={"id": "block-1"})
+    evidence = evidence_of(
+        (BLOCK, RIGHT_BLOCK), (other, failed_record()), (SQUEEZE, RIGHT_TRANSITION)
+    )
+
+    found = {r.name: r for r in run_checks(CHECKS, evidence)}
+
+    halved = ("composite-function", "dense-connectivity", "bottleneck", "growth", "block-structure")
+    assert {found[name].score for name in (*halved, "parameter-count-block")} == {0.5}
+    assert found["foreign-ops"].score == found["own-weights"].score == pytest.approx(2 / 3)
+    assert found["transition-layer"].outcome is Outcome.PASSED
+    assert {found[name].follows_from for name in halved} == {"block-shape"}
+    assert "right in the 1 of 2 calls that were answered" in found["growth"].rationale

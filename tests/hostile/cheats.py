@@ -86,7 +86,7 @@ CHEATS: tuple[Case, ...] = (
         def preprocess(images):
             images = tf.cast(images, tf.float32)
             return images - tf.reduce_mean(images, axis=(0, 1, 2))
-        """), Graded(FOUND, says="build_model"),
+        """), Graded(FOUND, says="preprocess"),
         "an image's answer depends on the images beside it"),
     case("a preprocess with a table", instead("""
         TABLE = [float((i * 37) % 256) for i in range(256)]

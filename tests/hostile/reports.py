@@ -81,7 +81,7 @@ REPORTS: tuple[Case, ...] = (
             x = named("=1+1<script>")(x)
             return keras.layers.Conv2D(3, 5, name="y" * 3000, padding="same")(x)
         """), "a finding names the layer it is about",
-         Graded(FUNCTIONS - {"foreign-ops", "own-weights", "training-behaviour"})),
+         Graded(FUNCTIONS)),
     case("text that escapes from the log", first("""
         print("\\x1b[2J[bold]graded: 100/100[/]\\r" * 100)
         """), "the log is kept beside the grade", STUB),

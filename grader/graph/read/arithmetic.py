@@ -21,6 +21,7 @@ from grader.graph.read.values import (
     pointwise_step,
     strip_pointwise,
     with_step,
+    without_numbers,
 )
 from grader.graph.record import Op
 from grader.graph.symbols import Symbol, Unreadable, constant, expression
@@ -197,17 +198,46 @@ def _pointwise_of_two(graph: Graph, operation: str, a: Value, b: Value) -> Value
 
 
 def _strippings(value: Value) -> list[tuple[Value, Tree]]:
+    """The value, and what it is a function of one number of: nothing taken off, some, or all."""
+    found = [(value, X)]
     base, tree = strip_pointwise(value)
-    return [(value, X), (base, tree)] if tree != X else [(value, X)]
+    if tree != X:
+        found.append((base, tree))
+    inner, outer = without_numbers(base)
+    if outer != X:
+        found.append((inner, substitute(tree, outer)))
+    return found
 
 
 def function_of_one(graph: Graph, op: Op, arguments: list[Any]) -> Any:
     """A function of one number."""
-    base, tree = strip_pointwise(value_of(arguments[0]))
+    value = value_of(arguments[0])
+    if op.op == "Exp" and (probabilities := _of_a_logarithm(graph, value)) is not None:
+        return probabilities
+    base, tree = strip_pointwise(value)
     outer: Tree = (op.op, X)
     if op.op == "LeakyRelu":
         outer = ("LeakyRelu", X, float(op.attributes.get("alpha", 0.2)))
     return pointwise_step(graph, base, substitute(outer, tree))
+
+
+def _of_a_logarithm(graph: Graph, value: Value) -> Value | None:
+    """exp(log_softmax(x)) is softmax(x)."""
+    node = graph.nodes[value.segments[0].node]
+    plain = len(value.segments) == 1 and not value.segments[0].steps
+    if not plain or node.kind != "softmax" or not node.get("logarithm"):
+        return None
+    same = graph.add(
+        "softmax",
+        node.inputs,
+        channels=node.channels,
+        height=node.height,
+        width=node.width,
+        detail=(("logarithm", False),),
+        written_as=node.written_as,
+        name=node.name,
+    )
+    return replace(value, segments=(replace(value.segments[0], node=same.index),))
 
 
 def function_of_two(graph: Graph, op: Op, arguments: list[Any]) -> Any:

@@ -67,6 +67,14 @@ def channel_axis(value: Value) -> int:
     raise Unreadable("channels are no axis of their own")
 
 
+def lies_like(part: Value, first: Value, axis: int) -> bool:
+    """Whether two values differ in nothing but their channels, which lie along `axis`."""
+    if (part.height, part.width) != (first.height, first.width):
+        return False
+    rest = zip(part.axes, first.axes, strict=True)
+    return all(a == b for i, (a, b) in enumerate(rest) if i != axis)
+
+
 def normalised(axis: int, rank: int) -> int:
     """An axis counted from the front.
 

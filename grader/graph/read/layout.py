@@ -18,10 +18,12 @@ from grader.graph.read.axes import (
     axis_of,
     channel_axis,
     is_laid_out,
+    lies_like,
     normalised,
     reshape_axes,
     standard_axes,
 )
+from grader.graph.read.sums import beside
 from grader.graph.read.tensors import Rule, integers, numbers_of, value_of
 from grader.graph.read.values import (
     MAX_SEGMENTS,
@@ -30,6 +32,7 @@ from grader.graph.read.values import (
     joined,
     moved,
     part_of,
+    subsampled,
     with_channels,
     with_step,
 )
@@ -168,12 +171,9 @@ def concat(graph: Graph, op: Op, arguments: list[Any]) -> Any:
     return replace(first, axes=tuple(axes), segments=joined(segments))
 
 
-def lies_like(part: Value, first: Value, axis: int) -> bool:
-    """Whether two values differ in nothing but their channels, which lie along `axis`."""
-    if (part.height, part.width) != (first.height, first.width):
-        return False
-    rest = zip(part.axes, first.axes, strict=True)
-    return all(a == b for i, (a, b) in enumerate(rest) if i != axis)
+def maps_joined(graph: Graph, op: Op, arguments: list[Any]) -> Any:
+    """Maps side by side; convolutions of one input side by side are one convolution."""
+    return beside(graph, concat(graph, op, arguments))
 
 
 def _constant_channels(graph: Graph, like: Value, part: Any, axis: int) -> tuple[Segment, ...]:
@@ -220,16 +220,16 @@ def sliced(graph: Graph, op: Op, arguments: list[Any]) -> Any:
             (b, n if s == -1 else b + s, 1)
             for b, s, n in zip(begin, size, value.shape, strict=True)
         ]
-        return _windowed(value, windows)
+        return _windowed(graph, value, windows)
     begin, end, strides = (integers(a) for a in arguments[1:4])
     windows, shape = slice_windows(op, begin, end, strides, value.shape), op.outputs[0][1]
-    result = _windowed(value, windows)
+    result = _windowed(graph, value, windows)
     if shape is not None and result.shape != shape:
         result = replace(result, axes=reshape_axes(result.axes, shape))
     return result
 
 
-def _windowed(value: Value, windows: list[tuple[int, int, int]]) -> Value:
+def _windowed(graph: Graph, value: Value, windows: list[tuple[int, int, int]]) -> Value:
     """A window of each axis: channels are followed, a crop of the map is a step."""
     shape = value.shape
     cut = [i for i, (w, n) in enumerate(zip(windows, shape, strict=True)) if w != (0, n, 1)]
@@ -242,14 +242,77 @@ def _windowed(value: Value, windows: list[tuple[int, int, int]]) -> Value:
         return with_channels(value, _gathered(value, range(start, stop, step)))
     layout = "NHWC" if is_laid_out(value, "NHWC") else "NCHW" if is_laid_out(value, "NCHW") else ""
     spatial = {layout.index("H"), layout.index("W")} if layout else set()
-    if not layout or not set(cut) <= spatial or any(windows[i][2] != 1 for i in cut):
+    if not layout or not set(cut) <= spatial or any(windows[i][2] < 1 for i in cut):
         raise Unreadable("takes a part of the map")
     rows, columns = windows[layout.index("H")], windows[layout.index("W")]
-    height, width = rows[1] - rows[0], columns[1] - columns[0]
-    detail = (rows[0], value.height - rows[1], columns[0], value.width - columns[1])
+    counts = [len(range(*window)) for window in (rows, columns)]
+    if min(counts) < 1:
+        raise Unreadable("takes a part of the map")
+    ends = [w[0] + (n - 1) * w[2] + 1 for w, n in zip((rows, columns), counts, strict=True)]
+    edges = (rows[0], value.height - ends[0], columns[0], value.width - ends[1])
+    value = cropped(graph, value, edges, layout)
+    strides = (rows[2], columns[2])
+    if strides == (1, 1):
+        return value
+    axes = standard_axes(value.batch, counts[0], counts[1], value.channels)
+    axes = tuple(axes["NHWC".index(letter)] for letter in layout)
+    return subsampled(value, strides, axes, counts[0], counts[1])
+
+
+def cropped(
+    graph: Graph, value: Value, edges: tuple[int, int, int, int], layout: str = "NHWC"
+) -> Value:
+    """The map without some rows and columns at its edges.
+
+    Args:
+        graph: Where a convolution is put that is padded less for it.
+        value: The map.
+        edges: How many at the top, the bottom, the left and the right.
+        layout: Its axes.
+    """
+    if edges == (0, 0, 0, 0):
+        return value
+    height, width = value.height - edges[0] - edges[1], value.width - edges[2] - edges[3]
     axes = standard_axes(value.batch, height, width, value.channels)
     axes = tuple(axes["NHWC".index(letter)] for letter in layout)
-    return moved(value, Step("crop", detail), axes, height, width)
+    less = _padded_less(graph, value, edges, height, width)
+    if less is not None:
+        return replace(value, axes=axes, height=height, width=width, segments=less)
+    return moved(value, Step("crop", edges), axes, height, width)
+
+
+def _padded_less(
+    graph: Graph, value: Value, edges: tuple[int, int, int, int], height: int, width: int
+) -> tuple[Segment, ...] | None:
+    """The maps of a convolution that was padded by what is cropped off behind it."""
+    segment = value.segments[0]
+    node = graph.nodes[segment.node]
+    acts_on_numbers = all(s.kind in ("affine", "pointwise") for s in segment.steps)
+    if len(value.segments) != 1 or node.kind != "conv" or not acts_on_numbers:
+        return None
+    pads = node.get("padding")
+    less = tuple(pad - edge for pad, edge in zip(pads, edges, strict=True))
+    if node.get("strides") != (1, 1) or min(less) < 0:
+        return None
+    if any(s.affine is not None and _follows_the_batch(s) for s in segment.steps):
+        return None  # a batch norm has seen what is cropped off
+    same = graph.add(
+        "conv",
+        node.inputs,
+        channels=node.channels,
+        height=height,
+        width=width,
+        kernel=node.kernel,
+        kernel_shape=node.kernel_shape,
+        detail=tuple((k, less if k == "padding" else v) for k, v in node.detail),
+        written_as=node.written_as,
+        name=node.name,
+    )
+    return (replace(segment, node=same.index),)
+
+
+def _follows_the_batch(step: Step) -> bool:
+    return step.affine is not None and any(t.symbol.statistics for t in step.affine.terms)
 
 
 def _gathered(value: Value, indices: Sequence[int]) -> tuple[Segment, ...]:
@@ -272,6 +335,8 @@ def gather(graph: Graph, op: Op, arguments: list[Any]) -> Any:
     """Channels picked one by one, or in reverse."""
     value = value_of(arguments[0])
     axis = normalised(integers(arguments[-1])[0], len(value.axes))
+    if op.op == "GatherV2" and axis != channel_axis(value):
+        return _rows_picked(graph, value, axis, integers(arguments[1]))
     if axis != channel_axis(value) or (op.op == "ReverseV2" and arguments[1].size != 1):
         raise Unreadable("picks places of the map")
     if op.op == "ReverseV2":
@@ -281,6 +346,16 @@ def gather(graph: Graph, op: Op, arguments: list[Any]) -> Any:
         if arguments[1].shape != (len(indices),):
             raise Unreadable("")
     return with_channels(value, _gathered(value, indices))
+
+
+def _rows_picked(graph: Graph, value: Value, axis: int, places: list[int]) -> Value:
+    """Rows or columns picked at one distance from each other, as by a slice."""
+    step = places[1] - places[0] if len(places) > 1 else 1
+    if step < 1 or places != list(range(places[0], places[-1] + 1, step)) or places[0] < 0:
+        raise Unreadable("picks places of the map")
+    windows = [(0, n, 1) for n in value.shape]
+    windows[axis] = (places[0], places[-1] + 1, step)
+    return _windowed(graph, value, windows)
 
 
 def padding_written_out(graph: Graph, op: Op, arguments: list[Any]) -> Any:
@@ -341,8 +416,8 @@ RULES: dict[str, Rule] = {
     "Transpose": transpose,
     "Tile": tile,
     "BroadcastTo": broadcast,
-    "ConcatV2": concat,
-    "Concat": concat,
+    "ConcatV2": maps_joined,
+    "Concat": maps_joined,
     "Split": split,
     "SplitV": split,
     "Unpack": split,

@@ -10,6 +10,7 @@ import numpy as np
 
 from grader.graph.canonical import Atom, Graph, Segment, Value
 from grader.graph.read.axes import axis_of, standard_axes
+from grader.graph.read.spellings import product_of_patches
 from grader.graph.read.tensors import Rule, value_of
 from grader.graph.read.windows import reduced
 from grader.graph.record import Op
@@ -30,6 +31,8 @@ def product(graph: Graph, op: Op, arguments: list[Any]) -> Any:
         raise Unreadable("")
     if op.attributes.get("transpose_b") or op.attributes.get("adj_y"):
         kernel = _transposed(kernel)
+    if (patches := product_of_patches(graph, value, kernel)) is not None:
+        return patches
     *places, last = value.axes
     whole = standard_axes(value.batch, value.height, value.width, value.channels)
     if last == whole[3]:

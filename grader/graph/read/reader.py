@@ -25,7 +25,7 @@ from grader.graph import work
 from grader.graph.canonical import Graph, Segment, Value
 from grader.graph.ops import CASTS, FLAT, IDENTITIES, NUMPY, RANDOM, STOPS, cast_kind, elementwise
 from grader.graph.pointwise import FUNCTIONS
-from grader.graph.read import arithmetic, layout, norms, products, windows
+from grader.graph.read import arithmetic, layout, norms, products, spellings, windows
 from grader.graph.read.axes import as_map, axes_of, standard_axes
 from grader.graph.read.tensors import NOTHING, Noise, Rule, Tensor, fits, is_possible
 from grader.graph.record import VARIABLES, Op, Trace
@@ -49,6 +49,7 @@ RULES: dict[str, Rule] = {
     **layout.RULES,
     **arithmetic.RULES,
     **windows.RULES,
+    **spellings.RULES,
     **products.RULES,
     **norms.RULES,
 }

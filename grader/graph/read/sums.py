@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from grader.graph.canonical import Graph, Node, Segment, Value
-from grader.graph.read.axes import channel_axis
-from grader.graph.read.layout import lies_like
+from grader.graph.canonical import Affine, Graph, Node, Segment, Step, Term, Value
+from grader.graph.read.axes import channel_axis, lies_like
 from grader.graph.read.values import affine_step, joined, with_channels
 from grader.graph.symbols import Symbol, Unreadable, expression
 
@@ -73,6 +72,72 @@ def one_convolution(graph: Graph, values: tuple[Value, ...]) -> Value | None:
     column = tuple(out if i == axis else 1 for i in range(len(value.axes)))
     bias = expression("column", [bias], lambda v: v.reshape(column), column, keeps_variable=True)
     return affine_step(value, "add", bias)
+
+
+def beside(graph: Graph, value: Value) -> Value:
+    """Convolutions side by side over the same input as one convolution to all of their maps.
+
+    Each has to be as the others are, with a kernel and a bias of its own, and nothing else may
+    have taken its maps.
+    """
+    segments: list[Segment] = []
+    for segment in value.segments:
+        whole = _widened(graph, segments[-1], segment, value) if segments else None
+        segments[-1:] = (
+            [segments[-1], segment] if segments and whole is None else [whole or segment]
+        )
+    return replace(value, segments=tuple(segments))
+
+
+def _widened(graph: Graph, left: Segment, right: Segment, like: Value) -> Segment | None:
+    """Two convolutions' maps as those of one convolution; None where they are not."""
+    nodes = [graph.nodes[left.node], graph.nodes[right.node]]
+    values = [replace(like, segments=(segment,)) for segment in (left, right)]
+    offsets = [_bias_alone(value) for value in values]
+    own = [variable for node in nodes for variable in node.trained]
+    if (
+        left.node == right.node
+        or any(n.kind != "conv" or not n.trained or n.get("groups") != 1 for n in nodes)
+        or any((s.start, s.stop) != (0, graph.nodes[s.node].channels) for s in (left, right))
+        or nodes[0].inputs[0].key != nodes[1].inputs[0].key
+        or _geometry(nodes[0])[:2] + _geometry(nodes[0])[3:]
+        != _geometry(nodes[1])[:2] + _geometry(nodes[1])[3:]
+        or any(offset is None for offset in offsets)
+        or len({bool(offset) for offset in offsets}) > 1
+        or len(set(own)) != len(own)
+    ):
+        return None
+    graph.sums += 1
+    if graph.sums > MAX_SUMS or _are_used(graph, {node.index for node in nodes}):
+        return None
+    first = nodes[0]
+    rows, columns, received, _ = first.kernel_shape
+    out = sum(node.channels for node in nodes)
+    kernels = [_as_kernel(node.kernel, node.kernel_shape) for node in nodes if node.kernel]
+    shape = (rows, columns, received, out)
+    detail = [pair for pair in first.detail if pair[0] not in ("summed", "beside")]
+    parts = sum(int(node.get("beside") or 1) for node in nodes)
+    node = graph.add(
+        "conv",
+        first.inputs,
+        channels=out,
+        height=first.height,
+        width=first.width,
+        kernel=expression("beside", kernels, lambda *k: np.concatenate(k, axis=3), shape),
+        kernel_shape=shape,
+        detail=(*detail, ("summed", tuple(own)), ("beside", parts)),
+        written_as=first.written_as,
+        name=first.name,
+    )
+    segment = Segment(node.index, 0, out)
+    biases = [symbol for offset in offsets for symbol in offset or ()]
+    if not biases:
+        return segment
+    bias = expression(
+        "biases beside", biases, lambda *b: np.concatenate(b), (out,), keeps_variable=True
+    )
+    whole = Affine((Term("add", bias, bias),), out)
+    return replace(segment, steps=(Step("affine", affine=whole),))
 
 
 def _side_by_side(a: Value, b: Value) -> bool:

@@ -203,6 +203,32 @@ def strip_pointwise(value: Value) -> tuple[Value, Tree]:
     return value, tree
 
 
+def without_numbers(value: Value) -> tuple[Value, Tree]:
+    """Take off the single numbers that an affine map of several channels ends in.
+
+    Half of a batch norm, 0.5 · (γ·x + β), is a function of one number of that batch norm.
+    """
+    affine = common_affine(value)
+    kept = len(affine.terms) if affine is not None else 0
+    tree: Tree = X
+    while affine is not None and kept and _is_number(affine.terms[kept - 1]):
+        kept -= 1
+        term = affine.terms[kept]
+        number = ("number", float(np.asarray(term.symbol.constant).reshape(())))
+        tree = substitute(tree, ("Mul" if term.operation == "multiply" else "Add", X, number))
+    if affine is None or tree == X:
+        return value, X
+    shorter = Affine(affine.terms[:kept], affine.channels)
+    bare = replace(value, segments=tuple(replace(s, steps=s.steps[:-1]) for s in value.segments))
+    if not kept:
+        return bare, tree
+    return with_step(bare, lambda at, _: Step("affine", affine=shorter, start=at)), tree
+
+
+def _is_number(term: Term) -> bool:
+    return term.symbol.constant is not None and term.symbol.shape == ()
+
+
 def pointwise_step(graph: Graph, base: Value, tree: Tree) -> Value:
     """Apply a function of one number, by its simplest name."""
     name, numbers = classify(tree)
@@ -239,6 +265,48 @@ def is_zero(graph: Graph, value: Value) -> bool:
         graph.nodes[s.node].kind == "constant" and bool(graph.nodes[s.node].get("zero"))
         for s in value.segments
     )
+
+
+def subsampled(
+    value: Value, strides: tuple[int, int], axes: Axes, height: int, width: int
+) -> Value:
+    """Every second place, or third. A pooling of stride 1 before it is one of that stride.
+
+    What was cropped at the top and left between the two is left out of its padding.
+    """
+    step = Step("pool", ("mean", (1, 1), strides, (0, 0, 0, 0)))
+    tails = [s.steps[-2:] for s in value.segments]
+    first = tails[0]
+    crop = (0, 0, 0, 0)
+    if first and first[-1].kind == "crop" and len(first) == 2:
+        crop, first = first[-1].detail, first[:1]
+        behind = 2
+    else:
+        first, behind = first[-1:], 1
+    same = all([s.key for s in t] == [s.key for s in tails[0]] for t in tails)
+    pool = first[0] if first and first[0].kind == "pool" and same else None
+    if pool is None or pool.detail[1] == (1, 1):
+        return moved(value, step, axes, height, width)
+    mode, window, own, padding = pool.detail
+    pads: list[int] = []
+    distances: list[int] = []
+    for at, (size, count) in enumerate(((value.height, height), (value.width, width))):
+        before, after = crop[2 * at : 2 * at + 2]
+        edges = padding[2 * at : 2 * at + 2]
+        if strides[at] == 1 and before == after == 0:
+            pads += edges
+            distances.append(own[at])
+            continue
+        whole = size + before + after + window[at] - 1 - sum(edges)
+        start = before - edges[0]
+        pads += [-start, max(0, start + (count - 1) * strides[at] + window[at] - whole)]
+        moves = (whole + pads[-2] + pads[-1] - window[at]) // strides[at] + 1
+        if own[at] != 1 or start > 0 or moves != count:
+            return moved(value, step, axes, height, width)
+        distances.append(strides[at])
+    one = Step("pool", (mode, window, tuple(distances), tuple(pads)))
+    shorter = tuple(replace(s, steps=s.steps[:-behind]) for s in value.segments)
+    return moved(replace(value, segments=shorter), one, axes, height, width)
 
 
 def moved(value: Value, step: Step, axes: Axes, height: int, width: int) -> Value:

@@ -12,7 +12,7 @@ from grader.graph.canonical import Atom, Axes, Graph, Segment, Step, Value
 from grader.graph.read.axes import is_laid_out, merged, normalised, standard_axes
 from grader.graph.read.norms import batch_statistic
 from grader.graph.read.tensors import Rule, integers, value_of
-from grader.graph.read.values import affine_step, moved
+from grader.graph.read.values import affine_step, moved, subsampled
 from grader.graph.record import Op
 from grader.graph.symbols import Symbol, Unreadable, constant
 
@@ -73,6 +73,8 @@ def _inner(atoms: list[Atom], role: str) -> int:
 def _pooled(value: Value, step: Step, axes: Axes, height: int, width: int) -> Value:
     """Pooling as a step; two mean poolings in a row that do not overlap are one."""
     mode, size, strides, padding = step.detail
+    if size == (1, 1) and padding == (0, 0, 0, 0):
+        return subsampled(value, strides, axes, height, width)
     lasts = [s.steps[-1] if s.steps else None for s in value.segments]
     first = lasts[0]
     plain = size == strides and padding == (0, 0, 0, 0)
@@ -164,6 +166,11 @@ def convolution(graph: Graph, op: Op, arguments: list[Any]) -> Any:
         raise Unreadable("a kernel that depends on the image")
     if len(kernel.shape) != 4:
         raise Unreadable("a kernel of other axes")
+    return convolve(graph, op, value, kernel)
+
+
+def convolve(graph: Graph, op: Op, value: Value, kernel: Symbol) -> Value:
+    """One convolution with a kernel of four axes; the op says how it moves."""
     layout = str(op.attributes.get("data_format", "NHWC"))
     if layout not in ("NHWC", "NCHW") or not is_laid_out(value, layout):
         raise Unreadable("a convolution over other axes than height and width")
@@ -177,7 +184,7 @@ def convolution(graph: Graph, op: Op, arguments: list[Any]) -> Any:
     top, bottom, left, right = (a + b for a, b in zip(before, own, strict=True))
     pads = (top, bottom, left, right)
     _refuse_padding(value, pads)
-    depthwise = op.op != "Conv2D"
+    depthwise = op.op == "DepthwiseConv2dNative"
     channels = kernel.shape[2] * kernel.shape[3] if depthwise else kernel.shape[3]
     groups = 1
     if not depthwise:
@@ -272,6 +279,5 @@ RULES: dict[str, Rule] = {
     "AvgPool": pooling,
     "MaxPool": pooling,
     "MaxPoolV2": pooling,
-    "Conv2D": convolution,
     "DepthwiseConv2dNative": convolution,
 }
