@@ -414,7 +414,7 @@ def init(
     folder: Annotated[Path, Parameter(help="A new or empty folder.")] = Path("densenet"), /
 ) -> int:
     """Write out the template to start from."""
-    from grader.handout import write_template
+    from grader.student.template import write_template
 
     written = write_template(folder)
     _tell(f"{len(written)} files in {folder}. Read {folder / 'README.md'} next.")
@@ -442,8 +442,8 @@ def check(
     Exit status: 0 every check passed, 1 one failed or there was nothing to check, 2 usage, 3 the
     machine failed.
     """
-    from grader.handout import sandbox_for_own_code
     from grader.pipeline import check_folder
+    from grader.sandbox import sandbox_for_own_code
 
     if sandbox == "auto":
         sandbox = sandbox_for_own_code()
@@ -484,7 +484,7 @@ def train(
     ] = None,
 ) -> int:
     """Train build_model() by recipe.toml; interrupted, the same command goes on."""
-    from grader.report.training import train_and_show
+    from grader.student.train import train_and_show
 
     _end_silent_downloads()
     history = train_and_show(
@@ -504,9 +504,8 @@ def pack(
     ] = None,
 ) -> int:
     """Write submission.zip and a receipt with its SHA-256."""
-    from grader.handout import remarks_on_packed
-    from grader.intake import pack as pack_folder
-    from grader.intake import read_receipt
+    from grader.student.pack import pack as pack_folder
+    from grader.student.pack import read_receipt, remarks_on_packed
 
     archive = pack_folder(folder, output or folder)
     receipt = read_receipt(archive)
@@ -646,9 +645,8 @@ def selftest(
     if find_spec("grader.selftest") is None:
         raise UsageError("selftest: it is not in the wheel for students. Run it in a checkout.")
     from grader.assignment import load_assignment
-    from grader.handout import sandbox_for_own_code
     from grader.resources import assignment_dir
-    from grader.sandbox import open_sandbox
+    from grader.sandbox import open_sandbox, sandbox_for_own_code
     from grader.selftest.run import choose
     from grader.selftest.run import freeze as keep
     from grader.selftest.run import selftest as judge_all

@@ -4,7 +4,7 @@ import pathlib
 
 import pytest
 
-from grader.handout import public_checks, run_public_checks
+from grader.student.checks import public_checks, run_public_checks
 
 HERE = pathlib.Path(__file__).parent
 

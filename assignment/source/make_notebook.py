@@ -68,7 +68,7 @@ SOLUTIONS = {
 FIRST_TEST = """\
 # Read as a module, this cell does nothing.
 if __name__ == "__main__":
-    from grader.handout import points_of, run_public_checks
+    from grader.student.checks import points_of, run_public_checks
 
     results = run_public_checks(".")
 """

@@ -2,13 +2,11 @@
 
 discover(paths)        which submissions stand behind the paths of a command line, and whose
 collect(item, dest)    zip or folder or notebook → Submission, the tree rewritten by us
-pack(folder, dest)     the student's side: submission.zip and its receipt
 """
 
 from grader.intake.collecting import collect
 from grader.intake.discovery import Discovery, discover
 from grader.intake.items import Item, named
-from grader.intake.pack import Receipt, pack, read_receipt
 from grader.intake.policy import DEFAULT, IntakePolicy
 from grader.intake.working import Scope, code_of
 
@@ -17,12 +15,9 @@ __all__ = [
     "Discovery",
     "IntakePolicy",
     "Item",
-    "Receipt",
     "Scope",
     "code_of",
     "collect",
     "discover",
     "named",
-    "pack",
-    "read_receipt",
 ]

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from grader.domain import Evaluation
 from grader.report.text import safe_text
-from grader.report.training import duration, sparkline
+from grader.report.words import running_time, sparkline
 
 SHOWN_MISTAKES = 3
 SHOWN_SHARE = 0.1
@@ -80,7 +80,9 @@ def _beside(times: Any, mode: str) -> str:
         return ""
     names = _NAMES | ({"evaluation_s": "evaluation"} if mode == "retrain" else {})
     spent = {name: float(times.get(key, 0.0)) for key, name in names.items()}
-    parts = [f"{name} {duration(seconds)}" for name, seconds in spent.items() if seconds >= 0.05]
+    parts = [
+        f"{name} {running_time(seconds)}" for name, seconds in spent.items() if seconds >= 0.05
+    ]
     return ", ".join(parts)
 
 

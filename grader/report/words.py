@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from grader.domain import Grade, GradeStatus, Outcome
 from grader.scoring import open_points
 
@@ -29,6 +31,7 @@ OUTCOMES = {
     Outcome.ERROR: ("!", "!", "error", "magenta"),
 }
 """Mark, the same without Unicode, word, colour."""
+_BARS = "▁▂▃▄▅▆▇█"
 
 
 def score_words(grade: Grade) -> str:
@@ -64,3 +67,22 @@ def duration(seconds: float) -> str:
         if count:
             parts.append(f"{count:,} {unit}")
     return " ".join(parts) or "0 s"
+
+
+def running_time(seconds: float) -> str:
+    """Seconds as a person says them: 3.2 s, 4 min 05 s, 1 h 02 min."""
+    if round(seconds, 1) < 60:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """Values as bars between their lowest and highest, one character each."""
+    if not values:
+        return ""
+    low, high = min(values), max(values)
+    scale = (len(_BARS) - 1) / (high - low) if high > low else 0.0
+    return "".join(_BARS[round((value - low) * scale)] for value in values)

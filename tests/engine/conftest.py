@@ -1,26 +1,10 @@
-"""Data and networks for the tests of the engine."""
+"""Networks for the tests of the engine."""
 
 from collections.abc import Callable
 
-import numpy as np
 import pytest
 
-from grader.engine.data import Cifar10
 
-
-@pytest.fixture(scope="session")
-def easy() -> Cifar10:
-    """160 + 40 images whose class is their colour: learnt in a few steps."""
-    rng = np.random.default_rng(0)
-    colours = rng.integers(0, 256, (10, 3))
-
-    def images(count: int) -> tuple[np.ndarray, np.ndarray]:
-        labels = np.arange(count) % 10
-        noise = rng.normal(0, 10, (count, 32, 32, 3))
-        pixels = colours[labels][:, None, None] + noise
-        return pixels.clip(0, 255).astype(np.uint8), labels.astype(np.int64)
-
-    return Cifar10(*images(160), *images(40), source="made up", official=False)
 
 
 @pytest.fixture

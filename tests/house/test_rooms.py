@@ -30,16 +30,16 @@ ORDER = (
     "comparison",
     "pipeline",
     "selftest",
-    "handout",
+    "student",
     "doctor",
     "cli",
 )
 """A room may import itself and those above it: the way of ARCHITECTURE.md."""
 
 HEAVY = {"tensorflow", "keras", "cv2", "docker", "ray", "nbgrader", "matplotlib", "jax"}
-MAY_LOAD_NETWORKS = {"engine", "inside", "selftest"}
-"""Rooms with TensorFlow or Keras: ours that rebuilds, the sandboxed program, and the catalogue,
-whose modules are texts of submissions."""
+MAY_LOAD_NETWORKS = {"engine", "inside", "selftest", "student"}
+"""Rooms with TensorFlow or Keras: ours that rebuilds, the sandboxed program, the catalogue, whose
+modules are texts of submissions, and the student's, who trains their own network."""
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

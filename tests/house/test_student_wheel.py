@@ -90,8 +90,8 @@ def test_it_hands_out_the_template_packs_and_says_what_it_lacks(
 
 def test_every_room_that_a_student_uses_can_be_imported(installed: Path, tmp_path: Path) -> None:
     code = (
-        "import grader, grader.cli, grader.pipeline, grader.handout, grader.doctor, "
-        "grader.engine.student, grader.report.training; print(grader.__file__)"
+        "import grader, grader.cli, grader.pipeline, grader.doctor, "
+        "grader.student.checks, grader.student.pack, grader.student.train; print(grader.__file__)"
     )
 
     ran = run_in(installed, tmp_path, "-c", code)

@@ -9,7 +9,8 @@ import pytest
 
 from grader.domain import Submission
 from grader.errors import SubmissionRejected
-from grader.intake import DEFAULT, Scope, collect, pack, read_receipt, working
+from grader.intake import DEFAULT, Scope, collect, working
+from grader.student.pack import pack, read_receipt
 from tests.intake.zips import MODULE_SOURCE
 
 HDF5 = b"\x89HDF\r\n\x1a\n" + b"\0" * 64

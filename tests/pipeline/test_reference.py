@@ -6,9 +6,9 @@ import pytest
 
 from grader.domain import GradeStatus, Outcome
 from grader.engine.data import NoData, find_cifar10
-from grader.intake import pack
 from grader.pipeline import GradeOptions, grade_paths, regrade
 from grader.resources import assignment_dir, reference_dir, template_dir
+from grader.student.pack import pack
 
 pytestmark = [pytest.mark.slow, pytest.mark.tensorflow]
 

@@ -10,8 +10,8 @@ import shutil
 import pytest
 
 from grader.cli import run
-from grader.handout import points_of, public_checks, run_public_checks
 from grader.resources import assignment_dir
+from grader.student.checks import points_of, public_checks, run_public_checks
 from tests.pipeline.test_pipeline import Replay, replayed
 
 HIDDEN, LATER, OPEN = "transition-shape", "block-shape", "network-shape"

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from grader.engine import student
 from grader.engine.data import Cifar10, NoData
 from grader.engine.history import Progress, StopReason, Written
-from grader.engine.student import train_submission
 from grader.errors import Cause, InfrastructureError, UsageError
+from grader.student import train
+from grader.student.train import train_submission
 
 pytestmark = pytest.mark.tensorflow
 
@@ -33,7 +33,7 @@ def preprocess(images):
 
 @pytest.fixture
 def folder(tmp_path: Path, easy: Cifar10, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(student, "find_cifar10", lambda *place, **options: easy)
+    monkeypatch.setattr(train, "find_cifar10", lambda *place, **options: easy)
     (tmp_path / "densenet.py").write_text(DENSENET)
     (tmp_path / "recipe.toml").write_text("epochs = 3\nbatch_size = 16\nema = 0.9\n")
     return tmp_path
@@ -99,19 +99,19 @@ def test_what_the_code_says_decides_a_run_not_how_it_is_written(
     folder: Path, text: str, same: bool
 ) -> None:
     (folder / "sizes.py").write_text("maps = 6\n")
-    before = student._fingerprint(folder)
+    before = train._fingerprint(folder)
     (folder / "densenet.py").write_text(text)
 
-    assert (student._fingerprint(folder) == before) == same
+    assert (train._fingerprint(folder) == before) == same
 
 
 def test_a_module_that_is_imported_decides_with_it(folder: Path) -> None:
     (folder / "sizes.py").write_text("maps = 6\n")
     (folder / "densenet.py").write_text("import sizes\n" + DENSENET)
-    before = student._fingerprint(folder)
+    before = train._fingerprint(folder)
     (folder / "sizes.py").write_text("maps = 7\n")
 
-    assert student._fingerprint(folder) != before
+    assert train._fingerprint(folder) != before
 
 
 def interrupt_in(epoch: int) -> Callable[[object], None]:
@@ -176,8 +176,8 @@ def test_a_folder_that_takes_no_file_is_told_before_anything_is_loaded(
     def read_only(place: Path, state: Path) -> None:
         raise OSError(errno.EROFS, "Read-only file system")
 
-    monkeypatch.setattr(student, "_try_to_write", read_only)
-    monkeypatch.setattr(student, "find_cifar10", None)
+    monkeypatch.setattr(train, "_try_to_write", read_only)
+    monkeypatch.setattr(train, "find_cifar10", None)
 
     with pytest.raises(UsageError, match="Read-only file system"):
         train_submission(folder)
@@ -190,7 +190,7 @@ def test_a_disk_that_fills_up_is_no_error_of_the_grader(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     (folder / "densenet.weights.h5").write_bytes(b"trained for a night")
-    monkeypatch.setattr(student, "_save_weights", full)
+    monkeypatch.setattr(train, "_save_weights", full)
 
     with pytest.raises(UsageError, match="No space left on device"):
         train_submission(folder)
@@ -259,7 +259,7 @@ def test_the_folder_above_names_the_one_that_is_meant(folder: Path) -> None:
 def test_no_data_is_the_machine_s_fault_with_a_way_out(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(student, "find_cifar10", lambda *place, **options: NoData("nowhere"))
+    monkeypatch.setattr(train, "find_cifar10", lambda *place, **options: NoData("nowhere"))
 
     with pytest.raises(InfrastructureError, match="nowhere") as caught:
         train_submission(folder)
@@ -292,7 +292,7 @@ def test_a_module_that_is_graded_can_be_trained(
     monkeypatch.setattr("sys.argv", ["grade", "train", "."])
     (folder / "densenet.py").write_bytes(written)
 
-    network, preprocess = student._network(folder, student._source(folder))
+    network, preprocess = train._network(folder, train._source(folder))
 
     assert network.output_shape == (None, 10)
     assert callable(preprocess)

@@ -8,8 +8,8 @@ import pytest
 
 from grader.cli import run
 from grader.errors import UsageError
-from grader.handout import write_template
 from grader.resources import template_dir
+from grader.student.template import write_template
 
 HANDED_OUT = {"README.md", "densenet.py", "recipe.paper.toml", "recipe.toml", "test_densenet.py"}
 CONTRACT = {

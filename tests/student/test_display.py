@@ -17,14 +17,8 @@ from grader.engine.history import (
     Written,
 )
 from grader.engine.recipe import Recipe
-from grader.report.training import (
-    TrainingDisplay,
-    draw_curve,
-    duration,
-    given_up,
-    sparkline,
-    verdict,
-)
+from grader.report.words import running_time, sparkline
+from grader.student.display import TrainingDisplay, draw_curve, given_up, verdict
 
 
 def epoch(number: int, accuracy: float | None = 0.5) -> Epoch:
@@ -163,7 +157,7 @@ def test_a_run_out_of_time_says_when_where_and_what_stands() -> None:
     ],
 )
 def test_seconds_are_said_as_a_person_says_them(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
+    assert running_time(seconds) == text
 
 
 @pytest.mark.parametrize(

@@ -12,13 +12,19 @@ from pathlib import Path
 from pydantic import AwareDatetime, Field
 
 from grader import files
+from grader.assignment import load_assignment
 from grader.domain import Record, Sha256, Submission
-from grader.errors import UsageError
-from grader.intake.collecting import collect
-from grader.intake.kinds import ARCHIVE, MODULE, NOTEBOOK, RECEIPT
-from grader.intake.policy import DEFAULT, IntakePolicy
-from grader.intake.working import Scope
+from grader.engine.recipe import RecipeError, parse_recipe
+from grader.errors import InfrastructureError, UsageError
+from grader.intake import DEFAULT, IntakePolicy, Scope, collect
+from grader.intake.kinds import ARCHIVE, MODULE, NOTEBOOK, RECEIPT, RECIPE
+from grader.pipeline import trace_request
+from grader.resources import assignment_dir
+from grader.sandbox import open_sandbox, sandbox_for_own_code
+from grader.sandbox.contract import Stage
 
+WHY_LENGTH = 300
+"""Characters of a text of Keras's that a remark quotes."""
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """Time of every member: the earliest a zip can hold, so that equal files give equal bytes."""
 
@@ -146,3 +152,58 @@ def _receipt(packed: Path, submission: Submission) -> str:
         packed_at=datetime.now(UTC),
     )
     return json.dumps(receipt.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
+
+
+# --- what to look at before it is handed in ---------------------------------------------------
+
+
+def remarks_on_packed(archive: Path, weights: str | None) -> list[str]:
+    """What to look at before a zip is handed in: a recipe that is none, weights that do not fit.
+
+    The weights are loaded where a grading loads them, into the student's own `build_model()`.
+
+    Args:
+        archive: What `pack` wrote.
+        weights: The weights file in it that counts.
+    """
+    remarks = []
+    with zipfile.ZipFile(archive) as packed:
+        if RECIPE in packed.namelist():
+            try:
+                parse_recipe(packed.read(RECIPE))
+            except RecipeError as error:
+                remarks.append(str(error))
+    if weights is not None:
+        remarks += _remark_on_weights(archive, weights)
+    return remarks
+
+
+def _remark_on_weights(archive: Path, weights: str) -> list[str]:
+    limits = load_assignment(assignment_dir()).limits
+    try:
+        with files.scratch("pack") as scratch:
+            collect(archive, scratch / "tree")
+            room = open_sandbox(sandbox_for_own_code())
+            try:
+                request = trace_request([], weights)
+                result = room.run(Stage("trace", scratch / "tree", request, limits))
+            finally:
+                room.close()
+    except InfrastructureError as error:
+        return [f"{weights} was not tried with build_model() here: {error}"]
+    return _said_of_weights(result.json_frames.get("model", b"{}"), weights)
+
+
+def _said_of_weights(frame: bytes, weights: str) -> list[str]:
+    """What the program in the sandbox says of loading; own code has no reason to lie."""
+    told = json.loads(frame)
+    loading = told.get("weights")
+    if not loading:
+        return [f"{weights} was not tried: build_model() gives no network. grade check says why."]
+    if loading.get("loaded"):
+        return []
+    why = str(loading.get("failure", {}).get("message", ""))[:WHY_LENGTH].strip()
+    return [
+        f"{weights} does not fit build_model(): {why} Train again, or make build_model() the "
+        "network that was trained; the accuracy earns nothing as it is."
+    ]

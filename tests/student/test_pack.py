@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from grader.errors import Cause, SubmissionRejected, UsageError
-from grader.intake import collect, pack, read_receipt
+from grader.intake import collect
+from grader.student.pack import pack, read_receipt
 from tests.intake.zips import MODULE_SOURCE
 
 

@@ -19,6 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from grader import files
 from grader.engine.data import CLASS_NAMES, NoData, find_cifar10
 from grader.engine.history import History, OnEvent, StopReason, Written
@@ -29,13 +31,48 @@ from grader.intake import code_of
 from grader.intake.kinds import MODULE, NOTEBOOK, RECIPE, WEIGHTS
 from grader.intake.notebook import convert
 from grader.intake.text import as_utf8
+from grader.student.display import TrainingDisplay
 
 PREVIOUS_WEIGHTS = "densenet.weights.previous.h5"
 HISTORY = "training.json"
+CURVE = "training.png"
 STATE_FOLDER = ".training"
 """Holds the checkpoint; hidden, so that it is not packed."""
 WRITTEN = "written.json"
 """In there: which weights this tool wrote last, and by which run."""
+
+
+def train_and_show(
+    folder: Path,
+    *,
+    recipe: Path | None = None,
+    data: Path | None = None,
+    restart: bool = False,
+    initial_weights: Path | None = None,
+    console: Console | None = None,
+) -> History:
+    """`grade train`: train with a live display, then write the curve beside the weights.
+
+    Args:
+        folder: See `train_submission`.
+        recipe: See `train_submission`.
+        data: See `train_submission`.
+        restart: See `train_submission`.
+        initial_weights: See `train_submission`.
+        console: Where progress goes; standard error by default.
+    """
+    with TrainingDisplay(console or Console(stderr=True)) as display:
+        history = train_submission(
+            folder,
+            recipe=recipe,
+            data=data,
+            restart=restart,
+            initial_weights=initial_weights,
+            on_event=display,
+        )
+        if history.epochs:
+            display.draw(history.epochs, folder / CURVE)
+    return history
 
 
 def train_submission(

@@ -26,43 +26,7 @@ from grader.engine.history import (
     Written,
 )
 from grader.engine.history import Progress as StepProgress
-from grader.engine.student import train_submission
-
-CURVE = "training.png"
-_BARS = "▁▂▃▄▅▆▇█"
-
-
-def train_and_show(
-    folder: Path,
-    *,
-    recipe: Path | None = None,
-    data: Path | None = None,
-    restart: bool = False,
-    initial_weights: Path | None = None,
-    console: Console | None = None,
-) -> History:
-    """`grade train`: train with a live display, then write the curve beside the weights.
-
-    Args:
-        folder: See `train_submission`.
-        recipe: See `train_submission`.
-        data: See `train_submission`.
-        restart: See `train_submission`.
-        initial_weights: See `train_submission`.
-        console: Where progress goes; standard error by default.
-    """
-    with TrainingDisplay(console or Console(stderr=True)) as display:
-        history = train_submission(
-            folder,
-            recipe=recipe,
-            data=data,
-            restart=restart,
-            initial_weights=initial_weights,
-            on_event=display,
-        )
-        if history.epochs:
-            display.draw(history.epochs, folder / CURVE)
-    return history
+from grader.report.words import running_time, sparkline
 
 
 class TrainingDisplay:
@@ -139,7 +103,9 @@ class TrainingDisplay:
             return
         figures = f"loss {event.loss:.3f}  accuracy {event.accuracy:.1%}"
         if event.images_per_s is not None and event.remaining_s is not None:
-            figures += f"  {event.images_per_s:.0f} images/s  {duration(event.remaining_s)} left"
+            figures += (
+                f"  {event.images_per_s:.0f} images/s  {running_time(event.remaining_s)} left"
+            )
         self.live.update(
             self.task,
             completed=event.step,
@@ -156,7 +122,7 @@ class TrainingDisplay:
                 "–" if epoch.test_accuracy is None else f"{epoch.test_accuracy:.2%}",
                 f"{epoch.learning_rate:.2g}",
                 f"{epoch.images_per_s:.0f}",
-                duration(epoch.training_s),
+                running_time(epoch.training_s),
             )
         )
 
@@ -200,9 +166,9 @@ def verdict(history: History) -> str:
     standing = "not measured" if reached is None else f"{reached:.2%} on the test images"
     if history.stopped is StopReason.FINISHED:
         return f"finished after epoch {history.stopped_in_epoch}: {standing}"
-    time = f"after {duration(history.times.training_s)}"
+    time = f"after {running_time(history.times.training_s)}"
     if history.budget_s is not None:
-        time += f" of {duration(history.budget_s)}"
+        time += f" of {running_time(history.budget_s)}"
     place = f"epoch {history.stopped_in_epoch}"
     return f"stopped {time}, {place}: {history.stopped.value}. {standing}. {history.advice}".strip()
 
@@ -215,27 +181,8 @@ def split(times: Times) -> str:
         "evaluation": times.evaluation_s,
         "checkpoints": times.checkpoint_s,
     }
-    parts = ", ".join(f"{name} {duration(seconds)}" for name, seconds in beside.items())
-    return f"training {duration(times.training_s)}; not counted: {parts}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person says them: 3.2 s, 4 min 05 s, 1 h 02 min."""
-    if round(seconds, 1) < 60:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-
-
-def sparkline(values: Sequence[float]) -> str:
-    """Values as bars between their lowest and highest, one character each."""
-    if not values:
-        return ""
-    low, high = min(values), max(values)
-    scale = (len(_BARS) - 1) / (high - low) if high > low else 0.0
-    return "".join(_BARS[round((value - low) * scale)] for value in values)
+    parts = ", ".join(f"{name} {running_time(seconds)}" for name, seconds in beside.items())
+    return f"training {running_time(times.training_s)}; not counted: {parts}"
 
 
 def draw_curve(epochs: Sequence[Epoch], path: Path) -> None:

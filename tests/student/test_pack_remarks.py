@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from grader.cli import run
-from grader.handout import _said_of_weights, remarks_on_packed
 from grader.resources import reference_dir
+from grader.student.pack import _said_of_weights, remarks_on_packed
 
 SMALLER = ("def build_model():\n    import keras\n    i = keras.Input((32, 32, 3))\n"
            "    x = keras.layers.GlobalAveragePooling2D()(i)\n"

@@ -1,0 +1,1 @@
+"""What runs on a student's machine: the template, the checks, training and packing."""

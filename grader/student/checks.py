@@ -1,0 +1,108 @@
+"""The public checks, as pytest and a notebook of the course see them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from grader.domain import CheckResult, Finding, Grade
+
+
+def public_checks() -> list[str]:
+    """Names of the checks that `grade check` shows, in the order of the report."""
+    from grader.assignment import load_assignment
+    from grader.checks import CHECKS
+    from grader.report.visibility import is_after_due, is_shown
+    from grader.resources import assignment_dir
+
+    assignment = load_assignment(assignment_dir())
+    after_due = is_after_due(assignment)
+    shown = {n for n, line in assignment.rubric.items() if is_shown(line.visibility, after_due)}
+    return [check.name for check in CHECKS if check.name in shown]
+
+
+@dataclass(frozen=True)
+class PublicResult:
+    """One check as a test sees it.
+
+    Attributes:
+        outcome: "passed", "failed", "skipped" or "error".
+        explanation: For a person: why it did not pass, each place, what to try.
+        group: shape, parameters or architecture; empty where the check was not run.
+        points: Earned, by the rubric.
+    """
+
+    outcome: str
+    explanation: str
+    group: str = ""
+    points: float = 0.0
+
+
+def run_public_checks(folder: Path | str) -> dict[str, PublicResult]:
+    """Check a submission's folder once.
+
+    Args:
+        folder: With densenet.py or densenet.ipynb.
+
+    Returns:
+        Every public check by name.
+
+    Raises:
+        SubmissionRejected: The folder holds nothing that can be checked.
+        InfrastructureError: This machine could not check it.
+    """
+    from grader.pipeline import GradeOptions, check_folder
+    from grader.resources import assignment_dir
+    from grader.sandbox import sandbox_for_own_code
+
+    options = GradeOptions(
+        assignment_dir=assignment_dir(), evaluate=False, sandbox=sandbox_for_own_code()
+    )
+    grade = check_folder(Path(folder).resolve(), options)
+    results = {check.name: _as_test(check) for check in grade.checks}
+    missing = PublicResult("error", _why_unchecked(grade))
+    return {name: results.get(name, missing) for name in public_checks()}
+
+
+def _as_test(check: CheckResult) -> PublicResult:
+    said = {words for f in check.findings for words in (f.message, f.help)}
+    lines = [f"{check.name}: {check.title}"]
+    lines += [f"It follows from {check.follows_from}: mend that first."] * bool(check.follows_from)
+    lines += [words for words in (check.rationale, check.help) if words and words not in said]
+    lines += [_in_words(finding) for finding in check.findings]
+    explanation = "\n".join(line for line in lines if line)
+    return PublicResult(check.outcome.value, explanation, check.group, check.score)
+
+
+def points_of(group: str, results: Mapping[str, PublicResult]) -> float:
+    """Points of one group, for a cell of the nbgrader notebook; prints why others are missing.
+
+    Args:
+        group: shape, parameters or architecture.
+        results: From `run_public_checks`.
+
+    Raises:
+        RuntimeError: The checks were not run, so that there are no points to give.
+    """
+    if results and not any(result.group for result in results.values()):
+        raise RuntimeError(next(iter(results.values())).explanation)
+    of_group = [result for result in results.values() if result.group == group]
+    for result in of_group:
+        if result.outcome != "passed":
+            print(result.explanation, end="\n\n")
+    return sum(result.points for result in of_group)
+
+
+def _in_words(finding: Finding) -> str:
+    source = f" ({finding.source})" if finding.source else ""
+    where = "" if finding.place else f"{finding.where}: "
+    said = f"{where}{finding.message}{source}"
+    lines = (said, finding.code, finding.help, finding.call or finding.asked)
+    return "\n    ".join(line for line in lines if line)
+
+
+def _why_unchecked(grade: Grade) -> str:
+    return grade.message or "The check was not run; `grade check` says why."
