@@ -47,8 +47,8 @@ def half_size(images):
 def one(data, kind: str, epochs: int, share: float, seed: int, keep: Path | None) -> dict:
     import densenet
 
+    from grader.engine.exchange import labels_of
     from grader.engine.looks import draw, further_sets, judge_looks
-    from grader.engine.measure import labels_of
     from grader.engine.recipe import Augmentation, Optimizer, Recipe, Schedule
     from grader.engine.train import fit, prepare
 

@@ -76,11 +76,11 @@ def main() -> None:
         os.environ["XLA_FLAGS"] = "--xla_gpu_deterministic_ops=true"
     if given.threads:
         os.sched_setaffinity(0, set(list(os.sched_getaffinity(0))[: given.threads]))
-    from grader.engine import measure
+    from grader.engine import devices
     from grader.engine.data import find_cifar10
     from grader.engine.recipe import Augmentation, Optimizer, Recipe, Schedule
 
-    measure.prepare_devices(deterministic=given.deterministic)
+    devices.prepare_devices(deterministic=given.deterministic)
     whole = find_cifar10(given.data)
     data = dataclasses.replace(
         whole,
@@ -111,8 +111,8 @@ def main() -> None:
         rows.append(compared("as it comes, and with deterministic ops", second, third))
     report = {
         "network": f"basic L={given.depth} k=8 with dropout, batch 64",
-        "device": " ".join(measure.device()),
-        "threads": measure.cores(),
+        "device": " ".join(devices.device()),
+        "threads": devices.cores(),
         "command": " ".join(["python", *sys.argv]),
         "rows": rows,
     }

@@ -162,7 +162,7 @@ def main() -> None:
     parser.add_argument("--first", type=int, help="only so many images, for a dry run")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    from grader.engine.measure import device, prepare_devices
+    from grader.engine.devices import device, prepare_devices
 
     prepare_devices()
     rng = np.random.default_rng(0)

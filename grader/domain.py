@@ -14,7 +14,9 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    SerializerFunctionWrapHandler,
     StringConstraints,
+    model_serializer,
     model_validator,
 )
 
@@ -204,6 +206,143 @@ class Dataset(Record):
     """Whether they are the official archive's."""
 
 
+class Sparse(Record):
+    """A record that is written without what nobody measured."""
+
+    @model_serializer(mode="wrap")
+    def _what_is_known(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {k: v for k, v in handler(self).items() if k in self.model_fields_set}
+
+
+class Spent(Sparse):
+    """Seconds that a measurement took, by what they went into."""
+
+    queue_s: float = 0.0
+    """Waiting for its turn on the processor, or for a GPU."""
+    import_s: float = 0.0
+    """Importing what computes."""
+    calibration_s: float = 0.0
+    """Training the reference network, to have a budget in its epochs."""
+    data_s: float = 0.0
+    """Reading images, moving them to the device, drawing their order and augmentation."""
+    compilation_s: float = 0.0
+    training_s: float = 0.0
+    """Steps of a training: all that a budget counts."""
+    evaluation_s: float = 0.0
+    """Showing the test images."""
+    charged_s: float | None = None
+    """What of evaluation_s a budget counts; None for all."""
+    further_s: float = 0.0
+    """Showing the further images that `Looks` needs."""
+    checkpoint_s: float = 0.0
+
+
+class Epoch(Record):
+    """One finished epoch."""
+
+    number: int
+    """1 is the first."""
+    loss: float
+    """Mean training loss over the epoch, on augmented images."""
+    train_accuracy: float
+    """Share of augmented training images right while training, 0..1."""
+    test_accuracy: float | None
+    """Share of test images right after the epoch, 0..1; None if not measured."""
+    test_loss: float | None
+    """Mean cross-entropy on the test images; None if not measured."""
+    learning_rate: float
+    """Rate of the last step."""
+    images_per_s: float
+    """Training images per second of training time."""
+    training_s: float
+    """Training seconds since the start of the run."""
+
+
+class StopReason(StrEnum):
+    """Why a run ended."""
+
+    FINISHED = "finished"
+    OUT_OF_TIME = "out of time"
+    DIVERGED = "diverged"
+    AT_CHANCE = "at chance"
+    INTERRUPTED = "interrupted"
+    OUT_OF_MEMORY = "out of memory"
+
+
+class Looks(Record):
+    """Accuracies, 0..1, on the image sets that tell weights which have seen the test images."""
+
+    test: float
+    """All test images that were shown."""
+    test_sample: float
+    """A sample of them."""
+    test_mirrored: float
+    """The same sample, mirrored left to right."""
+    train_sample: float
+    """A sample of the training images."""
+    train_mirrored: float
+    """The same sample, mirrored left to right."""
+    suspicions: tuple[str, ...] = ()
+    """What no honest network shows, with its numbers."""
+
+
+class SeedAccuracy(Record):
+    """One of several trainings that decide together."""
+
+    seed: int | None
+    accuracy: float
+
+
+class Details(Sparse):
+    """What a measurement tells beside its numbers, for a person."""
+
+    times: Spent = Spent()
+    classes: tuple[str, ...] = ()
+    """Names of the classes, in the order of their labels."""
+    confusion: tuple[tuple[int, ...], ...] = ()
+    """Images by true class and answer."""
+    no_answer: int = 0
+    """Images for which the network gave no number."""
+    notes: tuple[str, ...] = ()
+    """What a reader should know of the measurement."""
+    pictures: tuple[str, ...] = ()
+    """Names of the pictures beside it."""
+
+    runtime: str | None = None
+    """What computed the answers."""
+    batch: int | None = None
+    """Images in one call."""
+    images_per_s: float | None = None
+    multiplications_per_image: int | None = None
+    looks: Looks | None = None
+    """None where not all further images were shown."""
+    difference_to_students_network: float | None = None
+    """Of the rebuilt network's answers on random images, from the student's own network's."""
+
+    summary: str = ""
+    """A training in a line."""
+    stopped: StopReason | None = None
+    """Why a training ended."""
+    advice: str = ""
+    """What to change, where it ended early."""
+    epochs: tuple[Epoch, ...] = ()
+    """Of a training."""
+    resumed_at: int | None = None
+    """The epoch after which a training was taken up; None for one in a single sitting."""
+    seed: int | None = None
+    recipe_sha256: str | None = None
+    """Hash of the recipe's values."""
+    reference_images_per_s: float | None = None
+    """Speed of the reference network on the device, where a budget is in its epochs."""
+    others_share: float | None = None
+    """Share of the processor that other programs took; None where not known."""
+
+    seeds: tuple[SeedAccuracy, ...] = ()
+    """Several trainings that decide together; this is the best of them."""
+    decided_by: Literal["mean", "best"] | None = None
+    """How they decide."""
+
+
 class Measurement(Record):
     """What was measured of a network's accuracy. What it is worth is not said here: threshold,
     budget and points are the assignment's, and scoring's to apply."""
@@ -222,8 +361,7 @@ class Measurement(Record):
     """Retraining: seconds of training after which our clock ended it."""
     device: str
     dataset: Dataset
-    details: dict[str, Any] = {}
-    """Further measurements: split of the time, epochs, curve, seed."""
+    details: Details = Details()
 
     @model_validator(mode="after")
     def _counts_fit_together(self) -> Self:
@@ -275,8 +413,7 @@ class Evaluation(Record):
     time_budget_s: float
     device: str
     dataset: Dataset
-    details: dict[str, Any] = {}
-    """Further measurements: split of the time, epochs, curve, seeds."""
+    details: Details = Details()
 
     @property
     def against_budget_s(self) -> float:

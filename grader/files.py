@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from grader.inside import disk
 
@@ -42,15 +43,30 @@ def write_atomically(path: Path, content: bytes, *, mode: int = 0o644) -> None:
     Raises:
         OSError: The disk did not take it. The old file, if any, is untouched.
     """
+    with drafted(path, mode=mode) as stream:
+        stream.write(content)
+
+
+@contextmanager
+def drafted(path: Path, *, mode: int = 0o644) -> Iterator[IO[bytes]]:
+    """A stream whose content takes the place of a file when the block ends well.
+
+    Args:
+        path: Its place; folders above are made.
+        mode: Permission bits.
+
+    Raises:
+        OSError: The disk did not take it. The old file, if any, is untouched.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     start = f".{path.name[:40]}"
     sweep(path.parent, start)
     handle, name = tempfile.mkstemp(prefix=f"{start}{mark()}", dir=path.parent)
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        with os.fdopen(handle, "wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
         os.chmod(name, mode)
         os.replace(name, path)
     except BaseException:

@@ -27,7 +27,7 @@ from grader.engine.evaluate import Prepare, evaluate_in_child, refuse_slow
 from grader.engine.gpu import Device, Gpu, lease, list_gpus, require_device
 from grader.engine.plan import Plan, make_plan
 from grader.engine.recipe import Recipe, RecipeError, load_recipe
-from grader.engine.retrain import retrain_in_child
+from grader.engine.retrain import Described, Place, RetrainJob, retrain_in_child
 from grader.errors import Cause, InfrastructureError, StageFailed
 from grader.graph.canonical import Graph
 from grader.graph.dense import why_not_dense
@@ -174,10 +174,11 @@ class _Asked:
                 gpu=None if gpu is None else gpu.uuid,
                 prepare=_prepare(model, values),
             )
-        details = {**found.details, "difference_to_students_network": agreement.difference}
+        more: dict[str, Any] = {"difference_to_students_network": agreement.difference}
         if tolerance_of(model.traces["inference"]) > TOLERANCE:
-            details["notes"] = [HALF_PRECISION]
-        suspicions = (found.details["looks"] or {}).get("suspicions", ())
+            more["notes"] = (HALF_PRECISION,)
+        details = found.details.model_copy(update=more)
+        suspicions = () if details.looks is None else details.looks.suspicions
         return MeasuredAccuracy(
             runs=(found.model_copy(update={"details": details}),),
             review=(
@@ -232,6 +233,8 @@ class _Asked:
     ) -> tuple[Measurement, ...]:
         """One training; where its accuracy is borderline, further ones with the next seeds."""
         rule = self.rule
+        constants = self.frames.get("constants:model", b"")
+        network = Described(record.model_dump_json().encode(), constants)
         runs: list[Measurement] = []
         while not runs or len(runs) < rule.trainings_for(runs[0].accuracy):
             own = recipe.model_copy(update={"seed": (recipe.seed + len(runs)) % 2**31})
@@ -242,17 +245,20 @@ class _Asked:
                 if gpu is None:
                     refuse_slow(plan, self.budget_s)
                 run = retrain_in_child(
-                    record.model_dump_json().encode(),
-                    self.frames.get("constants:model", b""),
-                    own,
+                    network,
+                    RetrainJob(
+                        recipe=own,
+                        budget_s=None if rule.retrain_reference_epochs else seconds,
+                        reference_epochs=rule.retrain_reference_epochs,
+                        deterministic=rule.deterministic,
+                        memory_bytes=rule.retrain_memory_bytes,
+                    ),
                     data,
-                    budget_s=None if rule.retrain_reference_epochs else seconds,
-                    reference_epochs=rule.retrain_reference_epochs,
-                    folder=place / f"seed-{own.seed}",
-                    backend="jax" if self.backend == "jax" else "tensorflow",
-                    gpu=gpu,
-                    deterministic=rule.deterministic,
-                    memory_bytes=rule.retrain_memory_bytes,
+                    Place(
+                        place / f"seed-{own.seed}",
+                        "jax" if self.backend == "jax" else "tensorflow",
+                        gpu,
+                    ),
                 )
             runs.append(_having_waited(run, waited_s if gpu is not None else 0.0))
         return tuple(runs)
@@ -270,9 +276,10 @@ class _Asked:
 
 def _having_waited(run: Measurement, seconds: float) -> Measurement:
     """With the time in the queue for a GPU, which is charged to nobody."""
-    times = dict(run.details.get("times", {}))
-    times["queue_s"] = times.get("queue_s", 0.0) + seconds
-    return run.model_copy(update={"details": {**run.details, "times": times}})
+    times = run.details.times
+    times = times.model_copy(update={"queue_s": times.queue_s + seconds})
+    details = run.details.model_copy(update={"times": times})
+    return run.model_copy(update={"details": details})
 
 
 def _not_proved(agreement: Agreement) -> MeasuredAccuracy:

@@ -8,13 +8,11 @@ one more after that. The files hold plain arrays and are read without pickle.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import secrets
 import zipfile
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +25,8 @@ WITHIN = "within.npz"
 """The epoch under way."""
 PREVIOUS = "checkpoint.previous.npz"
 """The run before this one: taking back what was changed goes on with it."""
+TRIAL = "trial.npz"
+"""Written to see that there is room, and removed."""
 _META = "meta"
 
 Arrays = list[npt.NDArray[Any]]
@@ -54,33 +54,20 @@ def save(folder: Path, checkpoint: Checkpoint, name: str = FILE_NAME) -> Path:
     Raises:
         OSError: The disk did not take it. Nothing of it is left, and the old file is untouched.
     """
-    draft = _draft(folder, checkpoint)
-    target = folder / name
-    draft.replace(target)
-    return target
+    with files.drafted(folder / name) as stream:
+        _write(stream, checkpoint)
+    return folder / name
 
 
-def _draft(folder: Path, checkpoint: Checkpoint) -> Path:
-    """The whole checkpoint under another name."""
-    folder.mkdir(parents=True, exist_ok=True)
-    files.sweep(folder, f".{FILE_NAME}")
+def _write(stream: IO[bytes], checkpoint: Checkpoint) -> None:
     arrays = {
         f"{group}/{number}": array
         for group, members in checkpoint.groups.items()
         for number, array in enumerate(members)
     }
     arrays[_META] = np.frombuffer(json.dumps(checkpoint.meta).encode(), np.uint8)
-    draft = folder / f".{FILE_NAME}{files.mark()}"
-    try:
-        with draft.open("wb") as stream:
-            np.savez(stream, **arrays)  # type: ignore[arg-type]
-            stream.flush()
-            os.fsync(stream.fileno())
-    except BaseException:
-        with contextlib.suppress(OSError):
-            draft.unlink()
-        raise
-    return draft
+    np.savez(stream, **arrays)  # type: ignore[arg-type]
+    stream.flush()
 
 
 def load(folder: Path, name: str = FILE_NAME) -> Checkpoint | None:
@@ -137,11 +124,12 @@ class Keep:
         """Keep a whole epoch. The run that lies there, if it is another, becomes the previous."""
         if self.folder is None:
             return
-        draft = _draft(self.folder, Checkpoint(state, {"run": self.run, **meta}))
-        there = self._read(FILE_NAME)
-        if there is not None and not self._is_ours(there):
-            (self.folder / FILE_NAME).replace(self.folder / PREVIOUS)
-        draft.replace(self.folder / FILE_NAME)
+        file = self.folder / FILE_NAME
+        with files.drafted(file) as stream:
+            _write(stream, Checkpoint(state, {"run": self.run, **meta}))
+            there = self._read(FILE_NAME)
+            if there is not None and not self._is_ours(there):
+                files.write_atomically(self.folder / PREVIOUS, file.read_bytes())
         (self.folder / WITHIN).unlink(missing_ok=True)
 
     def save_within(self, state: dict[str, Arrays], meta: dict[str, Any]) -> bool:
@@ -161,7 +149,7 @@ class Keep:
             OSError: It cannot.
         """
         if self.folder is not None:
-            _draft(self.folder, Checkpoint(state, {})).unlink()
+            save(self.folder, Checkpoint(state, {}), TRIAL).unlink()
 
     def _read(self, name: str) -> Checkpoint | None:
         return load(self.folder, name) if self.folder is not None else None

@@ -17,12 +17,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
-from grader.domain import Measurement
-from grader.engine import measure
-from grader.engine.child import Ended, child_environment, run_child
+from grader.domain import Details, Measurement
+from grader.engine import exchange, measure
+from grader.engine.child import Ended, child_environment
 from grader.engine.data import CLASS_NAMES, Cifar10
+from grader.engine.devices import cores, processor
+from grader.engine.exchange import Answers, Status
 from grader.engine.gpu import GpuUnwell, not_seen
 from grader.engine.looks import draw, further_sets, judge_looks
 from grader.engine.measure import Job, Measured, Runtime
@@ -91,8 +92,8 @@ def refuse_slow(
     Raises:
         StageFailed: Says how many multiplications an image it needs, and how many fit.
     """
-    cores = min(threads or measure.cores(), measure.cores())
-    fit = int(time_budget_s * cores * FASTEST / max(images, 1))
+    used = min(threads or cores(), cores())
+    fit = int(time_budget_s * used * FASTEST / max(images, 1))
     if plan.multiplications > fit:
         raise StageFailed(
             Cause.STUDENT_TIMEOUT,
@@ -136,7 +137,7 @@ def evaluate_in_child(
     if gpu is None:
         refuse_slow(plan, time_budget_s, len(shown), threads)
     samples = draw(data, len(shown))
-    labels, measured = predict_in_child(
+    answers, measured = predict_in_child(
         plan,
         {"test": shown, **further_sets(data, samples)},
         stop_after_s=OVERTIME * time_budget_s,
@@ -146,6 +147,7 @@ def evaluate_in_child(
         threads=threads,
         prepare=prepare,
     )
+    labels = answers.labels
     looks = judge_looks(labels, data, samples)
     if looks is None and measured.charged_s <= time_budget_s and len(labels["test"]) == len(shown):
         raise _starved(measured, "not all further images")
@@ -156,31 +158,27 @@ def evaluate_in_child(
         data,
         time_budget_s=time_budget_s,
         asked=len(shown),
-        more={
-            "multiplications_per_image": plan.multiplications,
-            "looks": None if looks is None else looks.model_dump(),
-        },
+        more=Details(multiplications_per_image=plan.multiplications, looks=looks),
     )
     if folder is None:
         return found
-    names = _draw(folder, found, labels["test"], data)
-    return found.model_copy(update={"details": {**found.details, "pictures": names}})
+    names = _draw(folder, found, answers, data)
+    details = found.details.model_copy(update={"pictures": names})
+    return found.model_copy(update={"details": details})
 
 
-def _draw(
-    folder: Path, found: Measurement, predicted: NDArray[np.int64], data: Cifar10
-) -> tuple[str, ...]:
+def _draw(folder: Path, found: Measurement, answers: Answers, data: Cifar10) -> tuple[str, ...]:
     """Pictures beside the exchange; their names."""
-    confidence = np.load(folder / measure.CONFIDENCE, allow_pickle=False)
+    predicted = answers.labels["test"]
     return write_pictures(
         folder,
-        confusion=found.details["confusion"],
+        confusion=found.details.confusion,
         classes=CLASS_NAMES,
         mistakes=(
             data.test_images[: len(predicted)],
             data.test_labels[: len(predicted)],
             predicted,
-            confidence,
+            answers.confidence,
         ),
     )
 
@@ -193,7 +191,7 @@ def counted(
     *,
     time_budget_s: float,
     asked: int,
-    more: dict[str, Any],
+    more: Details,
 ) -> Measurement:
     """Count the images right.
 
@@ -211,7 +209,7 @@ def counted(
     """
     confusion, correct, no_answer = count(predicted, labels)
     images = len(labels)
-    seconds, charged = measured.times["evaluation_s"], measured.charged_s
+    seconds, charged = measured.times.evaluation_s, measured.charged_s
     if images < asked and charged <= time_budget_s:
         raise _starved(measured, f"only {images} images")
     return Measurement(
@@ -224,22 +222,23 @@ def counted(
         device=f"{processor() if measured.device == 'CPU' else measured.device}"
         f", {measured.version}",
         dataset=data.dataset,
-        details={
-            "classes": list(CLASS_NAMES),
-            "confusion": confusion.tolist(),
-            "no_answer": no_answer,
-            "images_per_s": images / seconds if seconds > 0 else None,
-            "runtime": measured.runtime,
-            "batch": measured.batch,
-            "times": measured.times,
-            **more,
-        },
+        details=more.model_copy(
+            update={
+                "classes": CLASS_NAMES,
+                "confusion": confusion,
+                "no_answer": no_answer,
+                "images_per_s": images / seconds if seconds > 0 else None,
+                "runtime": measured.runtime,
+                "batch": measured.batch,
+                "times": measured.times,
+            }
+        ),
     )
 
 
 def _starved(measured: Measured, shown: str) -> InfrastructureError:
     """The clock ran out while the network itself was quick enough."""
-    seconds = measured.times["evaluation_s"] + measured.times.get("further_s", 0.0)
+    seconds = measured.times.evaluation_s + measured.times.further_s
     return InfrastructureError(
         Cause.INFRA_INTERRUPTED,
         f"other programs held the processor: in {seconds:.0f} s {shown} could be shown, for"
@@ -250,7 +249,7 @@ def _starved(measured: Measured, shown: str) -> InfrastructureError:
 
 def count(
     predicted: NDArray[np.int64], labels: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], int, int]:
+) -> tuple[tuple[tuple[int, ...], ...], int, int]:
     """Confusion table (true, predicted), images right, images without an answer."""
     if predicted.shape != labels.shape:
         raise InfrastructureError(
@@ -260,7 +259,8 @@ def count(
     confusion = np.zeros((len(CLASS_NAMES), len(CLASS_NAMES)), np.int64)
     known = (predicted >= 0) & (predicted < len(CLASS_NAMES))
     np.add.at(confusion, (labels[known], predicted[known]), 1)
-    return confusion, int(np.trace(confusion)), int(len(labels) - known.sum())
+    table = tuple(tuple(map(int, row)) for row in confusion)
+    return table, int(np.trace(confusion)), int(len(labels) - known.sum())
 
 
 def predict_in_child(
@@ -273,8 +273,8 @@ def predict_in_child(
     gpu: str | None = None,
     threads: int | None = None,
     prepare: Prepare | None = None,
-) -> tuple[dict[str, NDArray[np.int64]], Measured]:
-    """Labels for image sets, from the first runtime that can run the plan.
+) -> tuple[Answers, Measured]:
+    """Answers for image sets, from the first runtime that can run the plan.
 
     Args:
         plan: The network with its weights.
@@ -296,7 +296,7 @@ def predict_in_child(
         place.mkdir(parents=True, exist_ok=True)
         plan.save(place / measure.PLAN)
         for name, images in sets.items():
-            _save(place / f"images-{name}.npy", images, prepare)
+            _save(place / measure.images_file(name), images, prepare)
         problem: InfrastructureError | None = None
         for runtime in runtimes(backend):
             job = Job(
@@ -318,7 +318,7 @@ def predict_in_child(
         ) from error
     finally:
         for name in sets:
-            (place / f"images-{name}.npy").unlink(missing_ok=True)
+            (place / measure.images_file(name)).unlink(missing_ok=True)
         if folder is None:
             shutil.rmtree(place, ignore_errors=True)
 
@@ -338,30 +338,17 @@ def _save(file: Path, images: NDArray[np.uint8], prepare: Prepare | None) -> Non
         at += len(part)
 
 
-def _ask_child(
-    place: Path, job: Job, gpu: str | None
-) -> tuple[dict[str, NDArray[np.int64]], Measured]:
-    (place / measure.RESULT).unlink(missing_ok=True)
-    (place / measure.JOB).write_text(job.model_dump_json(), encoding="utf-8")
+def _ask_child(place: Path, job: Job, gpu: str | None) -> tuple[Answers, Measured]:
     timeout_s = measure.START_S + (BUSY + 1) * job.stop_after_s
-    ended = run_child(
-        "grader.engine.measure", place, child_environment(job.runtime, gpu), timeout_s
-    )
-    if not (place / measure.RESULT).is_file():
+    environment = child_environment(job.runtime, gpu)
+    ended = exchange.ask("grader.engine.measure", place, job, environment, timeout_s)
+    if not exchange.has_result(place):
         raise _crashed(job, ended, gpu, timeout_s)
-    try:
-        measured = Measured.model_validate_json((place / measure.RESULT).read_bytes())
-        labels = {
-            name: np.load(place / f"labels-{name}.npy", allow_pickle=False) for name in job.sets
-        }
-    except (ValidationError, ValueError, OSError) as error:
-        raise InfrastructureError(
-            Cause.INFRA_GRADER_BUG, f"the evaluation's result cannot be read: {error}"
-        ) from error
+    measured, answers = exchange.result_in(place, Measured, job.sets)
     if gpu is not None and measured.device == "CPU":
-        raise not_seen(str(getattr(gpu, "uuid", gpu)))
-    times = {"queue_s": ended.queue_s, **measured.times}
-    return labels, measured.model_copy(update={"times": times})
+        raise not_seen(gpu)
+    times = measured.times.model_copy(update={"queue_s": ended.queue_s})
+    return answers, measured.model_copy(update={"times": times})
 
 
 def _crashed(
@@ -381,9 +368,9 @@ def _crashed(
             f"the evaluation with {job.runtime} hung and was ended after {timeout_s:.0f} s",
             "Run it again when the machine is less busy.",
         )
-    if status == measure.UNWELL_STATUS:
+    if status == Status.UNWELL:
         return GpuUnwell(tail)
-    if status in (measure.MEMORY_STATUS, -signal.SIGKILL):
+    if status in (Status.MEMORY, -signal.SIGKILL):
         return InfrastructureError(
             Cause.INFRA_MEMORY,
             f"the evaluation with {job.runtime} ran out of memory at {job.batch} images a step."
@@ -395,17 +382,3 @@ def _crashed(
         f"the evaluation with {job.runtime} ended with status {status}. {tail}",
         "Run grade doctor, then grade again.",
     )
-
-
-def processor() -> str:
-    """The processor's name and the cores this process may use."""
-    name = "CPU"
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        name = next(
-            line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")
-        )
-    except (OSError, StopIteration):
-        pass
-    count = measure.cores()
-    return f"{name}, {count} core{'s' if count != 1 else ''}"

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 
-from grader.domain import Record
+from grader.domain import Epoch, Record, StopReason
 from grader.engine.recipe import Recipe
 
 
@@ -23,38 +22,6 @@ class Times(Record):
     """Measuring on the test images."""
     checkpoint_s: float = 0.0
     """Writing checkpoints."""
-
-
-class Epoch(Record):
-    """One finished epoch."""
-
-    number: int
-    """1 is the first."""
-    loss: float
-    """Mean training loss over the epoch, on augmented images."""
-    train_accuracy: float
-    """Share of augmented training images right while training, 0..1."""
-    test_accuracy: float | None
-    """Share of test images right after the epoch, 0..1; None if not measured."""
-    test_loss: float | None
-    """Mean cross-entropy on the test images; None if not measured."""
-    learning_rate: float
-    """Rate of the last step."""
-    images_per_s: float
-    """Training images per second of training time."""
-    training_s: float
-    """Training seconds since the start of the run."""
-
-
-class StopReason(StrEnum):
-    """Why a run ended."""
-
-    FINISHED = "finished"
-    OUT_OF_TIME = "out of time"
-    DIVERGED = "diverged"
-    AT_CHANCE = "at chance"
-    INTERRUPTED = "interrupted"
-    OUT_OF_MEMORY = "out of memory"
 
 
 class History(Record):

@@ -14,12 +14,13 @@ and a quarter were not found. What no look can find cannot happen in retrain mod
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from grader.domain import Record
+from grader.domain import Looks
 from grader.engine.data import Cifar10
 
 IMAGES = 1000
@@ -31,23 +32,6 @@ MIRROR_DROP = 0.04
 """Largest share that mirroring may cost an honest network on images it never saw."""
 BEST_KNOWN = 0.9654
 """The paper's best on CIFAR-10 (BC L=190 k=40: 3.46% errors), Huang et al. 2017, table 2."""
-
-
-class Looks(Record):
-    """Accuracies, 0..1, on the sets that are compared."""
-
-    test: float
-    """All test images that were shown."""
-    test_sample: float
-    """A sample of them."""
-    test_mirrored: float
-    """The same sample, mirrored left to right."""
-    train_sample: float
-    """A sample of the training images."""
-    train_mirrored: float
-    """The same sample, mirrored left to right."""
-    suspicions: tuple[str, ...] = ()
-    """What no honest network shows, with its numbers."""
 
 
 class Samples(NamedTuple):
@@ -82,7 +66,7 @@ def further_sets(data: Cifar10, samples: Samples) -> dict[str, NDArray[np.uint8]
 
 
 def judge_looks(
-    labels: dict[str, NDArray[np.int64]], data: Cifar10, samples: Samples
+    labels: Mapping[str, NDArray[np.int64]], data: Cifar10, samples: Samples
 ) -> Looks | None:
     """Compare what the network said of the sets.
 

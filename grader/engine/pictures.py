@@ -6,14 +6,15 @@ The contact sheet is made with OpenCV, and left out where that is not installed.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from grader import files
+from grader.domain import Epoch
 
 CONFUSION, CURVE, MISTAKES = "confusion.svg", "training.svg", "mistakes.png"
 COLUMNS, ROWS = 6, 4
@@ -62,7 +63,7 @@ def _cell(number: int, share: float, right: bool, x: int, y: int) -> str:
     )
 
 
-def curve_svg(epochs: Sequence[dict[str, Any]]) -> str:
+def curve_svg(epochs: Sequence[Epoch]) -> str:
     """Accuracy over the epochs: in training and on test images."""
     width, height, left, bottom = 640, 320, 48, 36
     count = max(len(epochs), 2)
@@ -83,9 +84,13 @@ def curve_svg(epochs: Sequence[dict[str, Any]]) -> str:
             f"<text x='{left - 8}' y='{float(start.split(',')[1]) + 4}' text-anchor='end'>"
             f"{share:.0%}</text>"
         )
-    lines = (("train_accuracy", "#1e5aa0", "4 3"), ("test_accuracy", "#b43c28", "none"))
-    for key, colour, dashes in lines:
-        points = [point(e["number"], e[key]) for e in epochs if e[key] is not None]
+    lines: tuple[tuple[Callable[[Epoch], float | None], str, str], ...] = (
+        (lambda epoch: epoch.train_accuracy, "#1e5aa0", "4 3"),
+        (lambda epoch: epoch.test_accuracy, "#b43c28", "none"),
+    )
+    for share_of, colour, dashes in lines:
+        found = ((epoch.number, share_of(epoch)) for epoch in epochs)
+        points = [point(number, share) for number, share in found if share is not None]
         parts.append(
             f"<polyline points='{' '.join(points)}' stroke='{colour}' stroke-width='2'"
             f" stroke-dasharray='{dashes}' fill='none'/>"
@@ -144,7 +149,7 @@ def write_pictures(
     *,
     confusion: Sequence[Sequence[int]],
     classes: Sequence[str],
-    epochs: Sequence[dict[str, Any]] = (),
+    epochs: Sequence[Epoch] = (),
     mistakes: tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]
     | None = None,
 ) -> tuple[str, ...]:
@@ -193,7 +198,5 @@ def _mistakes_png(
 
 
 def _write(path: Path, content: bytes) -> str:
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_bytes(content)
-    draft.replace(path)
+    files.write_atomically(path, content)
     return path.name

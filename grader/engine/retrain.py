@@ -4,7 +4,7 @@ Property protected: the student is charged for training steps alone, by our cloc
 the score of the last whole epoch: when the time, the memory or the machine ends the run, what was
 reached is measured. No student code runs; the recipe is data.
 
-    DIR/model.json, constants.bin, data.npz, job.json, checkpoint/    →    labels.npy, result.json
+    DIR/model.json, constants.bin, data.npz, job.json, checkpoint/  →  see `grader.engine.exchange`
 """
 
 from __future__ import annotations
@@ -14,31 +14,31 @@ import signal
 import sys
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError
+from pydantic import model_validator
 
-from grader.domain import Measurement, Record
-from grader.engine import measure
-from grader.engine.child import Ended, child_environment, run_child, stay_with_parent
+from grader.domain import Details, Measurement, Record, Spent, StopReason
+from grader.engine import devices, exchange
+from grader.engine.child import Ended, child_environment
 from grader.engine.data import CLASS_NAMES, Cifar10
-from grader.engine.evaluate import count, processor
+from grader.engine.devices import processor
+from grader.engine.evaluate import count
+from grader.engine.exchange import Answers, Labels, Status, confidence_of, labels_of
 from grader.engine.gpu import Gpu, GpuUnwell, not_seen
-from grader.engine.history import History, Progress, StopReason
+from grader.engine.history import History, Progress
 from grader.engine.pictures import write_pictures
 from grader.engine.plan import Unrebuildable
 from grader.engine.recipe import Optimizer, Recipe
 from grader.errors import Cause, InfrastructureError, StageFailed
 
-MODEL, CONSTANTS, DATA, JOB, RESULT, LABELS, CONFIDENCE = (
-    "model.json", "constants.bin", "data.npz", "job.json", "result.json", "labels.npy",
-    "confidence.npy",
-)  # fmt: skip
-CHECKPOINT = "checkpoint"
-UNREBUILDABLE_STATUS = 66
+MODEL, CONSTANTS, DATA, CHECKPOINT = "model.json", "constants.bin", "data.npz", "checkpoint"
+TEST = "test"
+"""Name of the only image set."""
 CALIBRATION_S = 8.0
 """Seconds for which the reference network is trained to measure a device."""
 REFERENCE = "BC L=40 k=12, batch 64"
@@ -54,7 +54,7 @@ class RetrainJob(Record):
     """What the child is asked for."""
 
     recipe: Recipe
-    budget_s: float | None
+    budget_s: float | None = None
     """Seconds of training steps; None where it is given in reference epochs."""
     reference_epochs: float | None = None
     """The budget as epochs of the reference network on this device."""
@@ -62,6 +62,12 @@ class RetrainJob(Record):
     """Only kernels that give the same result each time."""
     memory_bytes: int | None = None
     """Memory of this machine that the training may take, on a CPU; None for all."""
+
+    @model_validator(mode="after")
+    def _one_budget(self) -> Self:
+        if (self.budget_s is None) == (self.reference_epochs is None):
+            raise ValueError("budget: expected seconds or reference epochs, and not both")
+        return self
 
 
 class Retrained(Record):
@@ -76,8 +82,8 @@ class Retrained(Record):
     """What of the student's training graph could not be taken over."""
     device: str
     version: str
-    beside: dict[str, float] = Field(default_factory=dict)
-    """Seconds beside those of the history: import_s, calibration_s."""
+    beside: Spent = Spent()
+    """Seconds beside those of the history."""
     others_share: float | None = None
     """Share of the processor that other programs took while steps ran; None where not known."""
 
@@ -85,34 +91,44 @@ class Retrained(Record):
 # --- the parent ----------------------------------------------------------------------------
 
 
-def retrain_in_child(
-    model_record: bytes,
-    constants: bytes,
-    recipe: Recipe,
-    data: Cifar10,
-    *,
-    budget_s: float | None,
-    folder: Path,
-    reference_epochs: float | None = None,
-    backend: str = "tensorflow",
-    gpu: Gpu | None = None,
-    deterministic: bool = False,
-    memory_bytes: int | None = None,
-) -> Measurement:
-    """Train and measure a network; a run that was interrupted in `folder` is taken up.
+@dataclass(frozen=True)
+class Described:
+    """A network as the sandbox described it.
 
-    Args:
-        model_record: The run's "model" frame.
-        constants: The run's "constants:model" frame.
-        recipe: The student's recipe, as read by `parse_recipe`.
-        data: CIFAR-10.
-        budget_s: Seconds of training steps allowed; None where reference_epochs gives it.
+    Attributes:
+        record: The run's "model" frame.
+        constants: Its "constants:model" frame.
+    """
+
+    record: bytes
+    constants: bytes = b""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a training runs.
+
+    Attributes:
         folder: Holds the checkpoint and the exchange with the child.
-        reference_epochs: Budget in epochs of the reference network on this device.
         backend: "tensorflow" or "jax".
         gpu: The GPU that is leased; None keeps to the CPU.
-        deterministic: Only kernels that give the same result each time.
-        memory_bytes: What a training on the CPU may take; None for all there is.
+    """
+
+    folder: Path
+    backend: str = "tensorflow"
+    gpu: Gpu | None = None
+
+
+def retrain_in_child(
+    network: Described, job: RetrainJob, data: Cifar10, place: Place
+) -> Measurement:
+    """Train and measure a network; a run that was interrupted in the place's folder is taken up.
+
+    Args:
+        network: What is trained.
+        job: How it is trained. On a GPU no limit of memory is kept.
+        data: CIFAR-10.
+        place: Where.
 
     Raises:
         StageFailed: The network cannot be rebuilt (names the operation), or needs more memory
@@ -120,37 +136,33 @@ def retrain_in_child(
         InfrastructureError: The child failed before there was anything to measure, or somebody
             interrupted it.
     """
-    if (budget_s is None) == (reference_epochs is None):
-        raise ValueError("budget: expected seconds or reference epochs, and not both")
+    folder = place.folder
+    if place.gpu is not None:
+        job = job.model_copy(update={"memory_bytes": None})
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        (folder / MODEL).write_bytes(model_record)
-        (folder / CONSTANTS).write_bytes(constants)
+        (folder / MODEL).write_bytes(network.record)
+        (folder / CONSTANTS).write_bytes(network.constants)
         _write_data(folder / DATA, data)
-        job = RetrainJob(
-            recipe=recipe,
-            budget_s=budget_s,
-            reference_epochs=reference_epochs,
-            deterministic=deterministic,
-            memory_bytes=memory_bytes if gpu is None else None,
-        )
-        retrained, labels, ended_by = _to_the_end(folder, job, backend, gpu)
-        _refuse_unmeasurable(retrained, job, gpu)
+        retrained, answers, ended_by = _to_the_end(job, place)
+        _refuse_unmeasurable(retrained, job, place.gpu)
     except OSError as error:
         raise InfrastructureError(
             Cause.INFRA_DISK, f"the training could not write its files: {error}"
         ) from error
     finally:
         (folder / DATA).unlink(missing_ok=True)
-    found = _measurement(retrained, labels, data, recipe, ended_by)
+    labels = answers.labels[TEST]
+    found = _measurement(retrained, labels, data, job.recipe, ended_by)
     names = write_pictures(
         folder,
-        confusion=found.details["confusion"],
+        confusion=found.details.confusion,
         classes=CLASS_NAMES,
-        epochs=found.details["epochs"],
-        mistakes=(data.test_images, data.test_labels, labels, _confidence(folder, labels)),
+        epochs=found.details.epochs,
+        mistakes=(data.test_images, data.test_labels, labels, answers.confidence),
     )
-    return found.model_copy(update={"details": {**found.details, "pictures": names}})
+    details = found.details.model_copy(update={"pictures": names})
+    return found.model_copy(update={"details": details})
 
 
 def _write_data(path: Path, data: Cifar10) -> None:
@@ -193,37 +205,28 @@ def _too_large(job: RetrainJob, gpu: Gpu | None) -> StageFailed | Infrastructure
     )
 
 
-def _confidence(folder: Path, labels: NDArray[np.int64]) -> NDArray[np.float32]:
-    """How sure the network was of each label; equally sure where an older run did not say."""
-    try:
-        return np.asarray(np.load(folder / CONFIDENCE, allow_pickle=False), np.float32)
-    except (OSError, ValueError):
-        return np.zeros(len(labels), np.float32)
-
-
-def _to_the_end(
-    folder: Path, job: RetrainJob, backend: str, gpu: Gpu | None
-) -> tuple[Retrained, NDArray[np.int64], str]:
+def _to_the_end(job: RetrainJob, place: Place) -> tuple[Retrained, Answers, str]:
     """Run the child; where it dies it is taken up once, then its last checkpoint is measured."""
+    folder, gpu = place.folder, place.gpu
     attempts = (job, job, job.model_copy(update={"budget_s": 0.0, "reference_epochs": None}))
     ended_by = ""
     for number, attempt in enumerate(attempts):
-        ended, hung_s = _run_child(folder, attempt, backend, gpu)
+        ended, hung_s = _run_child(attempt, place)
         status, tail = ended.status, ended.tail
-        if (folder / RESULT).is_file():
-            found, labels = _result(folder)
+        if exchange.has_result(folder):
+            found, answers = exchange.result_in(folder, Retrained, (TEST,))
             if gpu is not None and found.device == "CPU":
-                raise not_seen(str(getattr(gpu, "uuid", gpu)))
-            beside = {**found.beside, "queue_s": ended.queue_s}
+                raise not_seen(gpu.uuid)
+            beside = found.beside.model_copy(update={"queue_s": ended.queue_s})
             found = found.model_copy(update={"beside": beside})
-            return found, labels, ended_by if number == len(attempts) - 1 else ""
-        if status == UNREBUILDABLE_STATUS:
-            raise StageFailed(Cause.STUDENT_FORBIDDEN_OP, tail.splitlines()[-1])
-        if status == measure.UNWELL_STATUS:
+            return found, answers, ended_by if number == len(attempts) - 1 else ""
+        if status == Status.REFUSED:
+            raise StageFailed(Cause.STUDENT_FORBIDDEN_OP, exchange.refusal_in(folder))
+        if status == Status.UNWELL:
             raise GpuUnwell(tail)
         ended_by = _how(ended, hung_s)
         if not (folder / CHECKPOINT / "checkpoint.npz").is_file():
-            if status == measure.MEMORY_STATUS:
+            if status == Status.MEMORY:
                 raise _too_large(job, gpu)
             break
     killed = status == -signal.SIGKILL
@@ -238,36 +241,24 @@ def _how(ended: Ended, hung_s: float) -> str:
     """How a child ended that left no result."""
     if ended.status is None:
         return f"the training process hung and was ended after {hung_s:.0f} s"
-    if ended.status == measure.MEMORY_STATUS:
+    if ended.status == Status.MEMORY:
         return "the training needed more memory than it may take"
     return f"the training process ended with status {ended.status}"
 
 
-def _run_child(folder: Path, job: RetrainJob, backend: str, gpu: Gpu | None) -> tuple[Ended, float]:
+def _run_child(job: RetrainJob, place: Place) -> tuple[Ended, float]:
     """How the child ended, and the seconds after which it would have been taken to hang."""
-    (folder / RESULT).unlink(missing_ok=True)
-    (folder / JOB).write_text(job.model_dump_json(), encoding="utf-8")
     budget = job.budget_s if job.budget_s is not None else 24 * 3600.0
     timeout_s = 3 * budget + OUTSIDE_S
-    environment = child_environment(
-        backend, gpu.uuid if gpu is not None else None, deterministic=job.deterministic
-    )
-    return run_child("grader.engine.retrain", folder, environment, timeout_s), timeout_s
-
-
-def _result(folder: Path) -> tuple[Retrained, NDArray[np.int64]]:
-    try:
-        retrained = Retrained.model_validate_json((folder / RESULT).read_bytes())
-        return retrained, np.load(folder / LABELS, allow_pickle=False)
-    except (ValidationError, ValueError, OSError) as error:
-        raise InfrastructureError(
-            Cause.INFRA_GRADER_BUG, f"the training's result cannot be read: {error}"
-        ) from error
+    uuid = place.gpu.uuid if place.gpu is not None else None
+    environment = child_environment(place.backend, uuid, deterministic=job.deterministic)
+    ended = exchange.ask("grader.engine.retrain", place.folder, job, environment, timeout_s)
+    return ended, timeout_s
 
 
 def _measurement(
     found: Retrained,
-    labels: NDArray[np.int64],
+    labels: Labels,
     data: Cifar10,
     recipe: Recipe,
     ended_by: str,
@@ -285,22 +276,22 @@ def _measurement(
         allowed_s=found.budget_s,
         device=f"{processor() if found.device == 'CPU' else found.device}, {found.version}",
         dataset=data.dataset,
-        details={
-            "summary": summary(found, correct / images, ended_by),
-            "stopped": str(history.stopped),
-            "advice": history.advice,
-            "epochs": [epoch.model_dump() for epoch in history.epochs],
-            "times": history.times.model_dump() | found.beside,
-            "others_share": found.others_share,
-            "resumed_at": history.resumed_at,
-            "seed": recipe.seed,
-            "recipe_sha256": recipe.sha256,
-            "notes": list(found.notes),
-            "reference_images_per_s": found.reference_images_per_s,
-            "classes": list(CLASS_NAMES),
-            "confusion": confusion.tolist(),
-            "no_answer": no_answer,
-        },
+        details=Details(
+            summary=summary(found, correct / images, ended_by),
+            stopped=history.stopped,
+            advice=history.advice,
+            epochs=history.epochs,
+            times=Spent(**history.times.model_dump(), **found.beside.model_dump()),
+            others_share=found.others_share,
+            resumed_at=history.resumed_at,
+            seed=recipe.seed,
+            recipe_sha256=recipe.sha256,
+            notes=found.notes,
+            reference_images_per_s=found.reference_images_per_s,
+            classes=CLASS_NAMES,
+            confusion=confusion,
+            no_answer=no_answer,
+        ),
     )
 
 
@@ -335,25 +326,24 @@ def _main(folder: Path) -> int:
     from grader.engine.rebuild import images_as_floats
     from grader.engine.train import fit, prepare
 
-    job = RetrainJob.model_validate_json((folder / JOB).read_bytes())
+    job = exchange.job_in(folder, RetrainJob)
     with np.load(folder / DATA, allow_pickle=False) as arrays:
         data = Cifar10(**{n: arrays[n] for n in arrays.files}, source="", official=False)
     start = time.perf_counter()
-    measure.prepare_devices(deterministic=job.deterministic)
-    beside = {"import_s": time.perf_counter() - start}
-    device, version = measure.device()
+    devices.prepare_devices(deterministic=job.deterministic)
+    import_s = time.perf_counter() - start
+    device, version = devices.device()
     start = time.perf_counter()
     budget_s, speed = _budget(folder, job, data)
-    beside["calibration_s"] = time.perf_counter() - start
+    beside = Spent(import_s=import_s, calibration_s=time.perf_counter() - start)
     prepare(job.recipe)
     try:
         built = _rebuilt(folder)
     except Unrebuildable as problem:
-        print(problem.message, file=sys.stderr)
-        return UNREBUILDABLE_STATUS
+        return exchange.refuse(folder, problem.message)
     try:
         if device != "CPU":
-            measure.try_device()
+            devices.try_device()
         if job.memory_bytes is not None:
             watch_memory(job.memory_bytes)
         load = Load()
@@ -368,14 +358,12 @@ def _main(folder: Path) -> int:
         )
         others_share = load.others_share() if device == "CPU" else None
         if device != "CPU":
-            measure.try_device()
-    except measure.Unwell as problem:
+            devices.try_device()
+    except devices.Unwell as problem:
         print(problem, file=sys.stderr)
-        return measure.UNWELL_STATUS
+        return Status.UNWELL
     answers = predict(built.model, data.test_images)
-    np.save(folder / LABELS, measure.labels_of(answers))
-    np.save(folder / CONFIDENCE, measure.confidence_of(answers))
-    text = Retrained(
+    found = Retrained(
         history=history,
         budget_s=budget_s,
         reference_images_per_s=speed,
@@ -384,11 +372,9 @@ def _main(folder: Path) -> int:
         version=version,
         beside=beside,
         others_share=others_share,
-    ).model_dump_json()
-    draft = folder / f".{RESULT}"
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(folder / RESULT)
-    return 0
+    )
+    said = Answers({TEST: labels_of(answers)}, confidence_of(answers))
+    return exchange.leave(folder, found, said)
 
 
 def _rebuilt(folder: Path) -> Any:
@@ -427,7 +413,7 @@ def watch_memory(more_bytes: int) -> None:
     def watch() -> None:
         while held_bytes() <= most:
             time.sleep(WATCH_S)
-        os._exit(measure.MEMORY_STATUS)
+        os._exit(Status.MEMORY)
 
     threading.Thread(target=watch, name="memory", daemon=True).start()
 
@@ -530,7 +516,4 @@ def reference_network(layers: int = 6, growth_rate: int = 12) -> Any:
 
 
 if __name__ == "__main__":
-    stay_with_parent()
-    ended = _main(Path(sys.argv[1]))
-    sys.stderr.flush()
-    os._exit(ended)
+    exchange.main(_main)

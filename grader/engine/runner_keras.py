@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from grader.engine.devices import device
 from grader.engine.plan import Plan
 from grader.graph.pointwise import apply
 from grader.graph.program import Instruction
@@ -28,12 +29,10 @@ class KerasRunner:
         """
         import keras
 
-        from grader.engine import measure  # which offers this class
-
         self.batch, self.classes = batch, plan.classes
         self.name = str(keras.backend.backend())
         self._shape, self._type = plan.image_shape, np.dtype(plan.images)
-        self.device, self.version = measure.device()
+        self.device, self.version = device()
 
         def answers(images: Any) -> Any:
             return answers_of(plan, images)

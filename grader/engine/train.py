@@ -19,19 +19,18 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from grader.domain import Epoch, StopReason
 from grader.engine import checkpoint as checkpoints
 from grader.engine.augment import Draws, TrainingImages, draw_epoch
 from grader.engine.data import CLASS_NAMES, Cifar10
 from grader.engine.fused import fused_batch_norm
 from grader.engine.history import (
-    Epoch,
     EpochDone,
     History,
     OnEvent,
     Progress,
     Started,
     Stopped,
-    StopReason,
     Times,
 )
 from grader.engine.optimizers import decayed_variables, make_optimizer

@@ -24,6 +24,7 @@ from grader.domain import (
     Record,
     Run,
     Sha256,
+    StopReason,
     Submission,
 )
 from grader.graph.probes import Probe
@@ -64,7 +65,8 @@ class Training(Record):
         if alike != wanted or not runs:
             return False
         return self.seconds == wanted.seconds or all(
-            run.details.get("stopped") == "finished" and run.wall_time_s <= (wanted.seconds or 0.0)
+            run.details.stopped is StopReason.FINISHED
+            and run.wall_time_s <= (wanted.seconds or 0.0)
             for run in runs
         )
 

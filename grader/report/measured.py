@@ -1,16 +1,15 @@
 """What stands behind a measured accuracy, in lines for the terminal: the run, its time, its errors.
 
-Read from `Evaluation.details`, which an older run may lack in part; what is not there is left out.
+What nobody measured is left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from rich.text import Text
 
-from grader.domain import Evaluation
+from grader.domain import Details, Epoch, Evaluation, Spent
 from grader.report.text import safe_text
 from grader.report.words import running_time, sparkline
 
@@ -26,60 +25,58 @@ _NAMES = {
     "further_s": "other images",
     "checkpoint_s": "checkpoints",
 }
-"""Seconds that are nobody's but the machine's, by their key in the details."""
+"""Seconds that are nobody's but the machine's, by their field of `Spent`."""
 
 
 def measured_rows(measured: Evaluation) -> Iterator[tuple[str, Text]]:
     """Label and text of each further line."""
     details = measured.details
-    if details.get("summary"):
+    if details.summary:
         yield "training", safe_text(_training(details), 300)
-    if details.get("advice"):
-        yield "advice", safe_text(str(details["advice"]), 300)
-    for note in details.get("notes") or ():
-        yield "note", safe_text(str(note), 300, "dim")
-    curve = _curve(details.get("epochs"))
+    if details.advice:
+        yield "advice", safe_text(details.advice, 300)
+    for note in details.notes:
+        yield "note", safe_text(note, 300, "dim")
+    curve = _curve(details.epochs)
     if curve is not None:
         yield "curve", curve
-    seeds = details.get("seeds")
-    if seeds:
-        yield "seeds", _seeds(seeds, str(details.get("decided_by", "")))
-    beside = _beside(details.get("times"), measured.mode)
+    if details.seeds:
+        yield "seeds", _seeds(details)
+    beside = _beside(details.times, measured.mode)
     if beside:
         yield "not counted", safe_text(beside, 300, "dim")
-    confusion = _table(details.get("confusion"), details.get("classes"))
+    confusion = _table(details.confusion, details.classes)
     if confusion is not None:
-        yield "mistakes", _largest(details["confusion"], details["classes"])
+        yield "mistakes", _largest(details.confusion, details.classes)
         yield "", confusion
 
 
-def _training(details: Mapping[str, Any]) -> str:
-    text = str(details["summary"])
-    if details.get("resumed_at"):
-        text += f"; taken up after epoch {details['resumed_at']}"
-    share = details.get("others_share")
+def _training(details: Details) -> str:
+    text = details.summary
+    if details.resumed_at:
+        text += f"; taken up after epoch {details.resumed_at}"
+    share = details.others_share
     if share is not None and share >= SHOWN_SHARE:
         text += f"; other programs held {share:.0%} of the processor"
     return text
 
 
-def _curve(epochs: Any) -> Text | None:
-    tested = [e["test_accuracy"] for e in epochs or () if e.get("test_accuracy") is not None]
+def _curve(epochs: Sequence[Epoch]) -> Text | None:
+    tested = [epoch.test_accuracy for epoch in epochs if epoch.test_accuracy is not None]
     if len(tested) < 2:
         return None
     return Text(f"test {sparkline(tested)}  {tested[0]:.1%} → {tested[-1]:.1%}")
 
 
-def _seeds(seeds: Sequence[Mapping[str, Any]], rule: str) -> Text:
-    each = ", ".join(f"{s['accuracy']:.2%} (seed {s['seed']})" for s in seeds)
-    return safe_text(f"{each}; the {rule} counts", 300)
+def _seeds(details: Details) -> Text:
+    each = ", ".join(f"{one.accuracy:.2%} (seed {one.seed})" for one in details.seeds)
+    return safe_text(f"{each}; the {details.decided_by or ''} counts", 300)
 
 
-def _beside(times: Any, mode: str) -> str:
-    if not isinstance(times, Mapping):
-        return ""
+def _beside(times: Spent, mode: str) -> str:
     names = _NAMES | ({"evaluation_s": "evaluation"} if mode == "retrain" else {})
-    spent = {name: float(times.get(key, 0.0)) for key, name in names.items()}
+    known = times.model_dump()
+    spent = {name: float(known.get(key, 0.0)) for key, name in names.items()}
     parts = [
         f"{name} {running_time(seconds)}" for name, seconds in spent.items() if seconds >= 0.05
     ]
@@ -99,9 +96,9 @@ def _largest(confusion: Sequence[Sequence[int]], classes: Sequence[str]) -> Text
     return safe_text(", ".join(texts) or "none", 200)
 
 
-def _table(confusion: Any, classes: Any) -> Text | None:
+def _table(confusion: Sequence[Sequence[int]], classes: Sequence[str]) -> Text | None:
     """Rows are the true classes, columns the answers; the right ones stand out by more than hue."""
-    if not confusion or not classes or len(confusion) != len(classes):
+    if not confusion or len(confusion) != len(classes):
         return None
     short = [str(name)[:4] for name in classes]
     text = Text(no_wrap=True, overflow="crop")

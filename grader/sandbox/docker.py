@@ -35,7 +35,7 @@ from grader.domain import Isolation
 from grader.errors import Cause, InfrastructureError
 from grader.sandbox.contract import Sandbox, Stage, StageResult
 from grader.sandbox.frames import encode
-from grader.sandbox.process import stage_environment
+from grader.sandbox.program import stage_environment
 from grader.sandbox.pump import Conversation
 from grader.sandbox.turns import undisturbed
 from grader.sandbox.verdict import result

@@ -16,7 +16,8 @@ from pathlib import Path
 from grader.domain import Isolation, Limits
 from grader.errors import InfrastructureError
 from grader.sandbox.contract import Stage
-from grader.sandbox.process import STAGES, ProcessSandbox
+from grader.sandbox.process import ProcessSandbox
+from grader.sandbox.program import STAGES
 
 _FIX = "Use Docker (--sandbox docker), or --sandbox process to grade without isolation."
 

@@ -12,7 +12,6 @@ import os
 import secrets
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 import warnings
@@ -25,47 +24,14 @@ from grader.errors import Cause, InfrastructureError
 from grader.inside import disk
 from grader.sandbox.contract import Sandbox, Stage, StageResult
 from grader.sandbox.frames import encode
+from grader.sandbox.program import STAGES, program, stage_environment
 from grader.sandbox.pump import Ends, Pump
 from grader.sandbox.turns import undisturbed
 from grader.sandbox.verdict import result
 from grader.sandbox.zygote import Zygote
 
-STAGES = Path(__file__).resolve().parent.parent / "inside"
 _GONE_S = 5.0
 """For the last of a killed run to be gone."""
-_NOWHERE = "/dev/null/nowhere"
-"""Cannot be made, not even by root."""
-
-
-def stage_environment() -> dict[str, str]:
-    """Return all the environment a stage gets: nothing of ours but where libraries are loaded."""
-    environment = {
-        "PATH": "/usr/bin:/bin",
-        "LANG": "C.UTF-8",
-        "HOME": _NOWHERE,
-        "KERAS_HOME": _NOWHERE,
-        "KERAS_BACKEND": "tensorflow",
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-        "CUDA_VISIBLE_DEVICES": "",
-        "MPLBACKEND": "agg",
-        # One thread each: a stage describes a network, it does not train one, and several run
-        # at once; and an import that starts threads could not be forked or confined.
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-        "MKL_NUM_THREADS": "1",
-        "TF_NUM_INTRAOP_THREADS": "1",
-        "TF_NUM_INTEROP_THREADS": "1",
-    }
-    for name in ("LD_LIBRARY_PATH", "SYSTEMROOT"):
-        if name in os.environ:
-            environment[name] = os.environ[name]
-    return environment
-
-
-def program(stage: str, stages: Path, *options: str) -> list[str]:
-    """Return the command line of `grader/inside/main.py`."""
-    main = str(STAGES / "main.py")
-    return [sys.executable, "-I", "-B", main, stage, "--stages", str(stages), *options]
 
 
 class ProcessSandbox(Sandbox):

@@ -17,6 +17,7 @@ import threading
 from pathlib import Path
 
 from grader.errors import Cause, InfrastructureError
+from grader.sandbox.program import program, stage_environment
 
 IMPORT_S = 300.0
 """For the libraries to load, once."""
@@ -31,8 +32,6 @@ class Zygote:
     """
 
     def __init__(self, stage: str, stages: Path) -> None:
-        from grader.sandbox.process import program, stage_environment
-
         self._lock = threading.Lock()
         self._socket, theirs = socket.socketpair()
         with theirs:

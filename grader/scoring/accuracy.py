@@ -10,7 +10,16 @@ import math
 from collections.abc import Sequence
 
 from grader.assignment import ACCURACY, Assignment
-from grader.domain import CheckResult, Evaluation, Finding, MeasuredAccuracy, Measurement, Outcome
+from grader.domain import (
+    CheckResult,
+    Evaluation,
+    Finding,
+    MeasuredAccuracy,
+    Measurement,
+    Outcome,
+    SeedAccuracy,
+    StopReason,
+)
 from grader.errors import Cause
 from grader.scoring.rule import is_in_time, is_met, wilson_interval
 
@@ -49,8 +58,10 @@ def judged(assignment: Assignment, runs: Sequence[Measurement]) -> Evaluation:
     if len(counting) > 1:
         if rule.decide == "mean":  # rounded down to a whole image: a share of images stays one
             correct = sum(run.correct for run in counting) // len(counting)
-        seeds = [{"seed": run.details["seed"], "accuracy": run.accuracy} for run in counting]
-        details = {**details, "seeds": seeds, "decided_by": rule.decide}
+        seeds = tuple(
+            SeedAccuracy(seed=run.details.seed, accuracy=run.accuracy) for run in counting
+        )
+        details = details.model_copy(update={"seeds": seeds, "decided_by": rule.decide})
     slowest = max(counting, key=lambda run: run.wall_time_s)
     budget_s = _budget_s(assignment, first)
     accuracy = correct / best.images
@@ -109,8 +120,9 @@ def unanswered(assignment: Assignment, measured: MeasuredAccuracy) -> str | None
 
 def starved(evaluation: Evaluation) -> str | None:
     """Why a person should look where other programs may have cost the student the threshold."""
-    share = evaluation.details.get("others_share")
-    if evaluation.met or evaluation.details.get("stopped") != "out of time" or share is None:
+    share = evaluation.details.others_share
+    out_of_time = evaluation.details.stopped is StopReason.OUT_OF_TIME
+    if evaluation.met or not out_of_time or share is None:
         return None
     if share <= OTHERS_SHARE:
         return None
@@ -231,14 +243,14 @@ def _what_to_try(evaluation: Evaluation) -> str:
         "either `preprocess` is not what you trained with (missing, or it scales twice), or these "
         "are not the weights that you trained."
     )
-    called = [sum(column) for column in zip(*found.get("confusion", []), strict=False)]
+    called = [sum(column) for column in zip(*found.confusion, strict=False)]
     if evaluation.mode == "weights" and called and max(called) >= ONE_CLASS * evaluation.images:
-        name = found["classes"][called.index(max(called))]
+        name = found.classes[called.index(max(called))]
         return f"Your network calls {max(called):,} of {evaluation.images:,} images {name}: {other}"
-    looks = found.get("looks")
-    if evaluation.mode == "weights" and looks and looks["train_sample"] < NEAR_CHANCE:
+    looks = found.looks
+    if evaluation.mode == "weights" and looks and looks.train_sample < NEAR_CHANCE:
         return (
-            f"Of the training images it knows {looks['train_sample']:.0%}, hardly more than by "
+            f"Of the training images it knows {looks.train_sample:.0%}, hardly more than by "
             f"chance: {other}"
         )
     return "Train longer, or with augmentation and a falling learning rate."

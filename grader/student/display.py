@@ -13,15 +13,14 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
+from grader.domain import Epoch, StopReason
 from grader.engine.history import (
     Abandoned,
-    Epoch,
     EpochDone,
     Event,
     History,
     Started,
     Stopped,
-    StopReason,
     Times,
     Written,
 )

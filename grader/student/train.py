@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
-import os
 import shutil
 import sys
 import tempfile
@@ -22,8 +21,9 @@ from typing import Any
 from rich.console import Console
 
 from grader import files
+from grader.domain import StopReason
 from grader.engine.data import CLASS_NAMES, NoData, find_cifar10
-from grader.engine.history import History, OnEvent, StopReason, Written
+from grader.engine.history import History, OnEvent, Written
 from grader.engine.recipe import load_recipe
 from grader.engine.train import fit, prepare
 from grader.errors import Cause, InfrastructureError, UsageError
@@ -246,14 +246,10 @@ def _try_to_write(folder: Path, state: Path) -> None:
 def _write(folder: Path, model: Any, history: History, start: str | None) -> Written:
     """Weights and history, each put in place whole; what another run left there is kept."""
     state = folder / STATE_FOLDER
-    draft = state / WEIGHTS
-    try:
-        _save_weights(model, draft)
-        previous = _keep_previous(folder, draft, history.run_id)
-        digest = _digest(draft)
-        os.replace(draft, folder / WEIGHTS)
-    finally:
-        draft.unlink(missing_ok=True)
+    weights = _weights_of(model, state)
+    digest = hashlib.sha256(weights).hexdigest()
+    previous = _keep_previous(folder, digest, history.run_id)
+    files.write_atomically(folder / WEIGHTS, weights)
     told = {
         "sha256": digest,
         "run": history.run_id,
@@ -266,6 +262,14 @@ def _write(folder: Path, model: Any, history: History, start: str | None) -> Wri
     return Written(WEIGHTS, previous)
 
 
+def _weights_of(model: Any, state: Path) -> bytes:
+    """The weights as Keras writes them to a file."""
+    with tempfile.TemporaryDirectory(dir=state) as folder:
+        place = Path(folder) / WEIGHTS
+        _save_weights(model, place)
+        return place.read_bytes()
+
+
 def _save_weights(model: Any, path: Path) -> None:
     try:
         model.save_weights(path)
@@ -273,21 +277,16 @@ def _save_weights(model: Any, path: Path) -> None:
         raise OSError(str(error)) from error
 
 
-def _keep_previous(folder: Path, draft: Path, run_id: str) -> str | None:
+def _keep_previous(folder: Path, digest: str, run_id: str) -> str | None:
     """Copy the weights of another run aside; returns the copy's name where there was a need."""
     there = folder / WEIGHTS
     if not there.is_file():
         return None
-    digest, last = _digest(there), _last_written(folder / STATE_FOLDER)
-    own = last.get("sha256") == digest and last.get("run") == run_id
-    if own or digest == _digest(draft):
+    found, last = _digest(there), _last_written(folder / STATE_FOLDER)
+    own = last.get("sha256") == found and last.get("run") == run_id
+    if own or found == digest:
         return None
-    copy = draft.with_name(PREVIOUS_WEIGHTS)
-    try:
-        shutil.copyfile(there, copy)
-        os.replace(copy, folder / PREVIOUS_WEIGHTS)
-    finally:
-        copy.unlink(missing_ok=True)
+    files.write_atomically(folder / PREVIOUS_WEIGHTS, there.read_bytes())
     return PREVIOUS_WEIGHTS
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from grader.assignment import load_assignment
-from grader.domain import MeasuredAccuracy, Measurement
+from grader.domain import Details, Looks, MeasuredAccuracy, Measurement
 from grader.engine import accuracy
 from grader.engine.data import NoData
 from grader.engine.gpu import Gpu
@@ -280,7 +280,7 @@ def test_retraining_needs_no_weights_and_follows_the_submissions_recipe(small_de
     )
 
     assert found.runs[0].mode == "retrain"
-    assert len(found.runs[0].details["epochs"]) == 2
+    assert len(found.runs[0].details.epochs) == 2
 
 
 def test_a_recipe_that_is_none_fails_with_its_mistake(small_dense_net, tmp_path):
@@ -309,7 +309,7 @@ def trained(data, correct, seed=0):
         allowed_s=10.0,
         device="CPU",
         dataset=data.dataset,
-        details={"seed": seed},
+        details=Details(seed=seed),
     )
 
 
@@ -317,9 +317,9 @@ def retrained_with(monkeypatch, net, data, results, **rule):
     """Retrain with results that are given; returns the runs and the seeds that were taken."""
     seeds = []
 
-    def one(record, constants, recipe, images, **arguments):
-        seeds.append(recipe.seed)
-        return trained(data, results[len(seeds) - 1], recipe.seed)
+    def one(network, job, images, place):
+        seeds.append(job.recipe.seed)
+        return trained(data, results[len(seeds) - 1], job.recipe.seed)
 
     monkeypatch.setattr(accuracy, "retrain_in_child", one)
     table = ASSIGNMENT.evaluation.model_copy(update=rule)
@@ -349,7 +349,8 @@ def test_what_no_honest_network_shows_goes_to_a_person_with_its_accuracy(
     small_dense_net, easy, monkeypatch
 ):
     def evaluated(plan, data, **arguments):
-        details = {"looks": {"suspicions": ("test 100.0%, train 50.0%",)}}
+        suspicions = ("test 100.0%, train 50.0%",)
+        details = Details(looks=Looks.model_construct(suspicions=suspicions))
         return trained(data, 40).model_copy(update={"mode": "weights", "details": details})
 
     monkeypatch.setattr(accuracy, "evaluate_in_child", evaluated)
@@ -387,7 +388,7 @@ def test_a_gpu_is_held_while_the_images_are_shown_and_not_while_the_reading_is_p
 
     def evaluated(plan, data, *, gpu, **arguments):
         seen["evaluation"] = lender.held, gpu
-        details = {"looks": None}
+        details = Details()
         return trained(data, 40).model_copy(update={"mode": "weights", "details": details})
 
     monkeypatch.setattr(accuracy, "_agreement", proved)
@@ -413,14 +414,14 @@ def test_a_network_in_half_precision_is_measured_with_a_note_on_its_rounding(
     small_dense_net, easy, monkeypatch, tolerance, said
 ):
     def evaluated(plan, data, **arguments):
-        return trained(data, 40).model_copy(update={"mode": "weights", "details": {"looks": None}})
+        return trained(data, 40).model_copy(update={"mode": "weights", "details": Details()})
 
     monkeypatch.setattr(accuracy, "evaluate_in_child", evaluated)
     monkeypatch.setattr(accuracy, "tolerance_of", lambda trace: tolerance)
 
     found = measure(evidence(small_dense_net), small_dense_net.frames, ASSIGNMENT)
 
-    assert ("notes" in found.runs[0].details) is said
+    assert bool(found.runs[0].details.notes) is said
 
 
 def test_a_network_that_cannot_be_rebuilt_is_named_the_same_in_both_modes(

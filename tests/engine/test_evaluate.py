@@ -9,10 +9,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from grader.engine import child, measure
+from grader.domain import Details, Spent
+from grader.engine import child, devices, exchange, measure
 from grader.engine import evaluate as module
 from grader.engine.evaluate import batch_for, counted, evaluate_in_child, predict_in_child, runtimes
-from grader.engine.measure import NOT_A_NUMBER, Measured, labels_of
+from grader.engine.exchange import NOT_A_NUMBER, labels_of
+from grader.engine.measure import Measured
 from grader.engine.plan import make_plan
 from grader.engine.runner_openvino import available
 from grader.errors import Cause, InfrastructureError, StageFailed
@@ -26,7 +28,7 @@ MEASURED = Measured(
     batch=8,
     threads=1,
     images=4,
-    times={"evaluation_s": 2.0},
+    times=Spent(evaluation_s=2.0),
 )
 
 
@@ -37,7 +39,7 @@ def plan(small_dense_net):
 
 def judged(data, predicted, **changes):
     predicted = np.array(predicted, np.int64)
-    arguments = {"time_budget_s": 10.0, "asked": len(predicted), "more": {}} | changes
+    arguments = {"time_budget_s": 10.0, "asked": len(predicted), "more": Details()} | changes
     return counted(predicted, data.test_labels[: len(predicted)], MEASURED, data, **arguments)
 
 
@@ -55,8 +57,8 @@ def test_the_accuracy_is_the_networks_own_to_the_last_image(small_dense_net, pla
 
     assert found.correct == int((own == easy.test_labels).sum())
     assert found.images == 40
-    assert found.details["runtime"] == backend
-    assert found.wall_time_s == found.details["times"]["evaluation_s"] > 0
+    assert found.details.runtime == backend
+    assert found.wall_time_s == found.details.times.evaluation_s > 0
 
 
 @pytest.mark.tensorflow
@@ -67,7 +69,7 @@ def test_where_the_fastest_runtime_fails_the_next_one_measures(plan, easy, monke
 
     found = evaluate_in_child(plan, easy, time_budget_s=60, images=5)
 
-    assert found.details["runtime"] == "tensorflow"
+    assert found.details.runtime == "tensorflow"
     assert found.images == 5
 
 
@@ -91,9 +93,9 @@ def test_the_confusion_table_counts_each_image_once(easy):
 
     assert found.correct == 2
     assert found.images == 4
-    assert found.details["no_answer"] == 1
-    assert found.details["confusion"][2][9] == 1
-    assert sum(map(sum, found.details["confusion"])) == 3
+    assert found.details.no_answer == 1
+    assert found.details.confusion[2][9] == 1
+    assert sum(map(sum, found.details.confusion)) == 3
 
 
 def test_images_that_a_slow_network_left_no_time_for_are_counted_as_not_shown(easy):
@@ -110,12 +112,12 @@ def test_images_that_a_busy_machine_left_no_time_for_are_the_machines_fault(easy
 
 
 def test_time_that_other_programs_took_is_not_charged(easy):
-    times = {"evaluation_s": 20.0, "charged_s": 6.0}
+    times = Spent(evaluation_s=20.0, charged_s=6.0)
     busy = MEASURED.model_copy(update={"times": times})
 
     found = counted(
         np.array([0, 1, 2, 3]), easy.test_labels[:4], busy, easy,
-        time_budget_s=10.0, asked=4, more={},
+        time_budget_s=10.0, asked=4, more=Details(),
     )  # fmt: skip
 
     assert (found.wall_time_s, found.charged_s) == (20.0, 6.0)
@@ -135,7 +137,7 @@ def test_a_cpu_is_charged_by_work_and_a_leased_gpu_by_the_clock(
 
 
 def test_a_device_that_multiplies_rightly_is_well():
-    measure.try_device(0.0, np.matmul)
+    devices.try_device(0.0, np.matmul)
 
 
 def test_one_wrong_number_makes_a_device_unwell():
@@ -144,8 +146,8 @@ def test_one_wrong_number_makes_a_device_unwell():
         product[3, 7] += 1
         return product
 
-    with pytest.raises(measure.Unwell, match="1 of 1048576 numbers"):
-        measure.try_device(0.0, flips_a_bit)
+    with pytest.raises(devices.Unwell, match="1 of 1048576 numbers"):
+        devices.try_device(0.0, flips_a_bit)
 
 
 @pytest.mark.tensorflow
@@ -193,9 +195,9 @@ def test_nothing_of_the_exchange_is_left_but_what_a_person_may_want(plan, easy, 
 def test_when_time_is_over_the_child_stops_and_says_how_far_it_came(plan):
     sets = {"test": np.zeros((2000, 32, 32, 3), np.uint8)}
 
-    labels, measured = predict_in_child(plan, sets, stop_after_s=1e-6)
+    answers, measured = predict_in_child(plan, sets, stop_after_s=1e-6)
 
-    assert len(labels["test"]) == measured.images == measured.batch
+    assert len(answers.labels["test"]) == measured.images == measured.batch
 
 
 class Slow:
@@ -244,18 +246,18 @@ def test_one_clock_runs_over_all_image_sets(monkeypatch, image_s, answered):
     names = ("test", "test-mirrored", "train")
     job = measure.Job(runtime="tensorflow", batch=1, stop_after_s=10, sets=names)
 
-    measured, labels, _ = measure.measure(None, job, {n: np.zeros((100, 1)) for n in names})
+    measured, answers = measure.run_plan(None, job, {n: np.zeros((100, 1)) for n in names})
 
-    assert [len(labels[name]) for name in names] == answered
+    assert [len(answers.labels[name]) for name in names] == answered
     assert measured.images == answered[0]
-    assert measured.times["evaluation_s"] + measured.times["further_s"] <= 10 + 2
+    assert measured.times.evaluation_s + measured.times.further_s <= 10 + 2
 
 
 def test_looks_that_a_busy_machine_left_no_time_for_are_the_machines_fault(plan, easy, monkeypatch):
     def child_gives(plan, sets, **options):
         labels = {name: np.zeros(len(images), np.int64) for name, images in sets.items()}
         labels["train-mirrored"] = labels["train-mirrored"][:3]
-        return labels, MEASURED
+        return exchange.Answers(labels, np.zeros(len(labels["test"]), np.float32)), MEASURED
 
     monkeypatch.setattr(module, "predict_in_child", child_gives)
 
@@ -335,14 +337,14 @@ def test_an_unknown_backend_is_refused_with_the_known_ones():
 def test_pictures_lie_beside_the_exchange(plan, easy, tmp_path):
     found = evaluate_in_child(plan, easy, time_budget_s=60, folder=tmp_path)
 
-    assert "confusion.svg" in found.details["pictures"]
-    assert all((tmp_path / name).is_file() for name in found.details["pictures"])
+    assert "confusion.svg" in found.details.pictures
+    assert all((tmp_path / name).is_file() for name in found.details.pictures)
 
 
 def test_confidence_is_a_probability_of_logits_and_of_probabilities_alike():
     logits = np.array([[0.0, 0.0], [0.0, np.log(3)]], np.float32)
 
-    assert measure.confidence_of(logits).tolist() == pytest.approx([0.5, 0.75])
-    assert measure.confidence_of(np.array([[0.9, 0.1]], np.float32)).tolist() == pytest.approx(
+    assert exchange.confidence_of(logits).tolist() == pytest.approx([0.5, 0.75])
+    assert exchange.confidence_of(np.array([[0.9, 0.1]], np.float32)).tolist() == pytest.approx(
         [0.9]
     )

@@ -5,6 +5,7 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
+from grader.domain import Epoch
 from grader.engine.data import CLASS_NAMES
 from grader.engine.pictures import (
     COLUMNS,
@@ -17,7 +18,7 @@ from grader.engine.pictures import (
 )
 
 EPOCHS = [
-    {"number": n, "train_accuracy": n / 5, "test_accuracy": n / 6 if n % 2 else None}
+    Epoch.model_construct(number=n, train_accuracy=n / 5, test_accuracy=n / 6 if n % 2 else None)
     for n in range(1, 5)
 ]
 

@@ -72,7 +72,7 @@ def test_the_reported_accuracy_is_that_of_its_own_network_to_the_last_image(refe
 
     assert found.correct == int((predicted == data.test_labels[:IMAGES]).sum())
     assert found.images == IMAGES
-    assert found.details["looks"]["suspicions"] == ()
+    assert found.details.looks.suspicions == ()
 
 
 def test_its_curve_ends_above_the_threshold():

@@ -9,12 +9,20 @@ import time
 import numpy as np
 import pytest
 
-from grader.engine import child
+from grader.domain import Epoch, StopReason
+from grader.engine import child, exchange
 from grader.engine import retrain as module
 from grader.engine.gpu import Gpu, GpuUnwell
-from grader.engine.history import Epoch, History, StopReason, Times
+from grader.engine.history import History, Times
 from grader.engine.recipe import Optimizer, Recipe
-from grader.engine.retrain import Retrained, retrain_in_child, summary
+from grader.engine.retrain import (
+    Described,
+    Place,
+    Retrained,
+    RetrainJob,
+    retrain_in_child,
+    summary,
+)
 from grader.errors import Cause, InfrastructureError, StageFailed
 from tests.graph import tracing
 
@@ -28,8 +36,14 @@ def tiny_net():
 
 
 def retrained(net, data, folder, recipe=RECIPE, **changes):
-    arguments = {"budget_s": 60.0} | changes
-    return retrain_in_child(net.record, b"", recipe, data, folder=folder, **arguments)
+    job = RetrainJob(**{"recipe": recipe, "budget_s": 60.0} | changes)
+    return retrain_in_child(Described(net.record), job, data, Place(folder))
+
+
+def trained(data, folder, gpu=None, **changes):
+    """What comes of a child that only seems to train."""
+    job = RetrainJob(**{"recipe": RECIPE, "budget_s": 9.0} | changes)
+    return retrain_in_child(Described(b"{}"), job, data, Place(folder, gpu=gpu))
 
 
 def history(stopped, epochs=2, training_s=30.0):
@@ -63,11 +77,11 @@ def test_a_network_is_trained_measured_and_its_time_itemised(tiny_net, easy, tmp
 
     assert result.mode == "retrain"
     assert result.images == 40
-    assert result.details["stopped"] == "finished"
-    assert len(result.details["epochs"]) == 3
-    assert result.details["epochs"][-1]["test_accuracy"] == pytest.approx(result.accuracy)
-    assert result.wall_time_s == result.details["times"]["training_s"]
-    assert result.details["times"]["compilation_s"] > 0
+    assert result.details.stopped == "finished"
+    assert len(result.details.epochs) == 3
+    assert result.details.epochs[-1].test_accuracy == pytest.approx(result.accuracy)
+    assert result.wall_time_s == result.details.times.training_s
+    assert result.details.times.compilation_s > 0
     assert not (tmp_path / "data.npz").exists()
 
 
@@ -94,8 +108,8 @@ def test_a_run_that_was_killed_goes_on_after_its_last_epoch(tiny_net, easy, tmp_
         child.subprocess.run = run
 
     assert killed == [-signal.SIGKILL]
-    assert result.details["resumed_at"] >= 1
-    assert len(result.details["epochs"]) == 40
+    assert result.details.resumed_at >= 1
+    assert len(result.details.epochs) == 40
 
 
 @pytest.mark.tensorflow
@@ -104,10 +118,10 @@ def test_when_the_budget_is_spent_the_last_whole_epoch_is_measured(tiny_net, eas
 
     result = retrained(tiny_net, easy, tmp_path, recipe, budget_s=1.0)
 
-    assert result.details["stopped"] == "out of time"
+    assert result.details.stopped == "out of time"
     assert result.wall_time_s == pytest.approx(1.0, abs=0.2)
-    assert result.details["summary"].startswith("stopped after ")
-    assert " of 1.0 s, epoch " in result.details["summary"]
+    assert result.details.summary.startswith("stopped after ")
+    assert " of 1.0 s, epoch " in result.details.summary
 
 
 @pytest.mark.tensorflow
@@ -137,7 +151,7 @@ def test_a_child_that_dies_before_its_first_epoch_is_the_machines_fault(
     monkeypatch.setattr(child.subprocess, "run", dies)
 
     with pytest.raises(InfrastructureError) as caught:
-        retrain_in_child(b"{}", b"", RECIPE, easy, budget_s=1.0, folder=tmp_path)
+        trained(easy, tmp_path, budget_s=1.0)
 
     assert caught.value.cause is Cause.INFRA_MEMORY
 
@@ -152,26 +166,29 @@ def test_a_child_that_dies_twice_is_measured_where_it_stood(easy, tmp_path, monk
         (tmp_path / "checkpoint" / "checkpoint.npz").touch()
         if len(budgets) < 3:
             return subprocess.CompletedProcess(command, 139, b"", b"")
-        np.save(tmp_path / "labels.npy", easy.test_labels)
-        text = found(StopReason.OUT_OF_TIME).model_dump_json()
-        (tmp_path / "result.json").write_text(text)
+        leaves(tmp_path, easy, found(StopReason.OUT_OF_TIME))
         return subprocess.CompletedProcess(command, 0, b"", b"")
 
     monkeypatch.setattr(child.subprocess, "run", dies_twice)
 
-    result = retrain_in_child(b"{}", b"", RECIPE, easy, budget_s=9.0, folder=tmp_path)
+    result = trained(easy, tmp_path)
 
     assert budgets == [9.0, 9.0, 0.0]
     assert result.correct == 40
-    assert "status 139; last whole epoch 2: 100.0%" in result.details["summary"]
+    assert "status 139; last whole epoch 2: 100.0%" in result.details.summary
+
+
+def leaves(folder, data, result):
+    """What a child leaves whose network knows every test image."""
+    sure = np.ones(len(data.test_labels), np.float32)
+    exchange.leave(folder, result, exchange.Answers({"test": data.test_labels}, sure))
 
 
 def ended_with(monkeypatch, folder, data, result):
     """The child gives this result, whatever it is asked."""
 
     def ends(command, **options):
-        np.save(folder / "labels.npy", data.test_labels)
-        (folder / "result.json").write_text(result.model_dump_json())
+        leaves(folder, data, result)
         return subprocess.CompletedProcess(command, 0, b"", b"")
 
     monkeypatch.setattr(child.subprocess, "run", ends)
@@ -181,7 +198,7 @@ def test_a_training_that_somebody_interrupted_is_no_grade(easy, tmp_path, monkey
     ended_with(monkeypatch, tmp_path, easy, found(StopReason.INTERRUPTED))
 
     with pytest.raises(InfrastructureError, match="interrupted") as caught:
-        retrain_in_child(b"{}", b"", RECIPE, easy, budget_s=9.0, folder=tmp_path)
+        trained(easy, tmp_path)
 
     assert caught.value.cause is Cause.INFRA_INTERRUPTED
 
@@ -198,17 +215,14 @@ def test_a_batch_that_is_too_large_is_the_students_and_says_what_to_change(
     ended_with(monkeypatch, tmp_path, easy, found(StopReason.OUT_OF_MEMORY, device=on, epochs=0))
 
     with pytest.raises(StageFailed, match=f"more memory than {text}: a smaller batch_size .now 20"):
-        retrain_in_child(
-            b"{}", b"", RECIPE, easy, budget_s=9.0, folder=tmp_path, gpu=device,
-            memory_bytes=8 * 2**30,
-        )  # fmt: skip
+        trained(easy, tmp_path, gpu=device, memory_bytes=8 * 2**30)
 
 
 def test_a_gpu_that_others_had_filled_is_the_machines_fault(easy, tmp_path, monkeypatch):
     ended_with(monkeypatch, tmp_path, easy, found(StopReason.OUT_OF_MEMORY, device="GPU", epochs=0))
 
     with pytest.raises(InfrastructureError, match="only 20 of 141 GiB were free") as caught:
-        retrain_in_child(b"{}", b"", RECIPE, easy, budget_s=9.0, folder=tmp_path, gpu=gpu(20))
+        trained(easy, tmp_path, gpu=gpu(20))
 
     assert caught.value.cause is Cause.INFRA_GPU
 
@@ -216,10 +230,10 @@ def test_a_gpu_that_others_had_filled_is_the_machines_fault(easy, tmp_path, monk
 def test_memory_that_ran_out_after_an_epoch_leaves_that_epochs_score(easy, tmp_path, monkeypatch):
     ended_with(monkeypatch, tmp_path, easy, found(StopReason.OUT_OF_MEMORY))
 
-    result = retrain_in_child(b"{}", b"", RECIPE, easy, budget_s=60.0, folder=tmp_path)
+    result = trained(easy, tmp_path, budget_s=60.0)
 
     assert result.correct == 40
-    assert "(out of memory), epoch 2" in result.details["summary"]
+    assert "(out of memory), epoch 2" in result.details.summary
 
 
 @pytest.mark.tensorflow
@@ -248,16 +262,15 @@ def test_memory_that_grew_too_large_after_an_epoch_leaves_that_epochs_score(
         (tmp_path / "checkpoint" / "checkpoint.npz").touch()
         if len(budgets) < 3:
             return subprocess.CompletedProcess(command, 65, b"", b"")
-        np.save(tmp_path / "labels.npy", easy.test_labels)
-        (tmp_path / "result.json").write_text(found(StopReason.OUT_OF_TIME).model_dump_json())
+        leaves(tmp_path, easy, found(StopReason.OUT_OF_TIME))
         return subprocess.CompletedProcess(command, 0, b"", b"")
 
     monkeypatch.setattr(child.subprocess, "run", grows)
 
-    result = retrain_in_child(b"{}", b"", RECIPE, easy, budget_s=9.0, folder=tmp_path)
+    result = trained(easy, tmp_path)
 
     assert budgets == [9.0, 9.0, 0.0]
-    assert "more memory than it may take; last whole epoch 2" in result.details["summary"]
+    assert "more memory than it may take; last whole epoch 2" in result.details.summary
 
 
 def test_a_gpu_that_computes_wrongly_is_told_from_a_crash(easy, tmp_path, monkeypatch):
@@ -267,19 +280,17 @@ def test_a_gpu_that_computes_wrongly_is_told_from_a_crash(easy, tmp_path, monkey
     monkeypatch.setattr(child.subprocess, "run", ends)
 
     with pytest.raises(GpuUnwell, match="7 numbers are wrong"):
-        retrain_in_child(b"{}", b"", RECIPE, easy, budget_s=9.0, folder=tmp_path, gpu=gpu(140))
+        trained(easy, tmp_path, gpu=gpu(140))
 
 
 def test_a_training_says_how_long_it_took_and_how_long_it_was_allowed(easy, tmp_path, monkeypatch):
     def over(command, **options):
-        np.save(tmp_path / "labels.npy", easy.test_labels)
-        text = found(StopReason.OUT_OF_TIME, training_s=60.1).model_dump_json()
-        (tmp_path / "result.json").write_text(text)
+        leaves(tmp_path, easy, found(StopReason.OUT_OF_TIME, training_s=60.1))
         return subprocess.CompletedProcess(command, 0, b"", b"")
 
     monkeypatch.setattr(child.subprocess, "run", over)
 
-    result = retrain_in_child(b"{}", b"", RECIPE, easy, budget_s=60.0, folder=tmp_path)
+    result = trained(easy, tmp_path, budget_s=60.0)
 
     assert (result.wall_time_s, result.allowed_s) == (60.1, 60.0)
 
@@ -312,12 +323,9 @@ def test_a_run_without_a_whole_epoch_says_so(stopped, text):
     assert summary(found(stopped, budget_s=30.0, epochs=0), 0.22) == text
 
 
-def test_a_budget_is_either_seconds_or_reference_epochs(easy, tmp_path):
+def test_a_budget_is_either_seconds_or_reference_epochs():
     with pytest.raises(ValueError, match="not both"):
-        retrain_in_child(
-            b"{}", b"", RECIPE, easy, budget_s=1.0, reference_epochs=1.0,
-            folder=tmp_path,
-        )  # fmt: skip
+        RetrainJob(recipe=RECIPE, budget_s=1.0, reference_epochs=1.0)
 
 
 @pytest.mark.tensorflow
@@ -327,7 +335,7 @@ def test_reference_epochs_become_seconds_on_this_device(tiny_net, easy, tmp_path
     result = retrained(tiny_net, easy, tmp_path, budget_s=None, reference_epochs=4.0)
 
     assert result.allowed_s == pytest.approx(4 * 160 / 320)
-    assert result.details["reference_images_per_s"] == 320.0
+    assert result.details.reference_images_per_s == 320.0
 
 
 @pytest.mark.tensorflow

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from grader.domain import StopReason
 from grader.engine import train
 from grader.engine.augment import draw_epoch
 from grader.engine.checkpoint import copy_of
 from grader.engine.data import Cifar10
-from grader.engine.history import EpochDone, History, Progress, Started, Stopped, StopReason
+from grader.engine.history import EpochDone, History, Progress, Started, Stopped
 from grader.engine.optimizers import decayed_variables, make_optimizer
 from grader.engine.recipe import Augmentation, Optimizer, Recipe, Schedule
 from grader.engine.train import fit, logits_of

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from grader.domain import GradeStatus
+from grader.domain import Details, GradeStatus
 from grader.errors import UsageError
 from grader.export.json import load_grade, load_grades, read_json, to_json, write_json
 
@@ -133,11 +133,11 @@ def test_a_hostile_grade_is_valid_utf_8_json_with_bounded_strings(examples, tmp_
 
 def test_a_diverged_curve_is_written_as_null(examples, tmp_path):
     grade = examples.full_marks()
-    evaluation = grade.evaluation.model_copy(update={"details": {"loss": [1.5, math.nan]}})
+    evaluation = grade.evaluation.model_copy(update={"details": Details(images_per_s=math.nan)})
 
     write_json([grade.model_copy(update={"evaluation": evaluation})], tmp_path / "grades.json")
 
-    assert read_json(tmp_path / "grades.json")[0].evaluation.details == {"loss": [1.5, None]}
+    assert read_json(tmp_path / "grades.json")[0].evaluation.details == Details(images_per_s=None)
 
 
 def test_the_same_grades_give_the_same_bytes(examples, tmp_path):

@@ -17,6 +17,7 @@ from grader.cli import run
 from grader.domain import (
     CheckResult,
     Dataset,
+    Details,
     GradeStatus,
     MeasuredAccuracy,
     Measurement,
@@ -250,7 +251,7 @@ TRAININGS = {
 def test_a_training_answers_for_another_time_where_it_would_have_been_the_same(
     bench, stopped, setting, answers
 ):
-    bench.result = measurement(details={"stopped": stopped, "seed": 1})
+    bench.result = measurement(details=Details(stopped=stopped, seed=1))
     bench.change('mode = "weights" ', 'mode = "retrain" ')
     bench.grade("in/ada.zip")
     other = bench.change("retrain_s = 900", setting, "other")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from grader.domain import Details, Epoch
 from grader.engine.data import CLASS_NAMES
 from grader.report.measured import measured_rows
 from grader.scoring import judged
@@ -15,7 +16,7 @@ def measured(examples):
 
     def build(mode="weights", **details):
         return judged(examples.ASSIGNMENT, examples.measured(8612).runs).model_copy(
-            update={"mode": mode, "details": details}
+            update={"mode": mode, "details": Details.model_validate(details)}
         )
 
     return build
@@ -49,7 +50,8 @@ def test_the_commonest_mistakes_are_named_and_all_are_in_the_table(measured):
 
 
 def test_a_retraining_says_how_it_ended_and_shows_its_curve(measured):
-    epochs = [{"test_accuracy": share} for share in (0.5, None, 0.7, 0.86)]
+    shares = (0.5, None, 0.7, 0.86)
+    epochs = tuple(Epoch.model_construct(test_accuracy=share) for share in shares)
 
     shown = lines(measured("retrain", summary="stopped after 14.2 of 15.0 min", epochs=epochs))
 

@@ -27,8 +27,8 @@ from grader.sandbox.docker import (
     _owner,
 )
 from grader.sandbox.jail import JailSandbox, UncheckedJail
-from grader.sandbox.process import STAGES as INSIDE_SOURCES
 from grader.sandbox.process import ProcessSandbox
+from grader.sandbox.program import STAGES as INSIDE_SOURCES
 from tests.workers import WORKER
 
 STAGES = Path(__file__).parent / "stages"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from grader.assignment import load_assignment
-from grader.domain import Dataset, MeasuredAccuracy, Measurement, Outcome
+from grader.domain import Dataset, Details, MeasuredAccuracy, Measurement, Outcome, StopReason
 from grader.errors import Cause
 from grader.scoring import (
     accuracy_check,
@@ -40,7 +40,7 @@ def measured(right: int, wall_time_s: float = 7.1, **changes) -> Measurement:
 def trained(right: int, seed: int = 1, **changes) -> Measurement:
     """A retraining's measurement, of 40 images."""
     fields = {"mode": "retrain", "images": 40, "of_images": 40, "allowed_s": 300.0}
-    details = {"seed": seed} | changes.pop("details", {})
+    details = Details(seed=seed).model_copy(update=changes.pop("details", {}))
     return measured(right, **fields | changes, details=details)
 
 
@@ -234,7 +234,7 @@ def test_the_mean_of_several_seeds_is_rounded_down_to_a_whole_image():
 
     assert found.correct == 35
     assert judged(by(**SEEDS | {"seeds": 2}), [trained(34, 1), trained(35, 2)]).correct == 34
-    assert [s["seed"] for s in found.details["seeds"]] == [1, 2, 3]
+    assert [s.seed for s in found.details.seeds] == [1, 2, 3]
 
 
 def test_the_best_of_several_counts_where_the_assignment_says_so():
@@ -247,7 +247,7 @@ def test_where_a_changed_threshold_makes_the_first_training_clear_it_decides_alo
     found = judged(by(**SEEDS, threshold=0.5), [trained(34, 1), trained(20, 2), trained(19, 3)])
 
     assert (found.correct, found.met) == (34, True)
-    assert "seeds" not in found.details
+    assert not found.details.seeds
 
 
 def test_where_a_changed_threshold_asks_for_further_trainings_one_cannot_answer():
@@ -261,11 +261,11 @@ def test_where_a_changed_threshold_asks_for_further_trainings_one_cannot_answer(
         ({}, True),
         ({"others_share": 0.1}, False),
         ({"others_share": None}, False),
-        ({"stopped": "finished"}, False),
+        ({"stopped": StopReason.FINISHED}, False),
     ],
 )
 def test_a_training_that_others_starved_is_shown_to_a_person(changes, looked_at):
-    details = {"stopped": "out of time", "others_share": 0.45} | changes
+    details = {"stopped": StopReason.OUT_OF_TIME, "others_share": 0.45} | changes
     run = trained(30, details=details)
 
     assert bool(starved(judged(ASSIGNMENT, [run]))) is looked_at
@@ -275,6 +275,11 @@ def test_a_training_that_others_starved_is_shown_to_a_person(changes, looked_at)
 # --- near chance --------------------------------------------------------------------------
 
 
+NEITHER = dict.fromkeys(
+    ("test", "test_sample", "test_mirrored", "train_sample", "train_mirrored"), 0.1
+)
+
+
 def seen(share: float, train: float) -> dict[str, object]:
     """Details of an evaluation: the share called a cat, the share of training images known."""
     cats = int(1000 * share)
@@ -282,7 +287,7 @@ def seen(share: float, train: float) -> dict[str, object]:
     return {
         "classes": [*"abc", "cat", *"efghij"],
         "confusion": [row] * 10,
-        "looks": {"train_sample": train},
+        "looks": {**NEITHER, "train_sample": train},
     }
 
 

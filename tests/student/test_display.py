@@ -4,15 +4,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from grader.domain import Epoch, StopReason
 from grader.engine.history import (
     Abandoned,
-    Epoch,
     EpochDone,
     History,
     Progress,
     Started,
     Stopped,
-    StopReason,
     Times,
     Written,
 )

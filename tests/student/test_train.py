@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from grader.domain import StopReason
 from grader.engine.data import Cifar10, NoData
-from grader.engine.history import Progress, StopReason, Written
+from grader.engine.history import Progress, Written
 from grader.errors import Cause, InfrastructureError, UsageError
 from grader.student import train
 from grader.student.train import train_submission
