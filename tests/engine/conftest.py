@@ -5,8 +5,6 @@ from collections.abc import Callable
 import pytest
 
 
-
-
 @pytest.fixture
 def tiny() -> Callable[..., object]:
     """Builds a small network with batch norm, He weights and a fixed seed."""

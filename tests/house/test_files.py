@@ -12,7 +12,6 @@ PACKAGE = ROOT / "grader"
 MOST_LINES = 600
 TOO_LONG = {
     "grader/assignment.py": 776,
-    "grader/cli.py": 815,
     "grader/graph/canonical.py": 601,
     "grader/graph/evidence.py": 606,
     "grader/graph/rules.py": 1546,

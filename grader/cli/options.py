@@ -1,0 +1,140 @@
+"""The program `grade`, and the words that several of its commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import App, Group, Parameter
+
+from grader import __version__
+
+RESULTS = Path("results")
+RESULTS_ENVIRONMENT = "GRADER_RESULTS"
+"""The image sets it: what is mounted at /work may not be the container's user's to write."""
+
+DEVICE_ENVIRONMENT = "GRADER_DEVICE"
+"""The image sets it to what it was built for: a GPU that is missing is never made up for."""
+
+GRADING = Group("Grade", sort_key=1)
+STUDENT = Group("For students", sort_key=2)
+TOOLS = Group("For instructors and operators", sort_key=3)
+GENERAL = Group("Help", sort_key=4)
+
+app = App(
+    name="grade",
+    version=f"densenet-grader {__version__}",
+    usage="Usage: grade PATH... [OPTIONS]\n       grade COMMAND [OPTIONS] [ARGS...]",
+    help="Grade Keras implementations of DenseNet.\n\n"
+    "'grade submission.zip' grades one submission; every word below is a command. "
+    "A file or folder that is named like a command is given as ./check.",
+    help_epilogue="Exit status: 0 graded, 1 rejected, 2 usage, 3 the grader or its machine failed. "
+    "--debug after any command shows the traceback of an unexpected error.",
+    help_format="plaintext",
+    result_action="return_value",
+    suppress_keyboard_interrupt=False,
+    group_commands=GENERAL,
+)
+
+
+def flag(name: str, help: str) -> Parameter:
+    """A switch: off unless named, with no --no- twin."""
+    return Parameter(name=name, negative="", show_default=False, help=help)
+
+
+# --- words that several commands share --------------------------------------------------------
+
+SandboxKind = Literal["auto", "docker", "jail", "process"]
+
+Assignment = Annotated[
+    Path | None,
+    Parameter(
+        name="--assignment",
+        help="Folder with assignment.toml. Default: the DenseNet assignment that ships.",
+    ),
+]
+Results = Annotated[
+    Path,
+    Parameter(
+        name="--results",
+        env_var=RESULTS_ENVIRONMENT,
+        help="Folder that keeps run directories and grades.",
+    ),
+]
+JsonFile = Annotated[
+    Path | None, Parameter(name="--json", help="Write the grades to this file as JSON.")
+]
+SandboxOption = Annotated[
+    SandboxKind,
+    Parameter(
+        name="--sandbox",
+        help="Where student code runs. auto takes the strongest this machine has; process is no "
+        "protection and is stamped on the grade.",
+    ),
+]
+Data = Annotated[
+    Path | None,
+    Parameter(
+        name="--data",
+        help="Folder with CIFAR-10. Default: GRADER_DATA, then Keras's cache, then its download.",
+    ),
+]
+SubmittedAt = Annotated[
+    str | None,
+    Parameter(
+        name="--submitted-at",
+        help="When it was received, e.g. 2027-09-30T22:58:41+05:30. Without an offset it is taken "
+        "in the assignment's time zone. What was recorded so stands until it is set anew. Default: "
+        "the file's time, marked as weak.",
+    ),
+]
+From = Annotated[
+    Literal[
+        "canvas", "moodle", "blackboard", "gradescope", "brightspace", "nbgrader", "folders",
+        "files",
+    ]
+    | None,
+    Parameter(
+        name="--from",
+        help="What named the submissions: a learning platform, or with folders each student's "
+        "folder, with files each archive's own name. Default: what most names of the class "
+        "folder have in common.",
+    ),
+]  # fmt: skip
+Jobs = Annotated[
+    int | None,
+    Parameter(name="--jobs", help="Submissions read at the same time. Default: one for each core."),
+]
+Quiet = Annotated[
+    bool,
+    flag("--quiet", "One line for each submission in place of report or table."),
+]
+NoEvaluation = Annotated[
+    bool,
+    flag("--no-evaluation", "Leave the accuracy unmeasured."),
+]
+Retrain = Annotated[
+    bool,
+    flag("--retrain", "Train the network here by its recipe.toml instead of taking its weights."),
+]
+Backend = Annotated[
+    Literal["auto", "openvino", "tensorflow", "xla", "jax"],
+    Parameter(
+        name="--backend",
+        help="What computes the accuracy. auto takes a GPU where there is one, else the fastest "
+        "on this processor.",
+    ),
+]
+Device = Annotated[
+    Literal["auto", "cpu", "gpu"],
+    Parameter(
+        name="--device",
+        env_var=DEVICE_ENVIRONMENT,
+        help="Where the accuracy is computed. With gpu nothing is graded where none is visible.",
+    ),
+]
+Reference = Annotated[
+    bool,
+    flag("--reference", "What is graded is the course's own solution: no review for being it."),
+]
+Folder = Annotated[Path, Parameter(help="The submission's folder.")]

@@ -1,0 +1,173 @@
+"""What the commands print, and how what they were told becomes options and exit statuses."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from grader.cli.options import RESULTS
+from grader.errors import EXIT_GRADED, EXIT_REJECTED, UsageError
+
+if TYPE_CHECKING:
+    from grader.domain import Grade
+    from grader.pipeline import GradeOptions
+
+LONGEST_LINE = 1000
+"""Characters of one line of a message."""
+
+
+def out() -> Console:
+    """Standard output."""
+    return Console()
+
+
+def options_from(
+    *,
+    assignment: Path | None = None,
+    results: Path = RESULTS,
+    submitted_at: str | None = None,
+    **rest: Any,
+) -> GradeOptions:
+    """What the command line asks for; the rest goes as it stands.
+
+    Raises:
+        UsageError: The time of receipt cannot be read.
+    """
+    from grader.pipeline import GradeOptions
+    from grader.resources import assignment_dir
+
+    directory = assignment or assignment_dir()
+    received = None if submitted_at is None else _received(submitted_at, directory)
+    return GradeOptions(
+        assignment_dir=directory, results_dir=results, submitted_at=received, **rest
+    )
+
+
+def workers(jobs: int | None) -> int:
+    """How many at the same time; one for each core where nothing is said."""
+    if jobs is None:
+        return os.cpu_count() or 1
+    if jobs < 1:
+        raise UsageError(f"--jobs: expected 1 or more. Received: {jobs}")
+    return jobs
+
+
+def _received(written: str, assignment: Path) -> datetime:
+    """--submitted-at as an instant; without an offset, in the assignment's zone, and said so."""
+    from grader.assignment import aware_time, load_assignment, zone_named
+
+    zone = zone_named(load_assignment(assignment).deadline.zone)
+    try:
+        moment = aware_time(written, zone)
+    except ValueError as error:
+        raise UsageError(f"--submitted-at: {error}") from error
+    if not _has_offset(written):
+        say(f"--submitted-at has no offset: taken as {moment.isoformat()} ({zone.key}).")
+    return moment
+
+
+def _has_offset(written: str) -> bool:
+    return datetime.fromisoformat(written.strip()).tzinfo is not None
+
+
+def shown(
+    options: GradeOptions, quiet: bool, several: bool = False, **how: bool
+) -> Callable[[Grade], None]:
+    """How a grade is shown when it is made.
+
+    One grade is a report. Of several, each is a line of progress, and their table is the result;
+    with --quiet the lines are the result.
+    """
+    from grader.assignment import load_assignment
+    from grader.report.terminal import render
+
+    assignment = load_assignment(options.assignment_dir)
+    console = Console(stderr=True) if several and not quiet else out()
+    return lambda grade: console.print(render(grade, assignment, quiet=quiet or several, **how))
+
+
+def unseen(grade: Grade) -> None:
+    """Show nothing now: the grade is shown when its file is written, or nobody reads any more."""
+
+
+class Working:
+    """A moving line on standard error while work goes on; it steps aside for each grade.
+
+    Args:
+        verb: What is being done.
+        total: Submissions to come.
+        show: Shows a finished grade.
+    """
+
+    def __init__(self, verb: str, total: int, show: Callable[[Grade], None]) -> None:
+        self.verb, self.total, self.show = verb, total, show
+        self.done = 0
+        self.status = Console(stderr=True).status(self._words())
+
+    def _words(self) -> str:
+        return f"{self.verb} {self.done + 1} of {self.total}" if self.total > 1 else self.verb
+
+    def __enter__(self) -> Callable[[Grade], None]:
+        self.status.start()
+        return self._one_done
+
+    def __exit__(self, *_: object) -> None:
+        self.status.stop()
+
+    def _one_done(self, grade: Grade) -> None:
+        self.status.stop()
+        try:
+            self.show(grade)
+        except (BrokenPipeError, SystemExit):  # Rich ends a program whose reader went away
+            self.show = unseen
+        self.done += 1
+        if self.done < self.total:
+            self.status.update(self._words())
+            self.status.start()
+
+
+def write_grades(grades: Sequence[Grade], file: Path | None) -> None:
+    """--json, where it was asked for."""
+    if file is not None:
+        from grader.export.json import write_json
+
+        write_json(grades, file)
+        say(f"{len(grades)} grades in {file}" if len(grades) != 1 else f"The grade is in {file}")
+
+
+def status_of(grades: Iterable[Grade]) -> int:
+    """The exit status that grades end in."""
+    from grader.scoring.grade import exit_status
+
+    return exit_status(grades)
+
+
+def status_of_checks(grade: Grade) -> int:
+    """The exit status of `check`, where the grade alone would end in 0."""
+    from grader.domain import Outcome
+
+    failed = any(check.outcome is Outcome.FAILED for check in grade.checks)
+    return EXIT_REJECTED if failed else EXIT_GRADED
+
+
+def tell(message: str) -> None:
+    """A result, on standard output."""
+    _print(out(), message)
+
+
+def say(message: str) -> None:
+    """Progress and errors, on standard error."""
+    _print(Console(stderr=True), message)
+
+
+def _print(console: Console, message: str) -> None:
+    """Lines that may quote a student's file name."""
+    from grader.report.text import safe_text
+
+    for line in message.split("\n"):
+        console.print(safe_text(line, limit=LONGEST_LINE), soft_wrap=True)
