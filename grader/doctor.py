@@ -244,8 +244,8 @@ def _data(folder: Path | None) -> Reading:
 def _assignment(folder: Path) -> Reading:
     from grader.assignment import load_assignment
     from grader.checks import CHECKS
+    from grader.classroom.extensions import load_extensions
     from grader.scoring.accuracy import ACCURACY
-    from grader.scoring.extensions import load_extensions
 
     try:
         assignment = load_assignment(folder, [*(check.name for check in CHECKS), ACCURACY])

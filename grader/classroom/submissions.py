@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from grader.assignment import Assignment
+from grader.classroom.extensions import load_extensions, named_nobody
 from grader.errors import UsageError
 from grader.intake import Discovery, IntakePolicy, discover
 from grader.intake.names import Platform, safe_id
-from grader.scoring.extensions import load_extensions, named_nobody
 
 
 def find_submissions(

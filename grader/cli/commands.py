@@ -92,9 +92,8 @@ def grade(
     quiet: Quiet = False,
 ) -> int:
     """Grade submissions."""
-    from grader.assignment import load_assignment
     from grader.classroom.submissions import find_submissions
-    from grader.pipeline import grade_paths
+    from grader.pipeline import grade_items
     from grader.report.classtable import render_class
 
     if not paths:
@@ -116,7 +115,7 @@ def grade(
     )
     found = find_submissions(
         paths,
-        load_assignment(options.assignment_dir),
+        options.assignment,
         platform=platform,
         student_id=student_id,
     )
@@ -127,7 +126,7 @@ def grade(
     show = shown(options, quiet, several)
     alone: list[Grade] = []
     with Working("Grading", waiting, show if several else alone.append) as on_grade:
-        grades = grade_paths(list(paths), options, on_grade)
+        grades = grade_items(found.items, options, on_grade)
     # The file first: a screen that goes away must not cost it.
     write_grades(grades, json)
     for one in alone:
@@ -213,8 +212,8 @@ def _finished(path: Path) -> Sequence[Grade]:
     """The grades that are recorded at a path; nothing is run, and nothing is graded again."""
     from grader.export.json import load_grades
     from grader.ledger import Ledger
-    from grader.ledger.rundir import RUN_FILE
     from grader.pipeline import recorded
+    from grader.run.folder import RUN_FILE
 
     if (path / RUN_FILE).is_file():
         return [recorded(path)]
@@ -450,11 +449,11 @@ def verify(
 ) -> int:
     """Say which recorded grade or run was changed, dropped or added since it was written."""
     from grader.ledger import ProblemKind
-    from grader.ledger import verify as problems_of
+    from grader.run.audit import verify_results
 
     if not results.is_dir():
         raise UsageError(f"{results}: expected a results folder. Received: no folder.")
-    problems = problems_of(results)
+    problems = verify_results(results)
     for problem in problems:
         tell(f"{problem.kind.value}: {problem.message}")
     if all(problem.kind is ProblemKind.INTERRUPTED for problem in problems):

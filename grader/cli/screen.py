@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +15,9 @@ from grader.cli.options import RESULTS
 from grader.errors import EXIT_GRADED, EXIT_REJECTED, UsageError
 
 if TYPE_CHECKING:
+    from grader.assignment import Assignment
+    from grader.course import GradeOptions
     from grader.domain import Grade
-    from grader.pipeline import GradeOptions
 
 LONGEST_LINE = 1000
 """Characters of one line of a message."""
@@ -38,14 +40,13 @@ def options_from(
     Raises:
         UsageError: The time of receipt cannot be read.
     """
-    from grader.pipeline import GradeOptions
+    from grader.course import GradeOptions
     from grader.resources import assignment_dir
 
-    directory = assignment or assignment_dir()
-    received = None if submitted_at is None else _received(submitted_at, directory)
-    return GradeOptions(
-        assignment_dir=directory, results_dir=results, submitted_at=received, **rest
-    )
+    options = GradeOptions(assignment or assignment_dir(), results, **rest)
+    if submitted_at is None:
+        return options
+    return replace(options, submitted_at=_received(submitted_at, options.assignment))
 
 
 def workers(jobs: int | None) -> int:
@@ -57,11 +58,11 @@ def workers(jobs: int | None) -> int:
     return jobs
 
 
-def _received(written: str, assignment: Path) -> datetime:
+def _received(written: str, assignment: Assignment) -> datetime:
     """--submitted-at as an instant; without an offset, in the assignment's zone, and said so."""
-    from grader.assignment import aware_time, load_assignment, zone_named
+    from grader.assignment import aware_time
 
-    zone = zone_named(load_assignment(assignment).deadline.zone)
+    zone = assignment.deadline.zone_info
     try:
         moment = aware_time(written, zone)
     except ValueError as error:
@@ -83,10 +84,9 @@ def shown(
     One grade is a report. Of several, each is a line of progress, and their table is the result;
     with --quiet the lines are the result.
     """
-    from grader.assignment import load_assignment
     from grader.report.terminal import render
 
-    assignment = load_assignment(options.assignment_dir)
+    assignment = options.assignment
     console = Console(stderr=True) if several and not quiet else out()
     return lambda grade: console.print(render(grade, assignment, quiet=quiet or several, **how))
 

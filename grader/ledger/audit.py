@@ -1,4 +1,4 @@
-"""`grade verify`: which line of a ledger, or file of a run, was changed by whoever has no key."""
+"""Which line of a ledger was changed by whoever has no key."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from grader.ledger.book import HEAD, LEDGER, Head, of_other_key, read_head, unre
 from grader.ledger.durable import disk_error
 from grader.ledger.key import CourseKey, load_or_create_key
 from grader.ledger.record import GENESIS, Entry, line_sha256, read_line
-from grader.ledger.rundir import RunFolder
-from grader.ledger.runs import RUNS
 
 
 class ProblemKind(StrEnum):
@@ -43,14 +41,14 @@ class Problem(Record):
 
 
 def verify(results_dir: Path, key: CourseKey | None = None) -> list[Problem]:
-    """Compare a results folder with its seals. Reads only.
+    """Compare the record of a results folder with its seals. Reads only.
 
     Args:
         results_dir: The results folder.
         key: The course key; this machine's if None.
 
     Returns:
-        What is wrong, in order of lines, then of runs; empty where all is as it was written.
+        What is wrong, in order of lines; empty where all is as it was written.
 
     Raises:
         InfrastructureError: INFRA_DISK: it cannot be read.
@@ -72,7 +70,7 @@ def verify(results_dir: Path, key: CourseKey | None = None) -> list[Problem]:
     problems += _grades(results_dir, good)
     if not problems:
         problems = _unrecorded(results_dir, good, head)
-    return problems + _runs(results_dir, key)
+    return problems
 
 
 def _unrecorded(
@@ -91,17 +89,6 @@ def _unrecorded(
             message=f"{file} has no line in {LEDGER}: it was added, or its line was taken away.",
         )
         for file in lost
-    ]
-
-
-def _runs(results_dir: Path, key: CourseKey) -> list[Problem]:
-    """What the run directories hold, against its seals."""
-    found = (results_dir / RUNS).glob("*-*")
-    folders = sorted(path for path in found if path.is_dir() and not path.name.startswith("."))
-    return [
-        Problem(kind=ProblemKind.RUN_CHANGED, line=None, message=f"{RUNS}/{folder.name}: {what}.")
-        for folder in folders
-        for what in RunFolder(folder, key, folder.name).changed_files()
     ]
 
 

@@ -10,7 +10,6 @@ from grader.scoring.accuracy import (
     wilson_interval,
 )
 from grader.scoring.deadline import apply_deadline, describe_policy
-from grader.scoring.extensions import load_extensions
 from grader.scoring.grade import (
     apply_rubric,
     exit_status,
@@ -30,7 +29,6 @@ __all__ = [
     "exit_status",
     "is_met",
     "judged",
-    "load_extensions",
     "make_grade",
     "open_points",
     "points_of_checks",

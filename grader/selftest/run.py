@@ -25,8 +25,8 @@ from grader.domain import CheckResult, Outcome, Record
 from grader.errors import UsageError
 from grader.graph.evidence import assemble
 from grader.graph.probes import Probe, hidden_probes, public_probes
-from grader.pipeline import trace_request, traced
 from grader.resources import reference_dir, template_dir
+from grader.run.request import trace_request, traced
 from grader.sandbox.contract import Sandbox, StageResult
 from grader.scoring.grade import apply_rubric
 from grader.selftest import frozen

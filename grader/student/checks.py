@@ -54,7 +54,8 @@ def run_public_checks(folder: Path | str) -> dict[str, PublicResult]:
         SubmissionRejected: The folder holds nothing that can be checked.
         InfrastructureError: This machine could not check it.
     """
-    from grader.pipeline import GradeOptions, check_folder
+    from grader.course import GradeOptions
+    from grader.pipeline import check_folder
     from grader.resources import assignment_dir
     from grader.sandbox import sandbox_for_own_code
 

@@ -18,8 +18,8 @@ from grader.engine.recipe import RecipeError, parse_recipe
 from grader.errors import InfrastructureError, UsageError
 from grader.intake import DEFAULT, IntakePolicy, Scope, collect
 from grader.intake.kinds import ARCHIVE, MODULE, NOTEBOOK, RECEIPT, RECIPE
-from grader.pipeline import trace_request
 from grader.resources import assignment_dir
+from grader.run.request import trace_request
 from grader.sandbox import open_sandbox, sandbox_for_own_code
 from grader.sandbox.contract import Stage
 

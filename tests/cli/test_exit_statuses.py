@@ -26,11 +26,8 @@ class Pipeline(types.ModuleType):
         self.options = None
         self.paths = None
 
-    def GradeOptions(self, **options):
-        return types.SimpleNamespace(**options)
-
-    def grade_paths(self, paths, options, on_grade):
-        self.paths, self.options = paths, options
+    def grade_items(self, items, options, on_grade):
+        self.paths, self.options = [item.path for item in items], options
         return self.effect()
 
 

@@ -13,11 +13,13 @@ import pytest
 
 from grader import pipeline
 from grader.cli import run
+from grader.course import GradeOptions
 from grader.domain import GradeStatus, Outcome
 from grader.errors import AssignmentError, UsageError
-from grader.pipeline import GradeOptions, check_folder, grade_paths, regrade
+from grader.pipeline import check_folder, regrade
 from grader.selftest.frozen import lines_of
 from tests.frozen import hold
+from tests.grading import grade_paths
 
 EXAMPLE = Path(__file__).parents[1] / "courses" / "alexnet"
 
@@ -110,9 +112,10 @@ def test_a_submission_is_graded_again_from_its_directory_alone(example, tmp_path
     for number, folder in enumerate(sorted((course.parent / "results" / "runs").glob("*-*"))):
         moved = shutil.copytree(folder, tmp_path / str(number))
         program = (
-            "import sys; from pathlib import Path; from grader.pipeline import GradeOptions, "
-            "regrade; g = regrade(Path(sys.argv[1]), GradeOptions(Path(sys.argv[2]), "
-            "evaluate=False)); print(g.student_id, g.score, 'tensorflow' in sys.modules)"
+            "import sys; from pathlib import Path; from grader.course import GradeOptions; "
+            "from grader.pipeline import regrade; "
+            "g = regrade(Path(sys.argv[1]), GradeOptions(Path(sys.argv[2]), evaluate=False)); "
+            "print(g.student_id, g.score, 'tensorflow' in sys.modules)"
         )
         said = subprocess.run(
             [sys.executable, "-c", program, moved, course],

@@ -14,11 +14,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from grader.assignment import load_assignment
+from grader.classroom.extensions import load_extensions
 from grader.engine.recipe import RecipeError, parse_recipe
 from grader.errors import AssignmentError
 from grader.intake.names import identify, safe_id
 from grader.resources import assignment_dir, template_dir
-from grader.scoring import load_extensions
 
 PROFILE = settings(
     max_examples=150,

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from grader.assignment import load_assignment
+from grader.course import KNOWN_CHECKS, Course, GradeOptions
 from grader.domain import Grade
 from grader.errors import InfrastructureError
 from grader.ledger.key import CourseKey
-from grader.pipeline import KNOWN_CHECKS, Course, GradeOptions, grade_one
+from grader.pipeline import grade_one
 from grader.sandbox.contract import Sandbox
 from grader.sandbox.docker import DockerSandbox, _engine
 from grader.sandbox.jail import JailSandbox

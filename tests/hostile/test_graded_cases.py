@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from grader.domain import CheckResult, Grade, GradeStatus, Outcome
-from grader.pipeline import grade_paths
 from grader.selftest.frozen import lines_of
 from tests.frozen import hold, hold_names
+from tests.grading import grade_paths
 from tests.hostile.cases import Case, Graded
 from tests.hostile.conftest import Workshop
 from tests.hostile.escapes import finds_what_an_earlier_one_left

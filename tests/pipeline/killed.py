@@ -30,8 +30,9 @@ import grader.engine.accuracy
 import grader.sandbox
 from grader.cli import run
 from grader.domain import Dataset, MeasuredAccuracy, Measurement
-from grader.ledger import Ledger, verify
+from grader.ledger import Ledger
 from grader.report import classtable, terminal  # noqa: F401 - before the first fork
+from grader.run.audit import verify_results
 from tests.pipeline.test_pipeline import Replay, replayed
 
 CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.truncate", "os.chmod"}
@@ -153,7 +154,7 @@ def state(folder: Path) -> dict[str, Any]:
     return {
         "grades": sorted([g.student_id, g.status.value, g.score] for g in grades),
         "lines": len((results / "ledger.jsonl").read_bytes().splitlines()),
-        "problems": [p.message for p in verify(results)],
+        "problems": [p.message for p in verify_results(results)],
         "files": sorted(
             p.relative_to(folder).as_posix()
             for place in (results, folder / "tmp")

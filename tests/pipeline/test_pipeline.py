@@ -17,22 +17,17 @@ import pytest
 from grader import pipeline
 from grader.assignment import load_assignment
 from grader.classroom.submissions import find_submissions
+from grader.course import Course, GradeOptions
 from grader.domain import GradeStatus, Outcome, Run, RunStatus
 from grader.errors import Cause, InfrastructureError, UsageError
 from grader.ledger import Ledger, load_or_create_key
-from grader.ledger.rundir import RUN_FILE, SUBMISSION_FILE
-from grader.pipeline import (
-    Course,
-    GradeOptions,
-    assess,
-    check_folder,
-    collect_run,
-    grade_one,
-    grade_paths,
-    regrade,
-)
+from grader.pipeline import check_folder, collect_run, grade_one, regrade
 from grader.resources import assignment_dir
+from grader.run import assessment
+from grader.run.assessment import assess
+from grader.run.folder import RUN_FILE, SUBMISSION_FILE
 from grader.sandbox.contract import Sandbox, StageResult
+from tests.grading import grade_paths
 from tests.graph.writing import answer, model_answer
 
 FUNCTIONS = ("dense_block", "transition", "build_densenet", "build_model", "preprocess")
@@ -200,7 +195,8 @@ def test_a_regrade_gives_the_identical_grade(submit, options):
 def test_a_regrade_starts_nothing_and_loads_no_tensorflow(submit, options):
     run_dir = collect_run(submit("right"), course(options, Replay())).path
     program = (
-        "import sys; from pathlib import Path; from grader.pipeline import GradeOptions, regrade; "
+        "import sys; from pathlib import Path; from grader.course import GradeOptions; "
+        "from grader.pipeline import regrade; "
         "g = regrade(Path(sys.argv[1]), GradeOptions(Path(sys.argv[2]), evaluate=False)); "
         "heavy = {'tensorflow', 'keras', 'cv2', 'docker', 'jax'} & set(sys.modules); "
         "print(g.status.value, sorted(heavy))"
@@ -318,9 +314,9 @@ def test_a_check_that_breaks_withholds_the_grade(submit, options, monkeypatch):
         raise KeyError("ours")
 
     monkeypatch.setattr(
-        pipeline,
+        assessment,
         "CHECKS",
-        tuple(type(c)(stem, c.group) if c.name == "stem" else c for c in pipeline.CHECKS),
+        tuple(type(c)(stem, c.group) if c.name == "stem" else c for c in assessment.CHECKS),
     )
     grade = assess(run, load_assignment(options.assignment_dir), {})
 

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from grader.course import GradeOptions
 from grader.domain import GradeStatus, Outcome
 from grader.engine.data import NoData, find_cifar10
-from grader.pipeline import GradeOptions, grade_paths, regrade
+from grader.pipeline import regrade
 from grader.resources import assignment_dir, reference_dir, template_dir
 from grader.student.pack import pack
+from tests.grading import grade_paths
 
 pytestmark = [pytest.mark.slow, pytest.mark.tensorflow]
 

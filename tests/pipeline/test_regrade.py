@@ -14,6 +14,7 @@ import pytest
 
 import grader.engine.accuracy
 from grader.cli import run
+from grader.course import GradeOptions
 from grader.domain import (
     CheckResult,
     Dataset,
@@ -24,9 +25,11 @@ from grader.domain import (
     Outcome,
 )
 from grader.errors import UsageError
-from grader.ledger import Ledger, verify
-from grader.pipeline import GradeOptions, grade_paths, recorded, regrade
+from grader.ledger import Ledger
+from grader.pipeline import recorded, regrade
 from grader.resources import assignment_dir
+from grader.run.audit import verify_results
+from tests.grading import grade_paths
 from tests.pipeline.test_pipeline import Replay, replayed, submission_zip
 
 RECEIVED = "2027-09-01T12:00:00Z"
@@ -71,7 +74,7 @@ class Bench:
         self.course.mkdir()
         shutil.copyfile(assignment_dir() / "assignment.toml", self.course / "assignment.toml")
         monkeypatch.setattr("grader.sandbox.open_sandbox", lambda *a, **k: self.sandbox)
-        monkeypatch.setattr("grader.pipeline.run_checks", all_passed)
+        monkeypatch.setattr("grader.run.assessment.run_checks", all_passed)
         monkeypatch.setattr(grader.engine.accuracy, "measure", self._measure)
         for student in ("ada", "ben"):
             submission_zip(folder / "in" / f"{student}.zip", student)
@@ -285,7 +288,7 @@ def test_a_regrade_counts_only_where_it_is_asked_to(bench):
     assert (before.score, shown.score, kept.score) == (100, 82, 82)
     assert recorded(bench.run_of("ada")) == kept
     assert len(Ledger(bench.results).current()) == 2
-    assert verify(bench.results) == []
+    assert verify_results(bench.results) == []
 
 
 def test_measuring_again_for_a_what_if_leaves_the_run_as_it_was(bench):
@@ -307,7 +310,7 @@ def test_measuring_again_to_count_is_kept(bench):
     bench.again(evaluate=True, record=True)
 
     assert accuracy(bench.again()).score == 0
-    assert verify(bench.results) == []
+    assert verify_results(bench.results) == []
 
 
 def test_a_run_that_lies_by_itself_cannot_be_recorded(bench):
@@ -439,7 +442,7 @@ def edited(request, bench):
 
 
 def test_verify_names_an_edited_record(bench, edited):
-    (problem,) = verify(bench.results)
+    (problem,) = verify_results(bench.results)
 
     assert edited in problem.message
     assert "was changed" in problem.message
@@ -456,7 +459,7 @@ def test_an_edited_record_is_never_regraded(bench, edited, capsys):
 
 
 def verify_message(bench, folder: Path):
-    return " ".join(p.message for p in verify(bench.results) if folder.name in p.message)
+    return " ".join(p.message for p in verify_results(bench.results) if folder.name in p.message)
 
 
 def test_grading_again_does_not_heal_an_edited_record_in_silence(bench, edited):
@@ -464,7 +467,7 @@ def test_grading_again_does_not_heal_an_edited_record_in_silence(bench, edited):
 
     assert (ada.status, ben.status) == (GradeStatus.WITHHELD, GradeStatus.GRADED)
     assert edited in ada.message
-    assert verify(bench.results) != []
+    assert verify_results(bench.results) != []
 
 
 def test_a_record_put_in_the_place_of_another_student_s_is_found(bench):
@@ -472,14 +475,14 @@ def test_a_record_put_in_the_place_of_another_student_s_is_found(bench):
     mine, theirs = bench.run_of("ada"), bench.run_of("ben")
     shutil.copyfile(theirs / "evaluation.json", mine / "evaluation.json")
 
-    assert [problem.kind for problem in verify(bench.results)] == ["run-changed"]
+    assert [problem.kind for problem in verify_results(bench.results)] == ["run-changed"]
 
 
 def test_a_changed_frame_is_found(bench):
     bench.grade()
     (bench.run_of("ada") / "frame-000.json").write_text("{}")
 
-    (problem,) = verify(bench.results)
+    (problem,) = verify_results(bench.results)
 
     assert "frame-000.json was changed" in problem.message
 
@@ -493,7 +496,7 @@ def test_a_run_of_an_older_version_is_to_be_graded_again(bench, capsys):
 
     assert status == 2
     assert "another version of the grader. Grade the submission again" in capsys.readouterr().err
-    assert [problem.kind for problem in verify(bench.results)] == ["run-changed"]
+    assert [problem.kind for problem in verify_results(bench.results)] == ["run-changed"]
 
 
 def test_an_edited_grade_is_not_healed_in_silence(bench):
@@ -505,4 +508,4 @@ def test_an_edited_grade_is_not_healed_in_silence(bench):
     status = run([*words, "--assignment", str(bench.course)])
 
     assert status == 3
-    assert [problem.kind for problem in verify(bench.results)] == ["grade-changed"]
+    assert [problem.kind for problem in verify_results(bench.results)] == ["grade-changed"]

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from grader.assignment import load_assignment
+from grader.classroom.extensions import load_extensions
 from grader.errors import AssignmentError
-from grader.scoring import load_extensions
 
 SHIPPED = Path(__file__).parents[1] / "example_assignment.toml"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from grader.ledger import filling, run_directory, sweep
+from grader.run.directory import filling, run_directory, sweep
 
 
 def test_the_name_depends_on_all_that_decides_the_run(tmp_path: Path) -> None:

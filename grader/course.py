@@ -1,0 +1,164 @@
+"""A course, opened once for a command: assignment, key, sandbox, references, extensions."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+
+from grader import sandbox as sandboxes
+from grader.assignment import Assignment, load_assignment
+from grader.checks import CHECKS
+from grader.classroom.extensions import load_extensions
+from grader.domain import Submission
+from grader.engine.gpu import Device
+from grader.intake.names import Platform
+from grader.ledger import CourseKey
+from grader.ledger.key import KEY_BYTES
+from grader.ledger.record import Subject
+from grader.run.assessment import received_by_hand
+from grader.run.evaluation import Instruments
+from grader.run.reference import REFERENCES, ReferenceTrace, trace_references
+from grader.run.request import RunRequest
+from grader.sandbox import Kind
+from grader.sandbox.contract import Sandbox
+from grader.scoring.accuracy import ACCURACY
+
+KNOWN_CHECKS = frozenset({c.name for c in CHECKS} | {ACCURACY})
+"""What a rubric has to name."""
+
+
+@dataclass(frozen=True)
+class GradeOptions:
+    """What the command line asks for.
+
+    Attributes:
+        assignment_dir: Folder of assignment.toml.
+        results_dir: Where run directories and the ledger live.
+        submitted_at: When it was received, if the command line says so.
+        student_id: Whose it is, if the command line says so.
+        platform: How names are read, if the command line says so.
+        evaluate: Whether to measure the accuracy.
+        retrain: Whether to train here instead of taking the student's weights.
+        sandbox: "auto", "docker", "jail" or "process".
+        jobs: Submissions at the same time.
+        data: Folder with CIFAR-10.
+        backend: What computes the accuracy; see `grader.engine.evaluate.runtimes`.
+        device: "auto", "cpu" or "gpu"; where a GPU is asked for, nothing else will do.
+        reference: Whether the course's own solution may be handed in without going to review.
+        record: Whether a grade that is made again counts from now on.
+    """
+
+    assignment_dir: Path
+    results_dir: Path = Path("results")
+    submitted_at: datetime | None = None
+    student_id: str | None = None
+    platform: Platform | None = None
+    evaluate: bool = True
+    retrain: bool = False
+    sandbox: Kind = "auto"
+    jobs: int = 1
+    data: Path | None = None
+    backend: str = "auto"
+    device: Device = "auto"
+    reference: bool = False
+    record: bool = False
+
+    @cached_property
+    def assignment(self) -> Assignment:
+        """assignment.toml, read once.
+
+        Raises:
+            AssignmentError: Anything wrong with it.
+        """
+        return load_assignment(self.assignment_dir, KNOWN_CHECKS)
+
+    @property
+    def instruments(self) -> Instruments:
+        """What an accuracy is measured with."""
+        return Instruments(self.data, self.backend, self.device)
+
+
+@dataclass(frozen=True)
+class Course:
+    """What is the same for all submissions of one command.
+
+    Attributes:
+        assignment: Rubric, deadline, probes, limits.
+        extensions: Student id → own due time.
+        options: The command line.
+        key: The course key; None where only public probes are asked.
+        sandbox: Where student code runs.
+        references: The references' traces by check name.
+        by_hand: Times of receipt that a person has set; see `Ledger.received_by_hand`.
+        own_key: Seals what is not kept, where there is no course key.
+        lock: Held by who writes to a file that all submissions share.
+    """
+
+    assignment: Assignment
+    extensions: Mapping[str, datetime]
+    options: GradeOptions
+    key: CourseKey | None
+    sandbox: Sandbox
+    references: Mapping[str, ReferenceTrace] = field(default_factory=dict)
+    by_hand: Mapping[Subject, datetime] = field(default_factory=dict)
+    own_key: CourseKey = field(default_factory=lambda: CourseKey.of(secrets.token_bytes(KEY_BYTES)))
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def seal(self) -> CourseKey:
+        """What the run's records are sealed with."""
+        return self.key or self.own_key
+
+    def received(self, submission: Submission) -> Submission:
+        """With the time of receipt that counts: one that a person has set stands until another."""
+        if self.key is None:
+            unknown = {"received_at": None, "received_from": None, "doubt": None}
+            return submission.model_copy(update=unknown)
+        known = self.by_hand.get((submission.student_id, submission.sha256))
+        return received_by_hand(submission, self.options.submitted_at or known)
+
+    def asks(self, submission: Submission) -> RunRequest:
+        """What is asked of a submission."""
+        return RunRequest(
+            self.assignment, submission, self.options.retrain, self.key, self.references
+        )
+
+
+@contextmanager
+def open_course(
+    options: GradeOptions,
+    key: CourseKey | None,
+    *,
+    by_hand: Mapping[Subject, datetime] | None = None,
+    runs: int = 1,
+) -> Iterator[Course]:
+    """Open a course; its sandbox is closed after the block.
+
+    Args:
+        options: What the command line asks for.
+        key: The course key; None for a student's own machine, which may lack references and knows
+            of no extensions.
+        by_hand: Times of receipt that a person has set.
+        runs: Submissions to come: for several the sandbox is kept warm.
+
+    Raises:
+        UsageError: The assignment or a file that it names is wrong.
+        InfrastructureError: This machine has no sandbox as asked.
+    """
+    assignment = options.assignment
+    warm = runs + len(assignment.networks) > 1
+    room = sandboxes.open_sandbox(options.sandbox, warm=warm)
+    try:
+        references = trace_references(
+            assignment, room, options.results_dir / REFERENCES, may_lack=key is None
+        )
+        extensions = load_extensions(assignment) if key is not None else {}
+        yield Course(assignment, extensions, options, key, room, references, by_hand or {})
+    finally:
+        room.close()

@@ -1,0 +1,102 @@
+"""A finished run → its grade, without an effect: its directory is read, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import grader
+from grader.assignment import Assignment
+from grader.checks import CHECKS, Check, network_checks, run_checks
+from grader.domain import Grade, MeasuredAccuracy, Provenance, Submission
+from grader.errors import UsageError
+from grader.run.folder import RunFolder
+from grader.run.reading import evidence_of
+from grader.run.record import Questions
+from grader.scoring.deadline import apply_deadline
+from grader.scoring.grade import make_grade
+
+
+def assess(
+    run: RunFolder,
+    assignment: Assignment,
+    extensions: Mapping[str, datetime],
+    *,
+    measured: MeasuredAccuracy | None = None,
+    received_at: datetime | None = None,
+) -> Grade:
+    """The grade of a finished run; reads its directory and nothing else, and writes nothing.
+
+    Args:
+        run: The run directory.
+        assignment: Rubric, deadline, threshold.
+        extensions: Student id → own due time.
+        measured: What was measured, where it is not what the directory holds.
+        received_at: When a person says that it was received; None: as the directory says.
+    """
+    submission = received_by_hand(run.submission(), received_at)
+    evidence = evidence_of(run)
+    return make_grade(
+        assignment,
+        submission,
+        run_checks(checks_of(assignment), evidence),
+        deadline=apply_deadline(
+            assignment,
+            submission.person or submission.student_id,
+            submission.received_at,
+            submission.received_from,
+            extensions,
+        ),
+        provenance=_provenance(assignment, run),
+        isolation=run.record.run.isolation,
+        measured=measured or run.evaluation() or MeasuredAccuracy(),
+        cause=evidence.cause,
+        message=evidence.message or None,
+        review=" ".join(filter(None, (submission.doubt, submission.copied))) or None,
+    )
+
+
+def received_by_hand(submission: Submission, moment: datetime | None) -> Submission:
+    """With the time of receipt that a person has set, where one is."""
+    if moment is None:
+        return submission
+    known = {"received_at": moment, "received_from": "argument", "doubt": None}
+    return submission.model_copy(update=known)
+
+
+def checks_of(assignment: Assignment) -> tuple[Check, ...]:
+    """What the assignment asks for, in the order of the report."""
+    densenet = CHECKS if assignment.probes is not None else ()
+    return (*densenet, *network_checks(assignment.networks))
+
+
+def same_questions(run: RunFolder, assignment: Assignment, measured: MeasuredAccuracy) -> None:
+    """Refuse a run that was asked something else: nothing on disk can answer for it.
+
+    Raises:
+        UsageError: Says what has changed, and to grade the submission again.
+    """
+    asked = run.record.questions
+    wanted = Questions.of(assignment, retrain=run.record.retrain)
+    changed = asked.changed_in(wanted)
+    trainings = asked.training, wanted.training
+    if not changed and trainings[0] is not None and trainings[1] is not None:
+        if not trainings[0].answers(trainings[1], measured.runs):
+            changed = ["how long or how our engine trains"]
+    if changed:
+        raise UsageError(
+            f"{run.path}: {', '.join(changed)} of {assignment.file} has changed since this run, "
+            "which cannot answer for it. Grade the submission again."
+        )
+
+
+def _provenance(assignment: Assignment, run: RunFolder) -> Provenance:
+    record = run.record
+    return Provenance(
+        grader=grader.__version__,
+        assignment_sha256=assignment.sha256,
+        tensorflow=record.tensorflow,
+        keras=record.keras,
+        probe_seed_id=record.probe_seed_id,
+        run=run.name,
+    )

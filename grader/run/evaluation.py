@@ -1,0 +1,120 @@
+"""The measured accuracy of a run: measured, kept, and measured again where that is asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from grader import files
+from grader.assignment import Assignment
+from grader.domain import MeasuredAccuracy
+from grader.engine import accuracy
+from grader.engine.gpu import Device
+from grader.run.folder import RunFolder
+from grader.run.provenance import programs_digest
+from grader.run.reading import evidence_of
+from grader.run.record import EvaluationRecord
+from grader.run.seal import damaged
+from grader.run.writing import RECIPE_FILE
+from grader.scoring.accuracy import unanswered
+
+
+@dataclass(frozen=True)
+class Instruments:
+    """What an accuracy is measured with.
+
+    Attributes:
+        data: Folder with CIFAR-10.
+        backend: What computes; see `grader.engine.evaluate.runtimes`.
+        device: "auto", "cpu" or "gpu"; where a GPU is asked for, nothing else will do.
+    """
+
+    data: Path | None = None
+    backend: str = "auto"
+    device: Device = "auto"
+
+    @property
+    def digest(self) -> str:
+        """Names what decides a measurement, beside what stands in the run's own name."""
+        what = {
+            "backend": self.backend,
+            "device": self.device,
+            "data": str(self.data or os.environ.get("GRADER_DATA", "")),
+            "programs": programs_digest("engine", "graph"),
+        }
+        return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+
+
+def have_evaluation(run: RunFolder, assignment: Assignment, instruments: Instruments) -> None:
+    """Measure the accuracy, unless what is known answers the assignment already."""
+    known = run.evaluation()
+    stands = known is not None and known.asked == instruments.digest and known.runs
+    if known is None or not stands or unanswered(assignment, known) is not None:
+        keep_measured(run, assignment, instruments)
+
+
+def have_note(run: RunFolder, note: str) -> None:
+    """Say why no accuracy is measured, where none is known."""
+    if run.evaluation() is None:
+        run.write(EvaluationRecord(note=note))
+
+
+def keep_measured(
+    run: RunFolder, assignment: Assignment, instruments: Instruments
+) -> MeasuredAccuracy:
+    """Measure the accuracy and keep what came of it in the run directory."""
+    measured = measured_in(run, assignment, instruments, scratch=run.path)
+    run.write(EvaluationRecord(asked=instruments.digest, **dict(measured)))
+    return measured
+
+
+def measured_beside(
+    run: RunFolder, assignment: Assignment, instruments: Instruments
+) -> MeasuredAccuracy:
+    """Measure the accuracy and leave the run directory as it is."""
+    with files.scratch("evaluation") as scratch:
+        if (run.path / RECIPE_FILE).is_file():
+            shutil.copyfile(run.path / RECIPE_FILE, scratch / RECIPE_FILE)
+        return measured_in(run, assignment, instruments, scratch=scratch)
+
+
+def measured_in(
+    run: RunFolder, assignment: Assignment, instruments: Instruments, *, scratch: Path
+) -> MeasuredAccuracy:
+    """Measure the accuracy of a finished run, as it was asked to be measured.
+
+    Args:
+        run: The run.
+        assignment: Time budgets, and when further trainings are made.
+        instruments: What it is measured with.
+        scratch: Holds the recipe that was handed in, and what measuring leaves.
+    """
+    _same_recipe(run)
+    return accuracy.measure(
+        evidence_of(run),
+        run.binary_frames(),
+        assignment,
+        handed_in=run.submission().weights,
+        folder=instruments.data,
+        scratch=scratch,
+        retrain=run.record.questions.mode == "retrain",
+        backend=instruments.backend,
+        device=instruments.device,
+    )
+
+
+def _same_recipe(run: RunFolder) -> None:
+    """Refuse a recipe that is not the one that was handed in.
+
+    Raises:
+        InfrastructureError: It was changed.
+    """
+    submission, file = run.submission(), run.path / RECIPE_FILE
+    wanted = {f.sha256 for f in submission.files if f.path == submission.recipe}
+    found = {hashlib.sha256(file.read_bytes()).hexdigest()} if file.is_file() else set()
+    if wanted != found:
+        raise damaged(RECIPE_FILE, "it is not what was handed in")

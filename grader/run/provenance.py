@@ -1,0 +1,37 @@
+"""What decides what a run gives beside what is asked: programs and their versions."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import grader
+
+PACKAGE = Path(grader.__file__).parent
+
+
+def inside_digest() -> str:
+    """Changes with the program that runs inside, so that no run outlives what made it."""
+    return programs_digest("inside")
+
+
+@cache
+def programs_digest(*rooms: str) -> str:
+    """Changes with the programs of some rooms."""
+    programs = [file for room in rooms for file in sorted((PACKAGE / room).rglob("*.py"))]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in programs)).hexdigest()
+
+
+def tensorflow_version() -> str | None:
+    """The installed TensorFlow's, under either of its names."""
+    return version_of("tensorflow") or version_of("tensorflow-cpu")
+
+
+def version_of(package: str) -> str | None:
+    """The version of an installed package; None where there is none."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,145 @@
+"""What one run asks of one submission: probes, public and hidden, and what is compared."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from grader.assignment import MODULE, Assignment, NetworkCheck
+from grader.domain import Limits, Submission
+from grader.graph.evidence import MODEL_MODES
+from grader.graph.numeric import SAMPLE_SEED
+from grader.graph.probes import Probe, hidden_probes, public_probes
+from grader.ledger.key import CourseKey
+from grader.run.directory import run_directory
+from grader.run.provenance import inside_digest, version_of
+from grader.run.record import Questions
+from grader.run.reference import ReferenceTrace, network_probe
+from grader.sandbox.contract import Sandbox, Stage, StageResult
+
+CALLS_IN_TIME = 5
+"""Of the stage's time one call may take this part: where two functions and the network that calls
+them never come back, there is time for the others. An honest call takes a few seconds."""
+TRACE_SETTING = "GRADER_TRACE"
+"""Set to `plain`, no layer's record is a copy of another's."""
+INPUT_SHAPE = (32, 32, 3)
+"""CIFAR-10."""
+PROGRAMS = ("tensorflow", "tensorflow-cpu", "keras")
+"""Packages whose versions decide what a run gives."""
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What a run asks of one submission, and with what.
+
+    Attributes:
+        assignment: Module, probes, networks, limits.
+        submission: Of whom it is asked.
+        retrain: Whether the command line asks to train here.
+        key: Draws the hidden probes; None asks public ones alone.
+        references: What [[networks]] compares with, by the check's name.
+    """
+
+    assignment: Assignment
+    submission: Submission
+    retrain: bool = False
+    key: CourseKey | None = None
+    references: Mapping[str, ReferenceTrace] = field(default_factory=dict)
+
+    @property
+    def questions(self) -> Questions:
+        """What names the run, of all that the assignment says."""
+        return Questions.of(self.assignment, retrain=self.retrain)
+
+    @property
+    def probes(self) -> list[Probe]:
+        """Public ones, and those that nobody knows beforehand."""
+        asked, key = self.assignment.probes, self.key
+        if asked is None:
+            return []
+        probes = public_probes(asked)
+        if key is not None:
+            probes += hidden_probes(asked, key.derive(self.submission.sha256, "probes"))
+        return probes
+
+    @property
+    def for_sandbox(self) -> dict[str, Any]:
+        """What the program in the sandbox is asked."""
+        return trace_request(self.probes, self.submission.weights, self.assignment)
+
+    def directory(self, results_dir: Path, isolation: str) -> Path:
+        """Where the run belongs: named by all that decides what it gives, and by nothing else.
+
+        Args:
+            results_dir: The results folder.
+            isolation: What the sandbox keeps from student code.
+        """
+        return run_directory(
+            results_dir,
+            self.submission.sha256,
+            self.submission.student_id,
+            self.questions.model_dump_json(),
+            json.dumps(self.for_sandbox, sort_keys=True),
+            self.key.id if self.key is not None else "public",
+            isolation,
+            inside_digest(),
+            *[str(version_of(package)) for package in PROGRAMS],
+            *[self.references[name].digest for name in sorted(self.references)],
+        )
+
+
+def trace_request(
+    probes: Sequence[Probe], weights: str | None = None, assignment: Assignment | None = None
+) -> dict[str, Any]:
+    """What the program in the sandbox is asked.
+
+    Args:
+        probes: Public and hidden ones alike; nothing tells them apart inside.
+        weights: The student's weights file, below the tree.
+        assignment: Names the module and further networks; None for a DenseNet alone.
+    """
+    networks = assignment.networks if assignment is not None else ()
+    model = assignment is None or assignment.probes or assignment.evaluation
+    whole = assignment.limits.wall_time_s if assignment is not None else None
+    return {
+        "module": Path(assignment.module if assignment is not None else MODULE).stem,
+        "call_s": whole / CALLS_IN_TIME if whole is not None else None,
+        "plain": os.environ.get(TRACE_SETTING) == "plain",
+        "compared": next((p.id for p in probes if p.hidden and p.network and len(p.modes) > 1), ""),
+        "probes": [
+            *[p.request() for p in probes],
+            *[network_probe(n, n.function, network_id(n)) for n in networks],
+        ],
+        "model": None
+        if not model
+        else {
+            "input_shape": list(INPUT_SHAPE),
+            "modes": list(MODEL_MODES),
+            "seed": SAMPLE_SEED,
+            "weights": weights,
+        },
+    }
+
+
+def traced(sandbox: Sandbox, tree: Path, request: dict[str, Any], limits: Limits) -> StageResult:
+    """What the program in the sandbox gives.
+
+    Most of it is copied there, layer by layer (`grader/inside/tracing/copies.py`), and one network
+    is traced as well. Where the two differ, a copy was wrong: all is asked for once more, traced.
+    The note of it stays among the frames.
+    """
+    result = sandbox.run(Stage("trace", tree, request, limits))
+    note = result.json_frames.get("copies", b"")
+    if b'"alike":false' not in note:
+        return result
+    again = sandbox.run(Stage("trace", tree, {**request, "plain": True}, limits))
+    return replace(again, json_frames={**again.json_frames, "copies": note})
+
+
+def network_id(network: NetworkCheck) -> str:
+    """Names the frames of a function that has a reference."""
+    return f"network-{network.name}"

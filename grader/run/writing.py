@@ -1,0 +1,97 @@
+"""What the sandbox gave, put into a run directory: it is there whole, or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from grader.assignment import NetworkCheck
+from grader.domain import Submission
+from grader.ledger.durable import write_atomically
+from grader.run.directory import filling
+from grader.run.folder import RunFolder
+from grader.run.provenance import tensorflow_version, version_of
+from grader.run.record import FrameFile, ReferenceFrames, RunRecord
+from grader.run.reference import ReferenceTrace
+from grader.run.request import RunRequest
+from grader.sandbox.contract import StageResult
+
+RECIPE_FILE = "recipe.toml"
+
+
+def write_run(run: RunFolder, result: StageResult, asked: RunRequest) -> None:
+    """Fill the directory of a run: the frames under names of our own, then run.json, which makes
+    the run complete.
+
+    Args:
+        run: Where it belongs.
+        result: What the sandbox gave.
+        asked: What it was asked.
+
+    Raises:
+        InfrastructureError: INFRA_DISK.
+    """
+    with filling(run.path) as partial:
+        networks = asked.assignment.networks
+        probes = tuple(asked.probes)
+        record = RunRecord(
+            questions=asked.questions,
+            retrain=asked.retrain,
+            run=result.run,
+            probes=probes,
+            probe_seed_id=asked.key.id if asked.key is not None and probes else None,
+            tensorflow=tensorflow_version(),
+            keras=version_of("keras"),
+            json_frames=_frames(partial, result.json_frames, "json"),
+            binary_frames=_frames(partial, result.binary_frames, "bin"),
+            references=tuple(
+                _reference(partial, number, network, asked.references.get(network.name))
+                for number, network in enumerate(networks)
+            ),
+        )
+        RunFolder(partial, run.key, run.name).write(record)
+
+
+def _frames(folder: Path, frames: Mapping[str, bytes], suffix: str) -> tuple[FrameFile, ...]:
+    return tuple(
+        _file(folder, f"frame-{number:03}.{suffix}", name, payload)
+        for number, (name, payload) in enumerate(frames.items())
+    )
+
+
+def _reference(
+    folder: Path, number: int, network: NetworkCheck, trace: ReferenceTrace | None
+) -> ReferenceFrames:
+    """A copy of what the reference gave: a run is graded again from its own directory alone."""
+    if trace is None:
+        return ReferenceFrames(asked=network)
+    start, name = f"reference-{number:03}", network.name
+    return ReferenceFrames(
+        asked=network,
+        network=_file(folder, f"{start}.json", name, trace.network),
+        constants=_file(folder, f"{start}.bin", name, trace.constants),
+    )
+
+
+def _file(folder: Path, file: str, name: str, payload: bytes) -> FrameFile:
+    (folder / file).write_bytes(payload)
+    return FrameFile(name=name, file=file, sha256=hashlib.sha256(payload).hexdigest())
+
+
+def write_submission(run: RunFolder, submission: Submission, tree: Path) -> None:
+    """Keep what was handed in: its record, and its recipe.
+
+    Args:
+        run: Where.
+        submission: What was handed in.
+        tree: Its files, rewritten.
+
+    Raises:
+        InfrastructureError: INFRA_DISK.
+    """
+    described = submission.model_copy(update={"root": ""})
+    if not run.has_submission or run.submission() != described:
+        run.write(described)
+    if submission.recipe is not None:
+        write_atomically(run.path / RECIPE_FILE, (tree / submission.recipe).read_bytes())
