@@ -1,39 +1,29 @@
-"""assignment.toml as one frozen record: due date, late policy, rubric, probes, limits, data.
-
-A mistake in the file is an `AssignmentError` that names the file, the key, the value and what to
-do. Nothing is guessed: unknown keys, times without a zone and local times that a change of the
-clocks makes impossible or ambiguous are refused.
-"""
+"""The tables of assignment.toml: due date, late policy, rubric, probes, limits, data."""
 
 from __future__ import annotations
 
-import difflib
-import hashlib
 import math
 import re
-import tomllib
-from collections.abc import Collection, Mapping
-from datetime import UTC, date, datetime
-from functools import cache
+from collections.abc import Mapping
+from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo
 
 from pydantic import (
     AwareDatetime,
-    BaseModel,
     ConfigDict,
     Field,
     StringConstraints,
-    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
 )
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_core import PydanticCustomError
 
+from grader.assignment.mistakes import mistake, short
+from grader.assignment.times import aware_time, zone_named
 from grader.domain import Limits, Record, Sha256, Visibility
-from grader.errors import AssignmentError
 from grader.paper import layers_per_block
 
 FILE_NAME = "assignment.toml"
@@ -42,14 +32,8 @@ MODULE = "densenet.py"
 ACCURACY = "accuracy"
 """The name that the measured accuracy has in the rubric and in the grade."""
 MAX_ARGUMENTS = 32
-FULL_TIME = "2027-09-30T23:00:00"
-"""The example that messages show for a full local date and time."""
 
-_TIME = re.compile(
-    r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2})?", re.ASCII
-)
-
-_NEEDS_ZONE = "needs_zone"
+NEEDS_ZONE = "needs_zone"
 """Type of the error that only follows from a wrong zone; it is not reported beside its cause."""
 
 Points = Annotated[float, Field(ge=0, le=10_000)]
@@ -61,81 +45,6 @@ class Table(Record):
     """Base of all tables of the file: no coercion ("4" is not 4), no NaN, no unknown keys."""
 
     model_config = ConfigDict(strict=True, allow_inf_nan=False)
-
-
-# --- times --------------------------------------------------------------------------------
-
-
-@cache
-def zone_named(name: str) -> ZoneInfo:
-    """The time zone of an IANA name; to list all zones takes 0.08 s, and one command asks often.
-
-    Raises:
-        ValueError: The zone database has no such name; the message offers near ones.
-    """
-    try:
-        if name in available_timezones():
-            return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):  # a broken database on this machine
-        pass
-    near = difflib.get_close_matches(name, available_timezones(), n=3)
-    advice = f"Did you mean {', '.join(near)}?" if near else 'Write it as "Asia/Kolkata".'
-    raise ValueError(f"expected the name of a time zone. Received: {name!r}. {advice}")
-
-
-def aware_time(written: str | datetime, zone: ZoneInfo) -> datetime:
-    """A written time as an instant, shown in `zone`.
-
-    A time without offset is taken in `zone`. One that the clocks of the zone skip or show twice
-    is refused rather than guessed; with an offset it is unambiguous and accepted.
-
-    Args:
-        written: "2027-09-30T23:00:00", with or without offset, or a TOML date-time.
-        zone: Where a time without offset was meant.
-
-    Returns:
-        The aware instant, in `zone`.
-
-    Raises:
-        ValueError: Not a full date and time, or skipped or ambiguous in the zone.
-    """
-    if isinstance(written, datetime):
-        moment = written
-    else:
-        if not _TIME.fullmatch(written.strip()):
-            raise ValueError(
-                f'expected a full date with its year and a time, such as "{FULL_TIME}". '
-                f"Received: {written!r}"
-            )
-        try:
-            moment = datetime.fromisoformat(written.strip())
-        except ValueError as error:
-            raise ValueError(
-                f"expected a date and time that exist ({error}). Received: {written!r}"
-            ) from error
-    if moment.tzinfo is not None:
-        return moment.astimezone(zone)
-    return _in_zone(moment, zone)
-
-
-def _in_zone(naive: datetime, zone: ZoneInfo) -> datetime:
-    """Attach the zone to a local time, unless the zone's clocks skip it or show it twice."""
-    first, second = (naive.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
-    if first.utcoffset() == second.utcoffset():
-        return first
-    if first.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != naive:
-        raise ValueError(
-            f"expected a local time that exists in {zone.key}: the clocks skip {naive} there. "
-            "Choose a time an hour earlier or later."
-        )
-    either = " or ".join(f'"{moment.isoformat()}"' for moment in (first, second))
-    raise ValueError(
-        f"expected an unambiguous local time: the clocks of {zone.key} show {naive} twice. "
-        f"Write the offset too: {either}."
-    )
-
-
-# --- tables -------------------------------------------------------------------------------
 
 
 class LatePolicy(Table):
@@ -156,17 +65,17 @@ class LatePolicy(Table):
     def _deduction_belongs_to_the_policy(self) -> Self:
         if self.policy == "reject":
             if self.deduction is not None or self.cap is not None:
-                raise _mistake(
+                raise mistake(
                     'expected no deduction and no cap with policy = "reject"',
                     "Remove them, or choose per_hour or per_day.",
                 )
         elif self.deduction is None:
-            raise _mistake(
+            raise mistake(
                 f'expected a deduction with policy = "{self.policy}"',
                 'Add deduction = 10 and unit = "percent", or choose reject.',
             )
         if self.unit == "percent" and max(self.deduction or 0, self.cap or 0) > 100:
-            raise _mistake("expected at most 100 percent", "Lower deduction or cap.")
+            raise mistake("expected at most 100 percent", "Lower deduction or cap.")
         return self
 
 
@@ -188,7 +97,7 @@ class Deadline(Table):
         try:
             return zone_named(name).key
         except ValueError as error:
-            raise _mistake(str(error)) from error
+            raise mistake(str(error)) from error
 
     @field_validator("due", mode="before")
     @classmethod
@@ -198,13 +107,13 @@ class Deadline(Table):
         if not isinstance(written, str | datetime):
             written = str(written)
         if "zone" not in info.data:
-            raise PydanticCustomError(_NEEDS_ZONE, "cannot be read without its time zone")
+            raise PydanticCustomError(NEEDS_ZONE, "cannot be read without its time zone")
         try:
             moment = aware_time(written, zone_named(info.data["zone"]))
         except ValueError as error:
-            raise _mistake(str(error)) from error
+            raise mistake(str(error)) from error
         if moment.microsecond:
-            raise _mistake("expected a whole second", "Leave the fraction out.")
+            raise mistake("expected a whole second", "Leave the fraction out.")
         return moment
 
     @property
@@ -258,12 +167,12 @@ class Evaluation(Table):
     def _retrain_has_a_budget(self) -> Self:
         budgets = [b for b in (self.retrain_s, self.retrain_reference_epochs) if b is not None]
         if self.mode == "retrain" and not budgets:
-            raise _mistake(
+            raise mistake(
                 'expected retrain_s with mode = "retrain"',
                 "Add the training time in seconds, such as retrain_s = 900.",
             )
         if len(budgets) == 2:
-            raise _mistake(
+            raise mistake(
                 "expected retrain_s or retrain_reference_epochs, and not both",
                 "Take one of them out.",
             )
@@ -272,12 +181,12 @@ class Evaluation(Table):
     @model_validator(mode="after")
     def _rule_can_be_followed(self) -> Self:
         if self.linear_from is not None and not self.linear_from < self.threshold:
-            raise _mistake(
+            raise mistake(
                 f"expected linear_from below the threshold of {self.threshold:g}",
                 "Lower it, or leave it out.",
             )
         if self.seeds > 1 and not self.borderline:
-            raise _mistake(
+            raise mistake(
                 "expected borderline with seeds above 1", "Add borderline = 0.007, or take 1 seed."
             )
         return self
@@ -345,7 +254,7 @@ class NetworkProbe(Table):
         try:
             layers_per_block(self.depth, self.bottleneck)
         except ValueError as error:
-            raise _mistake(str(error)) from error
+            raise mistake(str(error)) from error
         return self
 
 
@@ -382,8 +291,8 @@ class NetworkCheck(Table):
     @classmethod
     def _name_is_one_of_a_check(cls, written: str) -> str:
         if not _CHECK_NAME.fullmatch(written):
-            raise _mistake(
-                f"expected small letters and digits with hyphens. Received: {_short(written)}",
+            raise mistake(
+                f"expected small letters and digits with hyphens. Received: {short(written)}",
                 'Write it as "resnet-block".',
             )
         return written
@@ -392,8 +301,8 @@ class NetworkCheck(Table):
     @classmethod
     def _place_is_a_function_of_a_file(cls, written: str) -> str:
         if not _PLACE.fullmatch(written):
-            raise _mistake(
-                f"expected FILE.py:FUNCTION. Received: {_short(written)}",
+            raise mistake(
+                f"expected FILE.py:FUNCTION. Received: {short(written)}",
                 'Write it as "alexnet.py:build", a reference as "reference/alexnet.py:build".',
             )
         return written
@@ -402,7 +311,7 @@ class NetworkCheck(Table):
     @classmethod
     def _function_at_the_top(cls, written: str) -> str:
         if "/" in written:
-            raise _mistake(
+            raise mistake(
                 f"expected a file at the top of the submission. Received: {written!r}",
                 "Write it as alexnet.py:build.",
             )
@@ -414,7 +323,7 @@ class NetworkCheck(Table):
         if shape is not None and (
             len(shape) not in (1, 3) or not all(0 < n <= 4096 for n in shape)
         ):
-            raise _mistake(
+            raise mistake(
                 f"expected height, width and channels, each up to 4096. Received: {list(shape)}",
                 "Write it as [227, 227, 3].",
             )
@@ -425,12 +334,12 @@ class NetworkCheck(Table):
     def _arguments_are_plain(cls, written: dict[str, Any]) -> dict[str, Any]:
         wrong = [key for key in written if not key.isidentifier()]
         if wrong or len(written) > MAX_ARGUMENTS:
-            received = _short(wrong or len(written))
-            raise _mistake(f"expected up to {MAX_ARGUMENTS} arguments' names. Received: {received}")
+            received = short(wrong or len(written))
+            raise mistake(f"expected up to {MAX_ARGUMENTS} arguments' names. Received: {received}")
         odd = next((value for value in written.values() if not _plain(value)), None)
         if odd is not None:
-            raise _mistake(
-                f"expected numbers, texts, booleans or lists of them. Received: {_short(odd)}",
+            raise mistake(
+                f"expected numbers, texts, booleans or lists of them. Received: {short(odd)}",
                 "A date, a table or an infinite number cannot be passed on.",
             )
         return {key: _tuples(value) for key, value in written.items()}
@@ -438,7 +347,7 @@ class NetworkCheck(Table):
     @model_validator(mode="after")
     def _a_tensor_has_a_shape(self) -> Self:
         if self.takes_tensor and self.input_shape is None:
-            raise _mistake(
+            raise mistake(
                 "expected input_shape with takes_tensor", "Add input_shape = [32, 32, 16]."
             )
         return self
@@ -540,8 +449,8 @@ class Contents(Table):
     @classmethod
     def _module_can_be_imported(cls, written: str) -> str:
         if not _MODULE.fullmatch(written):
-            raise _mistake(
-                f"expected the name of a Python file. Received: {_short(written)}",
+            raise mistake(
+                f"expected the name of a Python file. Received: {short(written)}",
                 'Write it as "alexnet.py".',
             )
         return written
@@ -550,7 +459,7 @@ class Contents(Table):
     @classmethod
     def _wall_time_is_written_once(cls, written: Any) -> Any:
         if isinstance(written, Mapping) and "wall_time_s" in written:
-            raise _mistake(
+            raise mistake(
                 "expected no wall_time_s here",
                 "The wall time of the sandbox is time_budgets.trace_s.",
             )
@@ -559,27 +468,27 @@ class Contents(Table):
     @model_validator(mode="after")
     def _something_is_asked(self) -> Self:
         if self.probes is None and not self.networks:
-            raise _mistake(
+            raise mistake(
                 "expected [probes] or [[networks]]: nothing is asked for",
                 "Take [probes] from the assignment that ships, or add a [[networks]] table.",
             )
         if self.probes is not None and self.module != MODULE:
-            raise _mistake(
+            raise mistake(
                 f"module: expected {MODULE!r} with [probes], whose functions stand in it",
                 "Leave module out, or leave [probes] out.",
             )
         if self.evaluation is not None and self.data is None:
-            raise _mistake("data: missing; [evaluation] needs it", "Add it, or leave both out.")
+            raise mistake("data: missing; [evaluation] needs it", "Add it, or leave both out.")
         names = [network.name for network in self.networks]
         for name in names:
             if names.count(name) > 1 or name == ACCURACY:
-                raise _mistake(f"networks: expected names of their own. Received: {name!r}")
+                raise mistake(f"networks: expected names of their own. Received: {name!r}")
         return self
 
     @model_validator(mode="after")
     def _rubric_gives_points(self) -> Self:
         if not sum(line.points for line in self.rubric.values()) > 0:
-            raise _mistake("rubric: expected more than 0 points in all", "Give checks points.")
+            raise mistake("rubric: expected more than 0 points in all", "Give checks points.")
         return self
 
 
@@ -601,176 +510,3 @@ class Assignment(Contents):
         """The CSV of per-student due dates, beside the assignment's file."""
         name = self.deadline.extensions
         return None if name is None else self.file.parent / name
-
-
-# --- loading ------------------------------------------------------------------------------
-
-
-def load_assignment(path: Path | str, known_checks: Collection[str] | None = None) -> Assignment:
-    """Read and validate an assignment.
-
-    Args:
-        path: The file, or the folder that holds assignment.toml.
-        known_checks: Names of the checks that the grader has; the rubric must name exactly those
-            that the assignment asks for. None leaves that to a later caller.
-
-    Returns:
-        The assignment, with its sandbox limits' wall time set from time_budgets.trace_s.
-
-    Raises:
-        AssignmentError: Anything wrong with it: file, key, value and what to do.
-    """
-    path = Path(path)
-    file = path / FILE_NAME if path.is_dir() else path
-    content = _read(file)
-    table = _parse(content, file)
-    try:
-        contents = Contents.model_validate(table)
-    except ValidationError as error:
-        details = error.errors(include_url=False)
-        mistakes = [_explain(detail) for detail in details if detail["type"] != _NEEDS_ZONE]
-        raise _refusal(file, mistakes) from error
-    if known_checks is not None:
-        mistakes = _names_taken(contents.networks, known_checks)
-        mistakes += _rubric_mistakes(contents.rubric, asked_for(contents, known_checks))
-        if mistakes:
-            raise _refusal(file, mistakes)
-    fields = {name: getattr(contents, name) for name in Contents.model_fields}
-    wall_time = {"wall_time_s": contents.time_budgets.trace_s}
-    fields["limits"] = contents.limits.model_copy(update=wall_time)
-    return Assignment(**fields, sha256=hashlib.sha256(content).hexdigest(), file=file)
-
-
-def asked_for(contents: Contents, known_checks: Collection[str]) -> list[str]:
-    """The names of the checks that an assignment asks for, in order.
-
-    Args:
-        contents: The assignment.
-        known_checks: Names of the checks that the grader has.
-    """
-    densenet = [n for n in known_checks if n != ACCURACY] if contents.probes is not None else []
-    accuracy = [ACCURACY] if contents.evaluation is not None else []
-    return [*densenet, *[network.name for network in contents.networks], *accuracy]
-
-
-def _names_taken(networks: Collection[NetworkCheck], known: Collection[str]) -> list[str]:
-    return [
-        f"networks.{i}.name: expected a name that no other check has. Received: {network.name!r}. "
-        "Choose another."
-        for i, network in enumerate(networks)
-        if network.name in known
-    ]
-
-
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except FileNotFoundError as error:
-        raise AssignmentError(
-            f"{file}: no such file. Give the folder of the assignment with --assignment."
-        ) from error
-    except OSError as error:
-        raise AssignmentError(f"{file}: cannot be read ({error.strerror}).") from error
-
-
-def _parse(content: bytes, file: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(content.decode("utf-8-sig"))  # Notepad writes a byte order mark
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise AssignmentError(
-            f"{file}, line {line}: not UTF-8 text. Save the file as UTF-8."
-        ) from error
-    except ValueError as error:  # no valid TOML, or a number of thousands of digits
-        raise AssignmentError(f"{file}: not valid TOML: {error}. Correct that line.") from error
-    except RecursionError as error:
-        raise AssignmentError(f"{file}: tables are nested too deeply.") from error
-
-
-def _rubric_mistakes(rubric: Collection[str], known: Collection[str]) -> list[str]:
-    """One line for each check the rubric names but nobody asked for, or that it forgets."""
-    unknown = [
-        f"rubric.{name}: expected the name of a check. Received: {name!r}.{_near(name, known)}"
-        for name in rubric
-        if name not in known
-    ]
-    forgotten = [
-        f"rubric.{name}: missing; every check needs its points. "
-        f'Add {name} = {{ points = 0, visibility = "visible" }}.'
-        for name in known
-        if name not in rubric
-    ]
-    return unknown + forgotten
-
-
-def _mistake(message: str, advice: str = "") -> PydanticCustomError:
-    """A validation error whose text is already for a person."""
-    return PydanticCustomError("mistake", "{message}", {"message": message, "advice": advice})
-
-
-def _explain(detail: ErrorDetails) -> str:
-    """One mistake in a line: key, what was expected, what was received, what to do."""
-    location = tuple(part for part in detail["loc"] if part != "[key]")
-    key = ".".join(str(part) for part in location) or "file"
-    if detail["type"] == "mistake":
-        context = detail.get("ctx", {})
-        return f"{key}: {'. '.join(filter(None, (context['message'], context['advice'])))}"
-    help_text = _field_help(location)
-    if detail["type"] == "missing":
-        return f"{key}: missing. Add it. {help_text}".rstrip()
-    if detail["type"] == "extra_forbidden":
-        known = _known_keys(location[:-1])
-        near = _near(str(location[-1]), known) or f" Known here: {', '.join(known)}."
-        return f"{key}: unknown key.{near}"
-    expected = detail["msg"].replace("Input should be", "expected", 1)
-    expected = re.sub("^expected (greater|less)", r"expected a number \1", expected)
-    return f"{key}: {expected}. Received: {_short(detail['input'])}. {help_text}".rstrip()
-
-
-def _refusal(file: Path, mistakes: Collection[str]) -> AssignmentError:
-    lines = "".join(f"\n  {mistake}" for mistake in mistakes)
-    count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
-    return AssignmentError(f"{file}: {count}{lines}")
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-def _near(name: str, known: Collection[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    return f" Did you mean {near[0]}?" if near else ""
-
-
-def _model_at(location: tuple[int | str, ...]) -> type[BaseModel] | None:
-    """The record that stands at a place of the file, None where there is none."""
-    model: type[BaseModel] | None = Contents
-    for part in location:
-        if model is None or isinstance(part, int):
-            continue
-        field = model.model_fields.get(part)
-        if field is None:  # a name inside the rubric
-            continue
-        model = _record_in(field.annotation)
-    return model
-
-
-def _record_in(annotation: Any) -> type[BaseModel] | None:
-    """The record inside `Record`, `tuple[Record, ...]` or `dict[str, Record]`."""
-    for candidate in (annotation, *get_args(annotation)):
-        if isinstance(candidate, type) and issubclass(candidate, BaseModel):
-            return candidate
-    return None
-
-
-def _known_keys(location: tuple[int | str, ...]) -> list[str]:
-    model = _model_at(location)
-    return [] if model is None else list(model.model_fields)
-
-
-def _field_help(location: tuple[int | str, ...]) -> str:
-    """The docstring of the field at a place, which says what belongs there."""
-    model = _model_at(location[:-1])
-    field = None if model is None else model.model_fields.get(str(location[-1]))
-    return "" if field is None or field.description is None else " ".join(field.description.split())
