@@ -22,6 +22,14 @@ from pydantic import (
 
 from grader.errors import Cause
 
+MODULE = "densenet.py"
+NOTEBOOK = "densenet.ipynb"
+RECIPE = "recipe.toml"
+WEIGHTS = "densenet.weights.h5"
+"""The files of a submission. Of several weights files this one counts: `grade train` writes it."""
+LEDGER = "ledger.jsonl"
+"""The record of grades of a results folder."""
+
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 ReceivedFrom = Literal["argument", "lms", "nbgrader", "receipt", "file-time"]
 Isolation = Literal["docker", "jail", "none"]

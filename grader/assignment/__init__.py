@@ -8,7 +8,6 @@ clocks makes impossible or ambiguous are refused.
 from grader.assignment.loading import load_assignment
 from grader.assignment.tables import (
     ACCURACY,
-    MODULE,
     Assignment,
     BlockProbe,
     Contents,
@@ -25,7 +24,6 @@ from grader.assignment.times import aware_time, zone_named
 
 __all__ = [
     "ACCURACY",
-    "MODULE",
     "Assignment",
     "BlockProbe",
     "Contents",

@@ -23,12 +23,10 @@ from pydantic_core import PydanticCustomError
 
 from grader.assignment.mistakes import mistake, short
 from grader.assignment.times import aware_time, zone_named
-from grader.domain import Limits, Record, Sha256, Visibility
+from grader.domain import MODULE, Limits, Record, Sha256, Visibility
 from grader.paper import layers_per_block
 
 FILE_NAME = "assignment.toml"
-MODULE = "densenet.py"
-"""The file of a submission with the functions that [probes] call."""
 ACCURACY = "accuracy"
 """The name that the measured accuracy has in the rubric and in the grade."""
 MAX_ARGUMENTS = 32

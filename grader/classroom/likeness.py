@@ -15,13 +15,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from grader.domain import Submission
+from grader.domain import MODULE, WEIGHTS, Submission
 from grader.resources import reference_dir, template_dir
 
 WRITTEN = ("dense_block", "transition")
 """What the assignment asks a student to write."""
-MODULE = "densenet.py"
-WEIGHTS = "densenet.weights.h5"
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 

@@ -8,13 +8,11 @@ from typing import Annotated, Literal
 from cyclopts import App, Group, Parameter
 
 from grader import __version__
+from grader.engine.gpu import DEVICE_ENVIRONMENT
 
 RESULTS = Path("results")
 RESULTS_ENVIRONMENT = "GRADER_RESULTS"
 """The image sets it: what is mounted at /work may not be the container's user's to write."""
-
-DEVICE_ENVIRONMENT = "GRADER_DEVICE"
-"""The image sets it to what it was built for: a GPU that is missing is never made up for."""
 
 GRADING = Group("Grade", sort_key=1)
 STUDENT = Group("For students", sort_key=2)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from grader.assignment import Assignment
 from grader.assignment import Evaluation as Rule
-from grader.domain import MeasuredAccuracy, Measurement
+from grader.domain import RECIPE, MeasuredAccuracy, Measurement
 from grader.engine.data import Cifar10, NoData, find_cifar10
 from grader.engine.evaluate import Prepare, evaluate_in_child, refuse_slow
 from grader.engine.gpu import Device, Gpu, lease, list_gpus, require_device
@@ -51,8 +51,6 @@ EXCHANGE = "evaluation"
 """Folder of the run directory that is shared with the child."""
 RETRAINING = "retraining"
 """Folder of the run directory with the checkpoint of a retraining."""
-RECIPE = "recipe.toml"
-"""The submission's recipe, as the run directory keeps it."""
 GPU_WAIT_S = 3600.0
 """Seconds in the queue for a GPU; not charged to the student."""
 MAX_SAMPLE = 2**22

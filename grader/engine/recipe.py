@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from grader.domain import RECIPE
 from grader.errors import UsageError
 from grader.intake.text import as_utf8
 
@@ -200,7 +201,7 @@ def load_recipe(path: Path) -> Recipe:
     return parse_recipe(raw, path.name)
 
 
-def parse_recipe(raw: bytes, name: str = "recipe.toml") -> Recipe:
+def parse_recipe(raw: bytes, name: str = RECIPE) -> Recipe:
     """Check the text of a recipe; `name` is what messages call the file.
 
     Raises:

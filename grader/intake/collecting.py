@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
-from grader.domain import ReceivedFrom, Submission, SubmittedFile
+from grader.domain import RECIPE, ReceivedFrom, Submission, SubmittedFile
 from grader.errors import UsageError
 from grader.intake import magic
 from grader.intake.items import SOURCE_LENGTH, Item, named
-from grader.intake.kinds import RECIPE, is_weights
+from grader.intake.kinds import is_weights
 from grader.intake.layout import Layout, lay_out
 from grader.intake.members import (
     Member,

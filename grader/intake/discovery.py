@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from pathlib import Path
 
+from grader.domain import LEDGER, RECIPE
 from grader.errors import UsageError
 from grader.intake.items import Item, is_everybodys, named, of_loose_files, told_apart
-from grader.intake.kinds import ARCHIVE_ENDINGS, RECIPE, clutter, is_weights
+from grader.intake.kinds import ARCHIVE_ENDINGS, clutter, is_weights
 from grader.intake.names import (
     SUBMITTED,
     Identity,
@@ -28,8 +29,6 @@ from grader.intake.policy import DEFAULT, IntakePolicy
 from grader.intake.refusal import shown
 from grader.intake.times import TIMESTAMP
 
-LEDGER = "ledger.jsonl"
-"""With grades or runs beside it, this file makes a folder a results folder."""
 NAMED_FILES = 20
 """How many files that were not graded are named before they are counted."""
 

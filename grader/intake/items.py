@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import tzinfo
 from pathlib import Path
 
-from grader.intake.kinds import ARCHIVE, RECIPE, is_weights
+from grader.domain import RECIPE
+from grader.intake.kinds import ARCHIVE, is_weights
 from grader.intake.names import ID_LENGTH, Identity, Platform, identify, safe_id
 from grader.intake.policy import IntakePolicy
 from grader.intake.refusal import shown

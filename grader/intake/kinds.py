@@ -7,12 +7,6 @@ from enum import StrEnum
 
 from grader.intake.paths import Parts, portable
 
-MODULE = "densenet.py"
-NOTEBOOK = "densenet.ipynb"
-RECIPE = "recipe.toml"
-WEIGHTS = "densenet.weights.h5"
-"""The weights file that counts where there are several: `grade train` writes this name."""
-
 ARCHIVE = "submission.zip"
 RECEIPT = "submission.receipt.json"
 """What `grade pack` writes, often into the very folder it packs."""

@@ -8,16 +8,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from grader.intake.kinds import (
-    RECIPE,
-    WEIGHTS,
-    Fate,
-    clutter,
-    dropped_because,
-    fate,
-    is_weights,
-    shadows,
-)
+from grader.domain import RECIPE, WEIGHTS
+from grader.intake.kinds import Fate, clutter, dropped_because, fate, is_weights, shadows
 from grader.intake.members import Member
 from grader.intake.policy import IntakePolicy
 from grader.intake.refusal import bad_archive, listed, missing_file, shown, size, too_large

@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from grader.intake.kinds import MODULE
+from grader.domain import MODULE
 from grader.intake.refusal import bad_notebook, listed, shown, size
 from grader.intake.text import as_utf8
 

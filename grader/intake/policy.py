@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from grader.domain import Record
+from grader.domain import MODULE, Record
 
 MEBIBYTE = 2**20
 
@@ -12,7 +12,7 @@ MEBIBYTE = 2**20
 class IntakePolicy(Record):
     """What intake asks of every zip and folder. All sizes are bytes."""
 
-    module: str = Field(default="densenet.py", pattern=r"^\w+\.py$")
+    module: str = Field(default=MODULE, pattern=r"^\w+\.py$")
     """The file that must be there, or the notebook of its name."""
 
     archive_bytes: int = Field(default=128 * MEBIBYTE, gt=0)

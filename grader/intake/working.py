@@ -15,9 +15,9 @@ from enum import StrEnum
 from itertools import islice
 from pathlib import Path
 
+from grader.domain import LEDGER, RECIPE, WEIGHTS
 from grader.errors import SubmissionRejected
-from grader.intake.discovery import LEDGER
-from grader.intake.kinds import ARCHIVE, RECIPE, WEIGHTS, Fate, clutter, fate, is_weights
+from grader.intake.kinds import ARCHIVE, Fate, clutter, fate, is_weights
 from grader.intake.members import Member, folder_member
 from grader.intake.needs import needed_files
 from grader.intake.notebook import convert

@@ -6,9 +6,9 @@ import hashlib
 from enum import StrEnum
 from pathlib import Path
 
-from grader.domain import Record
+from grader.domain import LEDGER, Record
 from grader.errors import InfrastructureError
-from grader.ledger.book import HEAD, LEDGER, Head, of_other_key, read_head, unrecorded
+from grader.ledger.book import HEAD, Head, of_other_key, read_head, unrecorded
 from grader.ledger.durable import disk_error
 from grader.ledger.key import CourseKey, load_or_create_key
 from grader.ledger.record import GENESIS, Entry, line_sha256, read_line

@@ -28,7 +28,7 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError
 
-from grader.domain import Grade, Record, Sha256
+from grader.domain import LEDGER, Grade, Record, Sha256
 from grader.errors import Cause, InfrastructureError
 from grader.ledger.durable import append_durably, disk_error, locked, write_atomically
 from grader.ledger.key import CourseKey, load_or_create_key
@@ -44,7 +44,6 @@ from grader.ledger.record import (
     sealed,
 )
 
-LEDGER = "ledger.jsonl"
 HEAD = "ledger.head.json"
 LOCK = "ledger.lock"
 DAMAGED = "ledger.damaged"

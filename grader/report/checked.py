@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from grader.assignment import Assignment
-from grader.domain import Finding, Grade, GradeStatus, Outcome
+from grader.domain import MODULE, Finding, Grade, GradeStatus, Outcome
 from grader.report.causes import (
     INDENT,
     Cause,
@@ -76,7 +76,7 @@ class CheckScreen:
         yield from closing(grade)
 
     def _title(self) -> RenderableType:
-        name = self.assignment.module if self.assignment is not None else "densenet.py"
+        name = self.assignment.module if self.assignment is not None else MODULE
         row = Table.grid(expand=True)
         row.add_column(ratio=1)
         row.add_column(justify="right", no_wrap=True)

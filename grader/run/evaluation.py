@@ -11,7 +11,7 @@ from pathlib import Path
 
 from grader import files
 from grader.assignment import Assignment
-from grader.domain import MeasuredAccuracy
+from grader.domain import RECIPE, MeasuredAccuracy
 from grader.engine import accuracy
 from grader.engine.gpu import Device
 from grader.run.folder import RunFolder
@@ -19,7 +19,6 @@ from grader.run.provenance import programs_digest
 from grader.run.reading import evidence_of
 from grader.run.record import EvaluationRecord
 from grader.run.seal import damaged
-from grader.run.writing import RECIPE_FILE
 from grader.scoring.accuracy import unanswered
 
 
@@ -77,8 +76,8 @@ def measured_beside(
 ) -> MeasuredAccuracy:
     """Measure the accuracy and leave the run directory as it is."""
     with files.scratch("evaluation") as scratch:
-        if (run.path / RECIPE_FILE).is_file():
-            shutil.copyfile(run.path / RECIPE_FILE, scratch / RECIPE_FILE)
+        if (run.path / RECIPE).is_file():
+            shutil.copyfile(run.path / RECIPE, scratch / RECIPE)
         return measured_in(run, assignment, instruments, scratch=scratch)
 
 
@@ -113,8 +112,8 @@ def _same_recipe(run: RunFolder) -> None:
     Raises:
         InfrastructureError: It was changed.
     """
-    submission, file = run.submission(), run.path / RECIPE_FILE
+    submission, file = run.submission(), run.path / RECIPE
     wanted = {f.sha256 for f in submission.files if f.path == submission.recipe}
     found = {hashlib.sha256(file.read_bytes()).hexdigest()} if file.is_file() else set()
     if wanted != found:
-        raise damaged(RECIPE_FILE, "it is not what was handed in")
+        raise damaged(RECIPE, "it is not what was handed in")

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from grader.assignment import MODULE, Assignment, NetworkCheck
-from grader.domain import Limits, Submission
+from grader.assignment import Assignment, NetworkCheck
+from grader.domain import MODULE, Limits, Submission
 from grader.graph.evidence import MODEL_MODES
 from grader.graph.numeric import SAMPLE_SEED
 from grader.graph.probes import Probe, hidden_probes, public_probes

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from grader.assignment import NetworkCheck
-from grader.domain import Submission
+from grader.domain import RECIPE, Submission
 from grader.ledger.durable import write_atomically
 from grader.run.directory import filling
 from grader.run.folder import RunFolder
@@ -16,8 +16,6 @@ from grader.run.record import FrameFile, ReferenceFrames, RunRecord
 from grader.run.reference import ReferenceTrace
 from grader.run.request import RunRequest
 from grader.sandbox.contract import StageResult
-
-RECIPE_FILE = "recipe.toml"
 
 
 def write_run(run: RunFolder, result: StageResult, asked: RunRequest) -> None:
@@ -94,4 +92,4 @@ def write_submission(run: RunFolder, submission: Submission, tree: Path) -> None
     if not run.has_submission or run.submission() != described:
         run.write(described)
     if submission.recipe is not None:
-        write_atomically(run.path / RECIPE_FILE, (tree / submission.recipe).read_bytes())
+        write_atomically(run.path / RECIPE, (tree / submission.recipe).read_bytes())

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
-from grader.domain import Epoch, StopReason
+from grader.domain import WEIGHTS, Epoch, StopReason
 from grader.engine.history import (
     Abandoned,
     EpochDone,
@@ -152,7 +152,7 @@ def given_up(run: Abandoned) -> str:
         f"The run that was here had finished {run.epochs} epoch{'s' if run.epochs > 1 else ''}. "
         f"This is a new one, from the start: {changes}. To go on with the old one, press Ctrl-C, "
         "take the change back and run grade train again. To begin with its weights: "
-        "grade train --initial-weights densenet.weights.h5"
+        f"grade train --initial-weights {WEIGHTS}"
     )
 
 

@@ -13,11 +13,11 @@ from pydantic import AwareDatetime, Field
 
 from grader import files
 from grader.assignment import load_assignment
-from grader.domain import Record, Sha256, Submission
+from grader.domain import MODULE, NOTEBOOK, RECIPE, Record, Sha256, Submission
 from grader.engine.recipe import RecipeError, parse_recipe
 from grader.errors import InfrastructureError, UsageError
 from grader.intake import DEFAULT, IntakePolicy, Scope, collect
-from grader.intake.kinds import ARCHIVE, MODULE, NOTEBOOK, RECEIPT, RECIPE
+from grader.intake.kinds import ARCHIVE, RECEIPT
 from grader.resources import assignment_dir
 from grader.run.request import trace_request
 from grader.sandbox import open_sandbox, sandbox_for_own_code

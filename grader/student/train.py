@@ -21,14 +21,13 @@ from typing import Any
 from rich.console import Console
 
 from grader import files
-from grader.domain import StopReason
+from grader.domain import MODULE, NOTEBOOK, RECIPE, WEIGHTS, StopReason
 from grader.engine.data import CLASS_NAMES, NoData, find_cifar10
 from grader.engine.history import History, OnEvent, Written
 from grader.engine.recipe import load_recipe
 from grader.engine.train import fit, prepare
 from grader.errors import Cause, InfrastructureError, UsageError
 from grader.intake import code_of
-from grader.intake.kinds import MODULE, NOTEBOOK, RECIPE, WEIGHTS
 from grader.intake.notebook import convert
 from grader.intake.text import as_utf8
 from grader.student.display import TrainingDisplay
