@@ -13,7 +13,7 @@ from pathlib import Path
 from grader import files
 from grader.domain import Finding, Limits
 from grader.errors import UsageError
-from grader.export.files import write_atomically
+from grader.export.files import write_out
 from grader.graph.compare import Subject, same_network
 from grader.run.reference import (
     MODES,
@@ -28,7 +28,7 @@ from grader.sandbox.contract import Sandbox, Stage
 
 
 @dataclass(frozen=True)
-class Named:
+class FunctionAt:
     """FILE.py:FUNCTION.
 
     Attributes:
@@ -44,7 +44,7 @@ class Named:
         return f"{self.file.name}:{self.function}"
 
 
-def named(written: str, folder: Path = Path(".")) -> Named:
+def function_at(written: str, folder: Path = Path(".")) -> FunctionAt:
     """Read FILE.py:FUNCTION.
 
     Args:
@@ -62,12 +62,12 @@ def named(written: str, folder: Path = Path(".")) -> Named:
         raise UsageError(f"{path}: expected a Python file. Received: no such file.")
     if "." in file.stem:
         raise UsageError(f"{file.name}: expected a name without dots, so that it can be imported.")
-    return Named(file, function)
+    return FunctionAt(file, function)
 
 
 def compare_files(
-    mine: Named,
-    reference: Named,
+    mine: FunctionAt,
+    reference: FunctionAt,
     input_shape: Sequence[int] | None = None,
     sandbox: Kind = "auto",
 ) -> list[Finding]:
@@ -110,7 +110,7 @@ def compare_files(
 
 
 def write_comparison(
-    findings: Sequence[Finding], mine: Named, reference: Named, file: Path
+    findings: Sequence[Finding], mine: FunctionAt, reference: FunctionAt, file: Path
 ) -> None:
     """The result as JSON: mine, reference, same, findings.
 
@@ -125,11 +125,11 @@ def write_comparison(
         "findings": [finding.model_dump(mode="json") for finding in findings],
     }
     text = json.dumps(told, ensure_ascii=False, indent=2)
-    write_atomically(file, text.encode("utf-8", "replace") + b"\n")
+    write_out(file, text.encode("utf-8", "replace") + b"\n")
 
 
 def trace_file(
-    what: Named,
+    what: FunctionAt,
     sandbox: Sandbox,
     input_shape: Sequence[int] | None = None,
     limits: Limits | None = None,

@@ -129,7 +129,7 @@ class RubricLine(Table):
     """visible, hidden (never shown to students), or after_due (shown once the date has passed)."""
 
 
-class Evaluation(Table):
+class EvaluationRule(Table):
     """How accuracy is measured and judged."""
 
     mode: Literal["weights", "retrain"]
@@ -427,7 +427,7 @@ class Contents(Table):
     """The file that every submission must have at its top; or the notebook of that name."""
     deadline: Deadline
     """Due date and late policy."""
-    evaluation: Evaluation | None = None
+    evaluation: EvaluationRule | None = None
     """How accuracy is measured and judged; left out: it is not asked for."""
     time_budgets: TimeBudgets
     """Wall-clock budgets."""

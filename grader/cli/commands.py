@@ -485,10 +485,10 @@ def compare(
     Names, order of concatenation and style are no difference. Exit status: 0 the same, 1 another
     network or none, 2 usage (or a reference that gives no network), 3 the machine failed.
     """
-    from grader.comparison import compare_files, named, write_comparison
+    from grader.comparison import compare_files, function_at, write_comparison
     from grader.report.diff import render_comparison
 
-    given, wanted = named(mine), named(reference)
+    given, wanted = function_at(mine), function_at(reference)
     with Console(stderr=True).status("Comparing"):
         findings = compare_files(given, wanted, _size(input_shape), sandbox)
     out().print(render_comparison(findings, str(given), str(wanted)))

@@ -19,8 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from grader.assignment import Assignment
-from grader.assignment import Evaluation as Rule
+from grader.assignment import Assignment, EvaluationRule
 from grader.domain import RECIPE, MeasuredAccuracy, Measurement
 from grader.engine.data import Cifar10, NoData, find_cifar10
 from grader.engine.evaluate import Prepare, evaluate_in_child, refuse_slow
@@ -140,7 +139,7 @@ class _Asked:
 
     evidence: Evidence
     frames: Mapping[str, bytes]
-    rule: Rule
+    rule: EvaluationRule
     budget_s: float
     of_densenet: bool
     handed_in: str | None

@@ -11,7 +11,7 @@ from typing import Literal
 from grader.domain import Grade
 from grader.errors import UsageError
 from grader.export.csv import write_csv
-from grader.export.files import write_atomically
+from grader.export.files import write_out
 from grader.export.gradebook import Filled, write_canvas, write_moodle
 from grader.export.gradescope import write_gradescope
 from grader.export.json import write_json
@@ -124,7 +124,7 @@ def _one_each(grades: Sequence[Grade], to: Format, folder: Path) -> Exported:
             write_gradescope(grade, folder / f"{grade.student_id}.json")
         else:
             text = "\n".join(student_lines(grade, after_due([grade]))) + "\n"
-            write_atomically(folder / f"{grade.student_id}.txt", text.encode())
+            write_out(folder / f"{grade.student_id}.txt", text.encode())
     return Exported(folder, len(grades))
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from grader.domain import Grade, GradeStatus
-from grader.export.files import write_atomically
+from grader.export.files import write_out
 from grader.report.text import safe_line
 from grader.scoring import open_points
 
@@ -62,7 +62,7 @@ def write_csv(grades: Iterable[Grade], file: Path) -> None:
         UsageError: The place cannot be written to.
         InfrastructureError: The disk failed or is full.
     """
-    write_atomically(Path(file), to_table([COLUMNS, *(_row(grade) for grade in grades)]))
+    write_out(Path(file), to_table([COLUMNS, *(_row(grade) for grade in grades)]))
 
 
 def score_cell(grade: Grade) -> str:

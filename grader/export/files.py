@@ -8,7 +8,7 @@ from grader import files
 from grader.errors import Cause, InfrastructureError, UsageError
 
 
-def write_atomically(file: Path, content: bytes) -> None:
+def write_out(file: Path, content: bytes) -> None:
     """Write through a temporary file beside it, flushed to the disk, then renamed.
 
     What is no regular file (/dev/stdout, a named pipe) is written to directly. A symbolic link is

@@ -22,7 +22,7 @@ from pathlib import Path
 from grader.domain import Grade, GradeStatus
 from grader.errors import UsageError
 from grader.export.csv import safe_cell
-from grader.export.files import write_atomically
+from grader.export.files import write_out
 from grader.report.feedback import student_lines
 from grader.scoring import open_points
 
@@ -128,7 +128,7 @@ def write_canvas(
 
     rows = Rows(sheet, CANVAS_IDS, _position(sheet, CANVAS_IDS[-1]))
     filled = _fill(grades, rows, fill, partial)
-    write_atomically(Path(file), sheet.content())
+    write_out(Path(file), sheet.content())
     return filled
 
 
@@ -179,7 +179,7 @@ def write_moodle(
         return None
 
     filled = _fill(grades, Rows(sheet, MOODLE_IDS if known else sheet.header[:1], 0), fill, partial)
-    write_atomically(Path(file), sheet.content())
+    write_out(Path(file), sheet.content())
     return filled
 
 

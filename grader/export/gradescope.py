@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from grader.domain import CheckResult, Grade, GradeStatus, Outcome
-from grader.export.files import write_atomically
+from grader.export.files import write_out
 from grader.report.feedback import check_lines, summary_lines
 from grader.report.text import safe_line
 from grader.report.visibility import for_student
@@ -57,7 +57,7 @@ def write_gradescope(grade: Grade, file: Path) -> None:
         InfrastructureError: The disk failed or is full.
     """
     text = json.dumps(to_gradescope(grade), ensure_ascii=False, indent=2, allow_nan=False)
-    write_atomically(Path(file), text.encode("utf-8") + b"\n")
+    write_out(Path(file), text.encode("utf-8") + b"\n")
 
 
 def _told(grade: Grade) -> list[CheckResult]:

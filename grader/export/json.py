@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from grader.domain import Grade
 from grader.errors import UsageError
-from grader.export.files import write_atomically
+from grader.export.files import write_out
 
 SCHEMA_VERSION = 1
 GRADE_FILE = "grade.json"
@@ -49,7 +49,7 @@ def write_json(grades: Iterable[Grade], file: Path) -> None:
         InfrastructureError: The disk failed or is full.
     """
     text = json.dumps(to_json(grades), ensure_ascii=False, indent=2, allow_nan=False)
-    write_atomically(Path(file), text.encode("utf-8") + b"\n")
+    write_out(Path(file), text.encode("utf-8") + b"\n")
 
 
 def read_json(file: Path) -> tuple[Grade, ...]:

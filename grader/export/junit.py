@@ -11,7 +11,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from grader.domain import CheckResult, Grade, GradeStatus, Outcome
-from grader.export.files import write_atomically
+from grader.export.files import write_out
 from grader.report.feedback import check_lines
 from grader.report.text import safe_line
 
@@ -40,7 +40,7 @@ def write_junit(grades: Iterable[Grade], file: Path) -> None:
         UsageError: The place cannot be written to.
         InfrastructureError: The disk failed or is full.
     """
-    write_atomically(Path(file), to_junit(grades))
+    write_out(Path(file), to_junit(grades))
 
 
 def _suite(grade: Grade) -> ET.Element:

@@ -7,7 +7,6 @@ load_or_create_key                       the course key: seals records, draws hi
 
 from grader.ledger.audit import Problem, ProblemKind, verify
 from grader.ledger.book import Head, Ledger, write_grade
-from grader.ledger.durable import write_atomically
 from grader.ledger.key import CourseKey, load_or_create_key
 from grader.ledger.record import Entry
 
@@ -20,6 +19,5 @@ __all__ = [
     "ProblemKind",
     "load_or_create_key",
     "verify",
-    "write_atomically",
     "write_grade",
 ]

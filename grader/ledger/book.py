@@ -30,7 +30,7 @@ from pydantic import Field, ValidationError
 
 from grader.domain import LEDGER, Grade, Record, Sha256
 from grader.errors import Cause, InfrastructureError
-from grader.ledger.durable import append_durably, disk_error, locked, write_atomically
+from grader.ledger.durable import append_durably, disk_error, locked, store
 from grader.ledger.key import CourseKey, load_or_create_key
 from grader.ledger.record import (
     GENESIS,
@@ -116,7 +116,7 @@ class Ledger:
             if known and known.grade_sha256 == digest and self._stands(known):
                 return known
             self._clear_unfinished()
-            write_atomically(self.results_dir / entry.grade_file, content)
+            store(self.results_dir / entry.grade_file, content)
             self._unfinished = [entry.grade_file]
             try:
                 self._append(entry)
@@ -233,7 +233,7 @@ class Ledger:
     def _write_head(self) -> None:
         head = self._seen.sealed(self.key)
         content = canonical(head.model_dump(mode="json")) + b"\n"
-        write_atomically(self.results_dir / HEAD, content)
+        store(self.results_dir / HEAD, content)
 
     def _take(self, entry: Entry, line: bytes) -> None:
         self._seen = Head(

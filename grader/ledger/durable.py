@@ -47,7 +47,7 @@ def disk_error(what: str, error: OSError) -> InfrastructureError:
     )
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def store(path: Path, content: bytes) -> None:
     """Put a file in its place, durable and whole.
 
     Args:

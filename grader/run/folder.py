@@ -17,7 +17,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from grader.domain import Record, Submission
-from grader.ledger.durable import write_atomically
+from grader.ledger.durable import store
 from grader.ledger.key import CourseKey
 from grader.run.record import EvaluationRecord, FrameFile, RunRecord
 from grader.run.seal import Seal, damaged, look, named_run, opened, sealed_bytes
@@ -92,7 +92,7 @@ class RunFolder:
                 file = SUBMISSION_FILE
             case _:
                 file = EVALUATION_FILE
-        write_atomically(self.path / file, sealed_bytes(record, file, self.name, self.key))
+        store(self.path / file, sealed_bytes(record, file, self.name, self.key))
 
     def frame(self, frame: FrameFile) -> bytes:
         """One frame as the sandbox sent it.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from grader.assignment import NetworkCheck
 from grader.domain import RECIPE, Submission
-from grader.ledger.durable import write_atomically
+from grader.ledger.durable import store
 from grader.run.directory import filling
 from grader.run.folder import RunFolder
 from grader.run.provenance import tensorflow_version, version_of
@@ -92,4 +92,4 @@ def write_submission(run: RunFolder, submission: Submission, tree: Path) -> None
     if not run.has_submission or run.submission() != described:
         run.write(described)
     if submission.recipe is not None:
-        write_atomically(run.path / RECIPE, (tree / submission.recipe).read_bytes())
+        store(run.path / RECIPE, (tree / submission.recipe).read_bytes())

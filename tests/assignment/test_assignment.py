@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from grader.assignment import (
     Assignment,
     Contents,
-    Evaluation,
+    EvaluationRule,
     aware_time,
     load_assignment,
     zone_named,
@@ -516,7 +516,7 @@ def test_the_keys_that_are_shown_commented_out_can_be_taken_as_they_stand(tmp_pa
     assert (rule.retrain_s, rule.retrain_reference_epochs) == (None, 10)
     assert (rule.borderline, rule.seeds, rule.decide) == (0.007, 3, "mean")
     assert (rule.linear_from, rule.deterministic) == (0.75, True)
-    assert rule.retrain_memory_bytes == Evaluation.model_fields["retrain_memory_bytes"].default
+    assert rule.retrain_memory_bytes == EvaluationRule.model_fields["retrain_memory_bytes"].default
 
 
 def test_the_weights_of_the_papers_largest_network_pass_every_limit_on_their_way():
