@@ -16,13 +16,13 @@ from grader.assignment import Assignment, load_assignment
 from grader.checks import CHECKS
 from grader.classroom.extensions import load_extensions
 from grader.domain import Submission
+from grader.engine.accuracy import Instruments
 from grader.engine.gpu import Device
 from grader.intake.names import Platform
 from grader.ledger import CourseKey
 from grader.ledger.key import KEY_BYTES
 from grader.ledger.record import Subject
 from grader.run.assessment import received_by_hand
-from grader.run.evaluation import Instruments
 from grader.run.reference import REFERENCES, ReferenceTrace, trace_references
 from grader.run.request import RunRequest
 from grader.sandbox import Kind

@@ -18,6 +18,7 @@ from grader.domain import (
 )
 from grader.errors import Cause, InfrastructureError, SubmissionRejected
 from grader.scoring import apply_deadline, make_grade, ungraded
+from grader.scoring.grade import Facts
 
 ASSIGNMENT = load_assignment(Path(__file__).parent / "example_assignment.toml")
 DUE = ASSIGNMENT.deadline.due
@@ -152,7 +153,7 @@ def grade(given: Submission, results: list[CheckResult], **fields) -> Grade:
         ASSIGNMENT, given.student_id, given.received_at, given.received_from, {}
     )
     defaults = {"provenance": PROVENANCE, "isolation": "jail", "deadline": deadline}
-    return make_grade(ASSIGNMENT, given, results, **defaults | fields)
+    return make_grade(ASSIGNMENT, given, results, Facts(**defaults | fields))
 
 
 def full_marks() -> Grade:

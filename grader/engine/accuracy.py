@@ -62,17 +62,33 @@ RETRAIN_S = 900.0
 """Seconds of training where `--retrain` asks for it and the assignment does not say."""
 
 
+@dataclass(frozen=True)
+class Instruments:
+    """What an accuracy is measured with.
+
+    Attributes:
+        data: Folder with CIFAR-10; see `find_cifar10`.
+        backend: What computes; see `grader.engine.evaluate.runtimes`.
+        device: "auto", "cpu" or "gpu"; see `grader.engine.gpu.asked_for`.
+    """
+
+    data: Path | None = None
+    backend: str = "auto"
+    device: Device = "auto"
+
+
+ANY_INSTRUMENTS = Instruments()
+
+
 def measure(
     evidence: Evidence,
     frames: Mapping[str, bytes],
     assignment: Assignment,
     *,
     handed_in: str | None,
-    folder: Path | None = None,
     scratch: Path | None = None,
     retrain: bool = False,
-    backend: str = "auto",
-    device: Device = "auto",
+    instruments: Instruments = ANY_INSTRUMENTS,
 ) -> MeasuredAccuracy:
     """Measure the accuracy of a finished run.
 
@@ -83,12 +99,10 @@ def measure(
             Where it asks for a DenseNet too, only a densely connected network has one.
         handed_in: The weights file that came with the submission, as intake knows it; what the
             program says it has loaded is no evidence that there is one.
-        folder: Where CIFAR-10 is; see `find_cifar10`.
         scratch: The run directory, which may hold the submission's recipe.toml; None for a
             temporary folder.
         retrain: Train here by the recipe instead of taking the student's weights.
-        backend: See `grader.engine.evaluate.runtimes`.
-        device: Where to compute; see `grader.engine.gpu.asked_for`.
+        instruments: What it is measured with.
 
     Returns:
         What was measured, or why nothing was and whose fault that is (nobody's, as on a machine
@@ -104,10 +118,8 @@ def measure(
             budget,
             assignment.probes is not None,
             handed_in,
-            folder,
             scratch,
-            backend,
-            device,
+            instruments,
         )
         return asked.retrained() if retrain else asked.measured()
     except (InfrastructureError, StageFailed) as problem:
@@ -120,11 +132,12 @@ def measure(
 
 
 @contextmanager
-def _borrowed(backend: str, device: Device) -> Iterator[Gpu | None]:
+def _borrowed(instruments: Instruments) -> Iterator[Gpu | None]:
     """A leased GPU for the length of the block; None where there is none, or none is wanted.
 
     Whatever needs no GPU is done before: reading, proving, looking for data.
     """
+    backend, device = instruments.backend, instruments.device
     require_device(device, backend)
     if device == "cpu" or backend == "openvino" or not list_gpus():
         yield None
@@ -143,15 +156,13 @@ class _Asked:
     budget_s: float
     of_densenet: bool
     handed_in: str | None
-    folder: Path | None
     scratch: Path | None
-    backend: str
-    device: Device
+    instruments: Instruments
 
     def measured(self) -> MeasuredAccuracy:
         """With the student's weights."""
         model, record = self._network()
-        data = find_cifar10(self.folder)
+        data = find_cifar10(self.instruments.data)
         if isinstance(data, NoData):
             return MeasuredAccuracy(note=data.reason)
         _refuse_preprocess(record)
@@ -161,12 +172,12 @@ class _Asked:
         agreement = _agreement(model, record, self.frames, values)
         if not agreement.holds:
             return _not_proved(agreement)
-        with _borrowed(self.backend, self.device) as gpu:
+        with _borrowed(self.instruments) as gpu:
             found = evaluate_in_child(
                 plan,
                 data,
                 time_budget_s=self.budget_s,
-                backend=self.backend,
+                backend=self.instruments.backend,
                 folder=None if self.scratch is None else self.scratch / EXCHANGE,
                 gpu=None if gpu is None else gpu.uuid,
                 prepare=_prepare(model, values),
@@ -196,7 +207,7 @@ class _Asked:
                 " scale: put what it does into layers of build_model()",
             )
         recipe = self._recipe()
-        data = find_cifar10(self.folder)
+        data = find_cifar10(self.instruments.data)
         if isinstance(data, NoData):
             return MeasuredAccuracy(note=data.reason)
         values = _values(record, self.frames)
@@ -237,7 +248,7 @@ class _Asked:
             own = recipe.model_copy(update={"seed": (recipe.seed + len(runs)) % 2**31})
             seconds = rule.retrain_s or RETRAIN_S
             start = time.perf_counter()
-            with _borrowed(self.backend, self.device) as gpu:
+            with _borrowed(self.instruments) as gpu:
                 waited_s = time.perf_counter() - start
                 if gpu is None:
                     refuse_slow(plan, self.budget_s)
@@ -253,7 +264,7 @@ class _Asked:
                     data,
                     Place(
                         place / f"seed-{own.seed}",
-                        "jax" if self.backend == "jax" else "tensorflow",
+                        "jax" if self.instruments.backend == "jax" else "tensorflow",
                         gpu,
                     ),
                 )

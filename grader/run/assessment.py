@@ -14,7 +14,7 @@ from grader.run.folder import RunFolder
 from grader.run.reading import evidence_of
 from grader.run.record import Questions
 from grader.scoring.deadline import apply_deadline
-from grader.scoring.grade import make_grade
+from grader.scoring.grade import Facts, make_grade
 
 
 def assess(
@@ -36,16 +36,10 @@ def assess(
     """
     submission = received_by_hand(run.submission(), received_at)
     evidence = evidence_of(run)
-    return make_grade(
-        assignment,
-        submission,
-        run_checks(checks_of(assignment), evidence),
+    person = submission.person or submission.student_id
+    facts = Facts(
         deadline=apply_deadline(
-            assignment,
-            submission.person or submission.student_id,
-            submission.received_at,
-            submission.received_from,
-            extensions,
+            assignment, person, submission.received_at, submission.received_from, extensions
         ),
         provenance=_provenance(assignment, run),
         isolation=run.record.run.isolation,
@@ -54,6 +48,7 @@ def assess(
         message=evidence.message or None,
         review=" ".join(filter(None, (submission.doubt, submission.copied))) or None,
     )
+    return make_grade(assignment, submission, run_checks(checks_of(assignment), evidence), facts)
 
 
 def received_by_hand(submission: Submission, moment: datetime | None) -> Submission:

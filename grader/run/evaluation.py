@@ -6,14 +6,13 @@ import hashlib
 import json
 import os
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 from grader import files
 from grader.assignment import Assignment
 from grader.domain import RECIPE, MeasuredAccuracy
 from grader.engine import accuracy
-from grader.engine.gpu import Device
+from grader.engine.accuracy import Instruments
 from grader.run.folder import RunFolder
 from grader.run.provenance import programs_digest
 from grader.run.reading import evidence_of
@@ -22,36 +21,21 @@ from grader.run.seal import damaged
 from grader.scoring.accuracy import unanswered
 
 
-@dataclass(frozen=True)
-class Instruments:
-    """What an accuracy is measured with.
-
-    Attributes:
-        data: Folder with CIFAR-10.
-        backend: What computes; see `grader.engine.evaluate.runtimes`.
-        device: "auto", "cpu" or "gpu"; where a GPU is asked for, nothing else will do.
-    """
-
-    data: Path | None = None
-    backend: str = "auto"
-    device: Device = "auto"
-
-    @property
-    def digest(self) -> str:
-        """Names what decides a measurement, beside what stands in the run's own name."""
-        what = {
-            "backend": self.backend,
-            "device": self.device,
-            "data": str(self.data or os.environ.get("GRADER_DATA", "")),
-            "programs": programs_digest("engine", "graph"),
-        }
-        return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+def digest_of(instruments: Instruments) -> str:
+    """Names what decides a measurement, beside what stands in the run's own name."""
+    what = {
+        "backend": instruments.backend,
+        "device": instruments.device,
+        "data": str(instruments.data or os.environ.get("GRADER_DATA", "")),
+        "programs": programs_digest("engine", "graph"),
+    }
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
 
 def have_evaluation(run: RunFolder, assignment: Assignment, instruments: Instruments) -> None:
     """Measure the accuracy, unless what is known answers the assignment already."""
     known = run.evaluation()
-    stands = known is not None and known.asked == instruments.digest and known.runs
+    stands = known is not None and known.asked == digest_of(instruments) and known.runs
     if known is None or not stands or unanswered(assignment, known) is not None:
         keep_measured(run, assignment, instruments)
 
@@ -67,7 +51,7 @@ def keep_measured(
 ) -> MeasuredAccuracy:
     """Measure the accuracy and keep what came of it in the run directory."""
     measured = measured_in(run, assignment, instruments, scratch=run.path)
-    run.write(EvaluationRecord(asked=instruments.digest, **dict(measured)))
+    run.write(EvaluationRecord(asked=digest_of(instruments), **dict(measured)))
     return measured
 
 
@@ -98,11 +82,9 @@ def measured_in(
         run.binary_frames(),
         assignment,
         handed_in=run.submission().weights,
-        folder=instruments.data,
         scratch=scratch,
         retrain=run.record.questions.mode == "retrain",
-        backend=instruments.backend,
-        device=instruments.device,
+        instruments=instruments,
     )
 
 

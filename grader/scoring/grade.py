@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from grader.assignment import Assignment, RubricLine
 from grader.domain import (
@@ -37,19 +38,33 @@ NO_EVALUATION = "no evaluation was made"
 NOT_MEASURED = MeasuredAccuracy()
 
 
+@dataclass(frozen=True)
+class Facts:
+    """What a grade rests on, beside the checks.
+
+    Attributes:
+        deadline: The deadline applied to the submission.
+        provenance: What it was graded with.
+        isolation: What student code ran in.
+        measured: What came of measuring the accuracy; judged here.
+        cause: How the sandboxed stage ended, where it did not end well.
+        message: What that was, for a person.
+        help: What to try.
+        review: Why a person must look before points are given, beside what was measured.
+    """
+
+    deadline: DeadlineResult
+    provenance: Provenance
+    isolation: Isolation
+    measured: MeasuredAccuracy = NOT_MEASURED
+    cause: Cause | None = None
+    message: str | None = None
+    help: str | None = None
+    review: str | None = None
+
+
 def make_grade(
-    assignment: Assignment,
-    submission: Submission,
-    checks: Sequence[CheckResult],
-    *,
-    deadline: DeadlineResult,
-    provenance: Provenance,
-    isolation: Isolation,
-    measured: MeasuredAccuracy = NOT_MEASURED,
-    cause: Cause | None = None,
-    message: str | None = None,
-    help: str | None = None,
-    review: str | None = None,
+    assignment: Assignment, submission: Submission, checks: Sequence[CheckResult], facts: Facts
 ) -> Grade:
     """The grade of one submission.
 
@@ -58,20 +73,13 @@ def make_grade(
         submission: What was handed in.
         checks: Results in order of display, without the accuracy; a share of points
             (score / max_score) or none, the rubric gives the points.
-        deadline: The deadline applied to it.
-        provenance: What it was graded with.
-        isolation: What student code ran in.
-        measured: What came of measuring the accuracy; judged here.
-        cause: How the sandboxed stage ended, where it did not end well.
-        message: What that was, for a person.
-        help: What to try.
-        review: Why a person must look before points are given, beside what was measured.
+        facts: What else the grade rests on.
 
     Returns:
         The grade: rejected (late under a policy that refuses), withheld (ERROR or INFRA), review,
         or graded, in this order of precedence after withheld.
     """
-    measured = _answering(assignment, measured)
+    measured = _answering(assignment, facts.measured)
     evaluation = judged(assignment, measured.runs) if measured.runs else None
     if assignment.evaluation is not None:
         accuracy = accuracy_check(assignment, evaluation, measured.note, measured.cause)
@@ -81,24 +89,26 @@ def make_grade(
         student_id=submission.student_id,
         submission=reference_to(submission),
         status=GradeStatus.GRADED,
-        cause=cause,
-        message=message,
-        help=help,
+        cause=facts.cause,
+        message=facts.message,
+        help=facts.help,
         score=0.0,
         max_score=assignment.max_score,
         checks=results,
         evaluation=evaluation,
         evaluation_note=None if evaluation is not None else measured.note or NO_EVALUATION,
-        deadline=deadline,
-        isolation=isolation,
+        deadline=facts.deadline,
+        isolation=facts.isolation,
         remarks=submission.remarks,
-        provenance=provenance,
+        provenance=facts.provenance,
     )
     verdict = (
-        _withheld(results, (cause, measured.cause), message, measured.note)
-        or _late(deadline)
-        or _review(review, measured.review, starved(evaluation) if evaluation is not None else None)
-        or {"score": _score(results, deadline)}
+        _withheld(results, (facts.cause, measured.cause), facts.message, measured.note)
+        or _late(facts.deadline)
+        or _review(
+            facts.review, measured.review, starved(evaluation) if evaluation is not None else None
+        )
+        or {"score": _score(results, facts.deadline)}
     )
     return base.model_copy(update=verdict)
 

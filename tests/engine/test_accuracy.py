@@ -163,7 +163,8 @@ def test_a_network_behind_images_standardised_one_by_one_is_measured(easy, tmp_p
     net = tracing.trace_model(build, tf.image.per_image_standardization)
     own = np.asarray(built[0](tf.image.per_image_standardization(easy.test_images)))
 
-    found = measure(evidence(net), net.frames, ASSIGNMENT, scratch=tmp_path, backend=backend)
+    chosen = accuracy.Instruments(backend=backend)
+    found = measure(evidence(net), net.frames, ASSIGNMENT, scratch=tmp_path, instruments=chosen)
 
     assert found.review is found.cause is None
     assert found.runs[0].correct == int((own.argmax(-1) == easy.test_labels).sum())

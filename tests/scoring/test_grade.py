@@ -28,6 +28,7 @@ from grader.scoring import (
     points_of_checks,
     ungraded,
 )
+from grader.scoring.grade import Facts
 
 ASSIGNMENT = load_assignment(Path(__file__).parents[1] / "example_assignment.toml")
 PROVENANCE = Provenance(grader="0.1.0", assignment_sha256=ASSIGNMENT.sha256)
@@ -71,10 +72,7 @@ def grade(results=None, received_at=DUE, received_from="lms", assignment=ASSIGNM
         assignment,
         SUBMISSION,
         checks() if results is None else results,
-        deadline=deadline,
-        provenance=PROVENANCE,
-        isolation="jail",
-        **fields,
+        Facts(deadline=deadline, provenance=PROVENANCE, isolation="jail", **fields),
     )
 
 
