@@ -159,7 +159,7 @@ def main() -> None:
 def _machine() -> dict[str, object]:
     from importlib.metadata import PackageNotFoundError, version
 
-    from grader.engine.evaluate import processor
+    from grader.engine.devices import processor
 
     found: dict[str, object] = {"processor": processor(), "load": os.getloadavg()[0]}
     for name in ("tensorflow", "tensorflow-cpu", "keras", "openvino", "onnxruntime", "numpy"):
