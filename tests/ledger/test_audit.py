@@ -161,7 +161,9 @@ def test_looking_changes_nothing(results: Path) -> None:
     assert state() == before
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
 def test_any_changed_byte_is_found(results: Path, data: st.DataObject) -> None:
     path = results / "ledger.jsonl"
