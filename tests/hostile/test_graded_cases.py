@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from grader.domain import CheckResult, Grade, GradeStatus, Outcome
-from grader.selftest.frozen import lines_of
+from grader.selftest.frozen import Line, Program, lines_of
 from tests.frozen import hold, hold_names
 from tests.grading import grade_paths
 from tests.hostile.cases import Case, Graded
@@ -66,6 +66,19 @@ def judged(grade: Grade) -> list[CheckResult]:
     return [check for check in grade.checks if check.name != "accuracy"]
 
 
+def frozen_lines(grade: Grade, case: Case) -> Program:
+    """What is held against the frozen verdict.
+
+    Of a run that was ended it is the checks and their points: in which line the program stood, and
+    what it had answered, depends on the moment.
+    """
+    lines = lines_of(judged(grade))
+    if isinstance(case.expect, Graded) and case.expect.cause is None:
+        return lines
+    lost = {name: line for name, line in lines.items() if line.outcome is not Outcome.PASSED}
+    return {n: Line(outcome=Outcome.FAILED, points=line.points) for n, line in lost.items()}
+
+
 def frozen_name(case: Case) -> str:
     """A case in the file of frozen verdicts."""
     return f"{case.category}: {case.name}"
@@ -108,7 +121,7 @@ def test_it_gets_the_outcome_it_must_get_and_leaves_no_trace(
     grade = workshop.grade(case.make(tmp_path), case.expect.limits)
 
     assert wrong(grade, case.expect) == [], said(grade)
-    hold("gallery", frozen_name(case), lines_of(judged(grade)), writes=provider == "jail")
+    hold("gallery", frozen_name(case), frozen_lines(grade, case), writes=provider == "jail")
     assert workshop.left_behind() == []
     assert harm(grade, workshop.course.assignment, tmp_path / "out") == []
 
