@@ -21,6 +21,7 @@ from grader.graph import work
 from grader.graph.evidence import Evidence, assemble
 from grader.graph.probes import Probe
 from tests.fuzz import reading
+from tests.graph import record_traces
 from tests.hostile.lies import MADE_UP, forged
 
 LIMIT = 10**8
@@ -129,7 +130,7 @@ def test_a_name_told_twice_counts_once_and_with_its_last_value() -> None:
 
 
 def probes() -> Any:
-    return reading.module("record_traces").PROBES
+    return record_traces.PROBES
 
 
 @pytest.mark.parametrize("name", reading.NAMES)
