@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from grader.graph.probes import Probe
 
 FILE = Path(__file__).with_name("verdicts.json")
 PARTS = ("catalogue", "gallery", "comparisons")
+
+_MORE = re.compile(r"\d+ more")
 
 
 class Line(Record):
@@ -78,12 +81,15 @@ def line_of(
 
 
 def _places(findings: Iterable[Finding]) -> tuple[str, ...]:
-    """Every place that is named; one finding may group several: "stem (also head; block 1)"."""
+    """Every place that is named; one finding may group several: "stem (also head; 3 more)".
+
+    How many more there are is left out: that is no place, and hangs on how they are grouped.
+    """
     named: set[str] = set()
     for finding in findings:
         first, _, others = finding.where.removesuffix(")").partition(" (also ")
         named |= {first or finding.where, *filter(None, others.split("; "))}
-    return tuple(sorted(named))
+    return tuple(sorted(place for place in named if not _MORE.fullmatch(place)))
 
 
 def difference(frozen: Program, found: Program) -> list[str]:

@@ -90,7 +90,7 @@ def test_places_that_one_finding_groups_are_each_named():
 
     line = frozen.line_of(Outcome.FAILED, [grouped, finding("block 1, layer 2")])
 
-    assert line.places == ("4 more", "block 1, layer 2", "block 1, layer 3", "transition 1")
+    assert line.places == ("block 1, layer 2", "block 1, layer 3", "transition 1")
 
 
 @pytest.mark.parametrize(
