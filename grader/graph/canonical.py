@@ -26,7 +26,9 @@ from numpy.typing import NDArray
 
 from grader.errors import Cause, StageFailed
 from grader.graph import work
+from grader.graph.pointwise import cost, evaluate
 from grader.graph.symbols import ASSIGNMENTS, Symbol, Unreadable, Values, digest, unreached
+from grader.graph.symbols import variable as fresh
 
 Array = NDArray[Any]
 Known = TypeVar("Known")
@@ -237,8 +239,6 @@ class Affine:
     def _moving_statistics(
         self, start: int, stop: int, variables: set[int], maps: list[tuple[Array, Array]]
     ) -> Part | None:
-        from grader.graph.symbols import variable as fresh
-
         if len(variables) < 2:
             return None
         values = {
@@ -270,8 +270,6 @@ class Affine:
         statistics: dict[str, Any],
         maps: list[tuple[Array, Array]],
     ) -> Part | None:
-        from grader.graph.symbols import variable as fresh
-
         values = {
             index: [fresh(index, (self.channels,)).value(k) for k in ASSIGNMENTS]
             for index in variables
@@ -568,8 +566,6 @@ def apply_steps(columns: Array, segment: Segment, assignment: int) -> Array:
     Raises:
         Unreadable: A step is neither.
     """
-    from grader.graph.pointwise import cost, evaluate
-
     for step in segment.steps:
         if step.kind == "affine" and step.affine is not None:
             factor, offset = step.affine.coefficients(0, len(step.affine.terms), assignment)
@@ -585,6 +581,27 @@ def apply_steps(columns: Array, segment: Segment, assignment: int) -> Array:
     return columns
 
 
+@dataclass(frozen=True)
+class Noise:
+    """A random tensor.
+
+    Attributes:
+        shape: Its static shape.
+        threshold: What it was compared with: it is zeros and ones.
+        factor: What it was multiplied by since then.
+        raised: What was added to it; rounded down, it is zeros and ones as well.
+    """
+
+    shape: tuple[int, ...] | None
+    threshold: float | None = None
+    factor: float = 1.0
+    raised: float | None = None
+
+
+Tensor = Symbol | Value | Noise
+"""What one output of an op is read as."""
+
+
 @dataclass
 class Graph:
     """A canonical graph under construction, then finished.
@@ -595,6 +612,7 @@ class Graph:
         updates: Variables the graph assigns, with what to (training graphs).
         trouble: What could not be read at all.
         sums: How many sums were looked at as one convolution.
+        tensors: What each output of the trace was read as, by (op, output).
     """
 
     nodes: list[Node] = field(default_factory=list)
@@ -602,6 +620,7 @@ class Graph:
     updates: dict[int, Symbol | None] = field(default_factory=dict)
     trouble: list[str] = field(default_factory=list)
     sums: int = 0
+    tensors: dict[tuple[int, int], Tensor] = field(default_factory=dict)
     _known: dict[str, int] = field(default_factory=dict)
     _found: dict[str, tuple[int, Any, Any]] = field(default_factory=dict)
 
@@ -614,7 +633,8 @@ class Graph:
             kernel.key if kernel is not None else "",
             fields.get("detail", ()),
             fields.get("written_as") if kind == "foreign" else "",
-            len(self.nodes) if kind in ("input", "noise") else "",
+            len(self.nodes) if kind == "input" else "",
+            [fields.get(n) for n in ("channels", "height", "width")] if kind == "constant" else "",
         )
         if key in self._known:
             return self.nodes[self._known[key]]

@@ -63,10 +63,12 @@ class Subject:
     Attributes:
         graphs: Canonical graphs by mode; "inference" is always there.
         variables: Its variable table.
+        unproved: Why a person has to look, as in `Evidence`; "" where what was read is proved.
     """
 
     graphs: Mapping[str, Graph]
     variables: Variables = ()
+    unproved: str = ""
 
 
 def same_network(mine: Subject, reference: Subject) -> list[Finding]:

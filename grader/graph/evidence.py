@@ -7,14 +7,14 @@ paper in each mode. What two probes both show is said once, by the first that sh
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from grader import paper
 from grader.domain import Finding
 from grader.errors import Cause, StageFailed
-from grader.graph import preprocess, rules, work
+from grader.graph import preprocess, proof, rules, work
 from grader.graph.averages import follows_batch
 from grader.graph.axes import with_wrong_axis
 from grader.graph.canonical import Affine, Graph, Part
@@ -60,7 +60,7 @@ class Network:
         program: What `preprocess` does before it, where that is more than scaling.
         configuration: Of `build_model()`, as read off it.
         reached: False where the stage ended in an earlier call: this one was never made.
-        graph: The canonical graph in inference; the readings are of how it is judged.
+        graphs: The canonical graphs by mode; the readings are of how they are judged.
     """
 
     probe: Probe | None
@@ -74,7 +74,12 @@ class Network:
     configuration: paper.Configuration | None = None
     program: preprocess.Program | None = None
     reached: bool = True
-    graph: Graph | None = None
+    graphs: Mapping[str, Graph] = field(default_factory=dict)
+
+    @property
+    def graph(self) -> Graph | None:
+        """The canonical graph in inference."""
+        return self.graphs.get("inference")
 
     @property
     def name(self) -> str:
@@ -113,6 +118,8 @@ class Evidence:
         message: The same for a person.
         compared: Check name → what it compares with a reference.
         stood_in: The function in which the stage ended; "" where it did not end in one.
+        unproved: Why a person has to look: what the grader read is not what was traced. "" where
+            every reading is proved.
     """
 
     module: ModuleRecord | None
@@ -122,6 +129,7 @@ class Evidence:
     message: str = ""
     compared: Mapping[str, Compared] = field(default_factory=dict)
     stood_in: str = ""
+    unproved: str = ""
 
     def of(self, function: str) -> list[Network]:
         """The probes of one function."""
@@ -184,7 +192,32 @@ def assemble(
         networks, model = tuple(Network(probe, failure) for probe in probes), None
         cause, message = problem.cause, problem.message
     stood = next((n.name for n in networks if n.probe and n.probe.id in open_calls[:1]), "")
-    return Evidence(module, networks, model, cause, message, stood_in=stood)
+    everything = networks if model is None else (*networks, model)
+    unproved = _first_unproved(everything)
+    return Evidence(module, networks, model, cause, message, stood_in=stood, unproved=unproved)
+
+
+def _first_unproved(networks: Iterable[Network]) -> str:
+    """What is not proved of some readings, for a person; "" where all are."""
+    found = ""
+    with proof.limited():
+        for network in networks:
+            for mode, trace in network.traces.items():
+                graph = network.graphs[mode]
+                found = found or _unproved(network.name, mode, trace, graph)
+                graph.tensors.clear()  # nobody else asks what each op was read as
+    return found
+
+
+def _unproved(name: str, mode: str, trace: Trace, graph: Graph) -> str:
+    reason = proof.why_not_proved(trace, graph)
+    if reason is None:
+        return ""
+    return (
+        f"the grader is not sure that it read {name} in {mode} right: {reason}. That is a fault of"
+        " the grader, not of the submission. A person has to grade this, and the authors would"
+        " like to see the submission."
+    )
 
 
 def read_subject(data: bytes, constants: bytes) -> Subject | FailureRecord:
@@ -199,17 +232,20 @@ def read_subject(data: bytes, constants: bytes) -> Subject | FailureRecord:
             record = parse_network(data)
             if record.failure is not None:
                 return record.failure
-            graphs: dict[str, Graph] = {
-                mode: canonicalise(check_graph(graph, record.variables, constants))
+            traces: dict[str, Trace] = {
+                mode: check_graph(graph, record.variables, constants)
                 for mode, graph in record.graphs.items()
             }
+            graphs: dict[str, Graph] = {mode: canonicalise(trace) for mode, trace in traces.items()}
         # What was asked for and did not come is no pass: both modes are compared.
         for mode in MODEL_MODES:
             if mode not in graphs:
                 raise StageFailed(Cause.STUDENT_BAD_OUTPUT, f"the {mode} graph is missing")
     except StageFailed as problem:
         return FailureRecord(type=str(problem.cause), message=problem.message[:600], where="")
-    return Subject(graphs, tuple(record.variables))
+    with proof.limited():
+        found = [_unproved("the network", mode, traces[mode], graphs[mode]) for mode in graphs]
+    return Subject(graphs, tuple(record.variables), next(filter(None, found), ""))
 
 
 ENDED = {
@@ -319,7 +355,7 @@ def _read(probe: Probe | None, record: NetworkRecord, traces: dict[str, Trace]) 
     )
     return Network(
         probe, None, traces, readings, tuple(found), counted, shape, record, configuration,
-        graph=canonical["inference"],
+        graphs=canonical,
     )  # fmt: skip
 
 

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from grader.graph import work
 from grader.graph.canonical import Affine, Graph, Node, Segment, Step, Term, Value
 from grader.graph.densenet import gates_of, sources
-from grader.graph.numeric import IMPOSSIBLE, pool
+from grader.graph.maps import pool
+from grader.graph.numeric import IMPOSSIBLE
 from grader.graph.read.values import part_of
 from grader.graph.record import VariableRecord
 from grader.graph.symbols import Unreadable, constant

@@ -8,7 +8,7 @@ the reading was wrong, and the case goes to a person. It knows no TensorFlow.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grader.graph import work
-from grader.graph.canonical import Axes, Graph, Statistic, Value
+from grader.graph.canonical import Atom, Graph, Statistic, Value
+from grader.graph.maps import CALL, convolve, in_groups, pool, softmax
 from grader.graph.pointwise import X, cost, evaluate
 from grader.graph.program import Instruction, Numbers, Program, lower
 from grader.graph.record import Trace, VariableRecord
@@ -33,14 +34,8 @@ HALF_PRECISION_TOLERANCE = {"float16": 2e-2, "bfloat16": 1e-1}
 """The same for a network that computes in such numbers: 11 and 8 bits, some hundred layers."""
 MAX_WORK = 10**10
 """Numbers that one run may read or make, multiplications aside; BC L=190 k=40 makes 2·10^8."""
-CALL = 2000
-"""What one call of NumPy costs, counted in numbers."""
-MULTIPLICATIONS = 20
-"""How many a processor does in the time of one number elsewhere."""
 IMPOSSIBLE = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
 """What NumPy raises where a description is not of one network."""
-MAX_POSITIONS = 4096
-"""Places of one kernel or pooling window; each costs one pass over the map."""
 
 
 @dataclass(frozen=True)
@@ -259,13 +254,7 @@ def _depthwise(i: Instruction, arrays: list[Array], x: Array, *statistics: Array
 
 def _convolution(i: Instruction, arrays: list[Array], x: Array, *statistics: Array) -> Array:
     _, strides, padding, dilations, groups = i.settings
-    work.spend(CALL * groups * math.prod(arrays[0].shape[:2]))
-    parts = np.split(x, groups, axis=3)
-    kernels = np.split(arrays[0], groups, axis=3)
-    maps = [
-        convolve(a, b, strides, padding, dilations) for a, b in zip(parts, kernels, strict=True)
-    ]
-    found = maps[0] if groups == 1 else np.concatenate(maps, axis=3)
+    found = in_groups(x, arrays[0], strides, padding, dilations, groups)
     return np.asarray(found + arrays[1]) if arrays[1:] else found
 
 
@@ -287,126 +276,9 @@ EMITTERS: dict[str, Callable[..., Array]] = {
     "add": _all(np.add),
     "multiply": _all(np.multiply),
     "maximum": _all(np.maximum),
-    "softmax": lambda i, arrays, x: _softmax(x, i.settings[0]),
+    "softmax": lambda i, arrays, x: softmax(x, i.settings[0]),
 }
 """What each instruction is in NumPy: (instruction, its arrays, maps) → map."""
-
-
-# --- operations ----------------------------------------------------------------------------
-
-
-def convolve(
-    x: Array,
-    kernel: Array,
-    strides: tuple[int, int],
-    padding: tuple[int, int, int, int],
-    dilations: tuple[int, int],
-    depthwise: bool = False,
-) -> Array:
-    """A convolution, as one matrix product for each place of the kernel.
-
-    Args:
-        x: (N, H, W, C).
-        kernel: (rows, columns, C, out); depthwise (rows, columns, C, multiplier).
-        strides: Down and across.
-        padding: Zeros at top, bottom, left, right.
-        dilations: Down and across.
-        depthwise: Whether each channel is convolved by itself.
-
-    Returns:
-        (N, H', W', out).
-    """
-    rows, columns, _, out = kernel.shape
-    if rows * columns > MAX_POSITIONS:
-        raise Unreadable("a convolution with a giant kernel")
-    total: Array | None = None
-    for i, j, window in windows(x, (rows, columns), strides, padding, dilations, 0.0):
-        places = window.size // max(window.shape[3], 1)
-        made = places * out * (window.shape[3] if depthwise else 1)
-        work.spend(CALL + window.size + 2 * made)
-        if not depthwise:
-            work.spend(window.size * out // MULTIPLICATIONS)
-        if depthwise:
-            part = window[..., None] * kernel[i, j]
-            part = part.reshape(*window.shape[:3], -1)
-        else:
-            part = (window.reshape(-1, window.shape[3]) @ kernel[i, j]).reshape(
-                *window.shape[:3], out
-            )
-        total = part if total is None else total + part
-    assert total is not None
-    return total
-
-
-def windows(
-    x: Array,
-    size: tuple[int, int],
-    strides: tuple[int, int],
-    padding: tuple[int, int, int, int],
-    dilations: tuple[int, int],
-    fill: float,
-) -> Any:
-    """For each place of a window, what lies under it as the window moves over the map.
-
-    Yields:
-        (row, column, part of the map), the part (N, H', W', C).
-    """
-    top, bottom, left, right = padding
-    work.spend(2 * x.size)
-    x = np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=fill)
-    height = (x.shape[1] - (size[0] - 1) * dilations[0] - 1) // strides[0] + 1
-    width = (x.shape[2] - (size[1] - 1) * dilations[1] - 1) // strides[1] + 1
-    for i in range(size[0]):
-        for j in range(size[1]):
-            row, column = i * dilations[0], j * dilations[1]
-            yield (
-                i,
-                j,
-                x[
-                    :,
-                    row : row + (height - 1) * strides[0] + 1 : strides[0],
-                    column : column + (width - 1) * strides[1] + 1 : strides[1],
-                ],
-            )
-
-
-def pool(
-    x: Array,
-    mode: str,
-    size: tuple[int, int],
-    strides: tuple[int, int],
-    padding: tuple[int, int, int, int],
-) -> Array:
-    """Mean (padding not counted) or maximum under a moving window; (N, H', W', C)."""
-    plain = size == strides and padding == (0, 0, 0, 0)
-    if plain and x.shape[1] % size[0] == 0 and x.shape[2] % size[1] == 0:
-        n, height, width, channels = x.shape
-        blocks = x.reshape(n, height // size[0], size[0], width // size[1], size[1], channels)
-        return np.asarray(blocks.mean(axis=(2, 4)) if mode == "mean" else blocks.max(axis=(2, 4)))
-    if size[0] * size[1] > MAX_POSITIONS:
-        raise Unreadable("pooling with a giant window")
-    if mode == "max":
-        return _gathered(np.maximum, windows(x, size, strides, padding, (1, 1), -math.inf))
-    ones = np.ones((1, *x.shape[1:3], 1), x.dtype)
-    total = _gathered(np.add, windows(x, size, strides, padding, (1, 1), 0.0))
-    count = _gathered(np.add, windows(ones, size, strides, padding, (1, 1), 0.0))
-    return np.asarray(total / count)
-
-
-def _gathered(function: Any, parts: Iterable[tuple[int, int, Array]]) -> Array:
-    """One function over what lies under all places of a window, one place at a time."""
-    result: Array | None = None
-    for _, _, part in parts:
-        work.spend(CALL + 2 * part.size)
-        result = part if result is None else function(result, part)
-    assert result is not None
-    return result
-
-
-def _softmax(x: Array, logarithm: bool) -> Array:
-    shifted = x - x.max(axis=3, keepdims=True)
-    total = np.exp(shifted).sum(axis=3, keepdims=True)
-    return np.asarray(shifted - np.log(total) if logarithm else np.exp(shifted) / total)
 
 
 def arranged(whole: Array, value: Value) -> Array:
@@ -415,23 +287,39 @@ def arranged(whole: Array, value: Value) -> Array:
     Raises:
         Unreadable: The axes hold something other than positions of the four.
     """
+    atoms, lengths = _split_axes(value, len(whole))
     sizes = dict(zip("NHWC", whole.shape, strict=True))
-    batch = value.batch
-
-    def length(role: str, size: int) -> int:
-        return len(whole) if role == "N" and size == batch else size
-
-    atoms = sorted(
-        {a for axis in value.axes for a in axis}, key=lambda a: ("NHWC".find(a.role), -a.stride)
-    )
-    for role, size in sizes.items():
-        held = math.prod(length(role, a.size) for a in atoms if a.role == role)
+    known = all(atom.role in sizes for atom in atoms)
+    for role, size in sizes.items() if known else ():
+        held = math.prod(n for a, n in lengths.items() if a.role == role)
         if held != size:
             raise Unreadable("an output whose axes cannot be told")
-    split = whole.reshape([length(a.role, a.size) for a in atoms])
+    split = whole.reshape([lengths[a] for a in atoms])
     order = [atoms.index(a) for axis in value.axes for a in axis]
-    return split.transpose(order).reshape(_lengths(value.axes, length))
+    shape = [math.prod(lengths[a] for a in axis) for axis in value.axes]
+    return split.transpose(order).reshape(shape)
 
 
-def _lengths(axes: Axes, length: Any) -> list[int]:
-    return [math.prod(length(a.role, a.size) for a in axis) for axis in axes]
+def as_map(array: Array, value: Value) -> Array:
+    """What `arranged` undoes: a tensor in the axes of a value as (N, H, W, C).
+
+    Raises:
+        Unreadable: The axes hold something other than positions of the four.
+    """
+    atoms, lengths = _split_axes(value, value.batch)
+    shape = (value.batch, value.height, value.width, value.channels)
+    if math.prod(lengths.values()) != math.prod(shape) or array.size != math.prod(shape):
+        raise Unreadable("a value whose axes cannot be told")
+    order = [a for axis in value.axes for a in axis]
+    split = array.reshape([lengths[a] for a in order])
+    return split.transpose([order.index(a) for a in atoms]).reshape(shape)
+
+
+def _split_axes(value: Value, images: int) -> tuple[list[Atom], dict[Atom, int]]:
+    """The atoms of a value in the order of (N, H, W, C), and the length of each."""
+    atoms = sorted(
+        {a for axis in value.axes for a in axis},
+        key=lambda a: ("NHWC".find(a.role), a.role, -a.stride),
+    )
+    whole = value.batch
+    return atoms, {a: images if a.role == "N" and a.size == whole else a.size for a in atoms}

@@ -8,9 +8,8 @@ student's, a few images at a time, and the proof by numbers covers it like the r
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,11 +18,11 @@ from numpy.typing import NDArray
 
 from grader.errors import Cause, StageFailed
 from grader.graph import work
-from grader.graph.ops import NUMPY, RANDOM
+from grader.graph.ops import compute, typed
 from grader.graph.pointwise import FUNCTIONS
 from grader.graph.read.reader import canonicalise
 from grader.graph.record import VARIABLES, Op, Trace
-from grader.graph.symbols import Unreadable, allowed
+from grader.graph.symbols import Unreadable
 
 Array = NDArray[Any]
 
@@ -227,9 +226,9 @@ class Program:
             elif op.op in VARIABLES:
                 results = [values[op.attributes["variable"]]]
             else:
-                results = _results(op, [tensors[at] for at in op.inputs])
+                results = compute(op, [tensors[at] for at in op.inputs])
             for which, (result, (dtype, _)) in enumerate(zip(results, op.outputs, strict=False)):
-                tensors[position, which] = _typed(result, dtype)
+                tensors[position, which] = typed(result, dtype)
         return np.asarray(tensors[self.trace.outputs[0]])
 
     def _shape(self, node: int, output: int) -> tuple[int, ...] | None:
@@ -238,119 +237,3 @@ class Program:
 
 def _not_computed(why: str) -> StageFailed:
     return StageFailed(Cause.STUDENT_FORBIDDEN_OP, f"preprocess cannot be measured: {why}")
-
-
-def _typed(result: Any, dtype: str) -> Any:
-    """A result in the type it has in the student's own: whole numbers wrap, floats are wide."""
-    if dtype.startswith(("int", "uint")) or dtype == "bool":
-        return np.asarray(result).astype(dtype)
-    return np.asarray(result, np.float64) if dtype != "resource" else result
-
-
-def _results(op: Op, arguments: list[Any]) -> list[Any]:
-    """What an op gives for arrays.
-
-    Raises:
-        Unreadable: Names the operation that is not computed here.
-    """
-    work.spend(work.PIECE + sum(np.size(a) for a in arguments))
-    if op.op == "Const":
-        if op.attributes.get("value") is None:
-            raise Unreadable("a constant that is no number")
-        return [op.attributes["value"]]
-    if op.op in RANDOM:
-        raise Unreadable("it draws random numbers")
-    if op.op in OTHERS:
-        return OTHERS[op.op](op, *arguments)
-    if op.op in NUMPY:
-        return [NUMPY[op.op](op, *arguments)]
-    if op.op in FUNCTIONS:
-        allowed(np.broadcast_shapes(*[np.shape(a) for a in arguments]))
-        return [FUNCTIONS[op.op](*arguments)]
-    raise Unreadable(f"the operation {op.op} is not known here")
-
-
-def _shape_of(op: Op) -> tuple[int, ...]:
-    shape = op.outputs[0][1]
-    if shape is None or any(n < 0 for n in shape):
-        raise Unreadable(f"{op.op} to a size that is not known")
-    return shape
-
-
-def _parts(op: Op, a: Array, sizes: Array, axis: Any) -> list[Array]:
-    return np.split(a, np.cumsum(np.asarray(sizes, int))[:-1], axis=int(axis))
-
-
-def _split_evenly(op: Op, axis: Any, a: Array) -> list[Array]:
-    return np.split(a, int(op.attributes["num_split"]), axis=int(axis))
-
-
-def _unpacked(op: Op, a: Array) -> list[Array]:
-    axis = int(op.attributes.get("axis", 0) or 0)
-    return [np.squeeze(part, axis) for part in np.split(a, a.shape[axis], axis=axis)]
-
-
-def _sum_of_products(op: Op, *arrays: Any) -> list[Any]:
-    equation = str(op.attributes.get("equation", ""))
-    letters: dict[str, int] = {}
-    for names, array in zip(equation.split("->")[0].split(","), arrays, strict=True):
-        letters |= dict(zip(names, np.shape(array), strict=True))
-    work.spend(math.prod(letters.values()))
-    allowed([letters[name] for name in equation.split("->")[1]])
-    return [np.einsum(equation, *arrays)]
-
-
-def _matrices(op: Op, a: Array, b: Array) -> list[Array]:
-    a = np.swapaxes(a, -1, -2) if op.attributes.get("adj_x") else a
-    b = np.swapaxes(b, -1, -2) if op.attributes.get("adj_y") else b
-    batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-    work.spend(math.prod(batch) * a.shape[-2] * a.shape[-1] * b.shape[-1])
-    allowed((*batch, a.shape[-2], b.shape[-1]))
-    return [np.matmul(a, b)]
-
-
-def _resized(op: Op, a: Array, size: Any) -> list[Array]:
-    """Bilinear, along one axis after the other."""
-    for axis, length in zip((1, 2), np.asarray(size, int), strict=True):
-        allowed((*a.shape[:axis], int(length), *a.shape[axis + 1 :]))
-        a = _stretched(np.asarray(a, np.float64), axis, int(length), op)
-    return [a]
-
-
-def _stretched(a: Array, axis: int, length: int, op: Op) -> Array:
-    before = a.shape[axis]
-    places = np.arange(length, dtype=np.float64)
-    if op.attributes.get("align_corners"):
-        places *= (before - 1) / max(length - 1, 1)
-    elif op.attributes.get("half_pixel_centers"):
-        places = (places + 0.5) * before / length - 0.5
-    else:
-        places *= before / length
-    places = np.clip(places, 0, before - 1)
-    low = np.floor(places).astype(int)
-    high = np.minimum(low + 1, before - 1)
-    share = (places - low).reshape([-1 if i == axis else 1 for i in range(a.ndim)])
-    return np.asarray(np.take(a, low, axis) * (1 - share) + np.take(a, high, axis) * share)
-
-
-OTHERS: dict[str, Callable[..., list[Any]]] = {
-    **dict.fromkeys(
-        ("Identity", "StopGradient", "PreventGradient", "Snapshot", "EnsureShape", "Cast",
-         "ReadVariableOp", "PlaceholderWithDefault", "CheckNumerics"),
-        lambda op, a: [a],
-    ),
-    "IdentityN": lambda op, *a: list(a),
-    "Reshape": lambda op, a, shape: [np.reshape(a, np.asarray(shape, int))],
-    "ExpandDims": lambda op, a, axis: [np.expand_dims(a, int(axis))],
-    "Squeeze": lambda op, a: [np.reshape(a, _shape_of(op))],
-    "Transpose": lambda op, a, order: [np.transpose(a, np.asarray(order, int))],
-    "Unpack": _unpacked,
-    "Split": _split_evenly,
-    "SplitV": _parts,
-    "AddN": lambda op, *a: [sum(a[1:], np.asarray(a[0]))],
-    "Einsum": _sum_of_products,
-    "BatchMatMulV2": _matrices,
-    "ResizeBilinear": _resized,
-    "ArgMax": lambda op, a, axis: [np.argmax(a, int(axis))],
-}  # fmt: skip
-"""Operations that act on arrays alone: in a network they would be read otherwise, or not at all."""

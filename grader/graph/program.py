@@ -160,7 +160,7 @@ class _Lowering:
     statistics: dict[str, int] = field(default_factory=dict)
 
     def program(self, output: Value) -> Program:
-        nodes = [self.graph.nodes[index] for index in sorted(_needed(self.graph, output))]
+        nodes = [self.graph.nodes[index] for index in sorted(needed(self.graph, output))]
         # The images come first, whatever else the graph holds.
         for node in sorted(nodes, key=lambda n: n.kind != "input"):
             self.maps[node.index] = self._node(node)
@@ -277,7 +277,7 @@ class _Lowering:
         return self._put(kind, inputs, (node.kernel_shape, *settings), shape, node=node)
 
 
-def _needed(graph: Graph, output: Value) -> set[int]:
+def needed(graph: Graph, output: Value) -> set[int]:
     """The nodes that a value depends on, through batch statistics too."""
     wanted: set[int] = set()
     seen: set[str] = set()

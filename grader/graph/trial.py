@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from grader.graph import work
 from grader.graph.canonical import Graph, Node, Segment, Statistic, Step, Value
-from grader.graph.numeric import convolve, pool
+from grader.graph.maps import convolve, pool
 from grader.graph.pointwise import evaluate
 from grader.graph.symbols import Unreadable, Values
 

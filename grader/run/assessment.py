@@ -10,6 +10,7 @@ from grader.assignment import Assignment
 from grader.checks import CHECKS, Check, network_checks, run_checks
 from grader.domain import Grade, MeasuredAccuracy, Provenance, Submission
 from grader.errors import UsageError
+from grader.graph.evidence import Evidence
 from grader.run.folder import RunFolder
 from grader.run.reading import evidence_of
 from grader.run.record import Questions
@@ -46,9 +47,17 @@ def assess(
         measured=measured or run.evaluation() or MeasuredAccuracy(),
         cause=evidence.cause,
         message=evidence.message or None,
-        review=" ".join(filter(None, (submission.doubt, submission.copied))) or None,
+        review=_review(submission, evidence),
     )
     return make_grade(assignment, submission, run_checks(checks_of(assignment), evidence), facts)
+
+
+def _review(submission: Submission, evidence: Evidence) -> str | None:
+    """Why a person has to look before this is graded."""
+    subjects = [s for c in evidence.compared.values() for s in (c.mine, c.reference) if s]
+    unproved = [evidence.unproved, *[subject.unproved for subject in subjects]]
+    reasons = [submission.doubt, submission.copied, next(filter(None, unproved), None)]
+    return " ".join(filter(None, reasons)) or None
 
 
 def received_by_hand(submission: Submission, moment: datetime | None) -> Submission:

@@ -201,7 +201,19 @@ def checked(
     results = run_checks(checks, evidence)
     names = {result.name for result in results}
     rubric = {name: line for name, line in assignment.rubric.items() if name in names}
-    return apply_rubric(rubric, results)
+    scored = apply_rubric(rubric, results)
+    return (*scored, _misread(evidence.unproved)) if evidence.unproved else scored
+
+
+def _misread(reason: str) -> CheckResult:
+    """A reading that is not proved: the grader's own error, whatever the checks say."""
+    return CheckResult(
+        name="proof",
+        group="reading",
+        title="What was read is what was traced.",
+        outcome=Outcome.ERROR,
+        rationale=reason,
+    )
 
 
 def verdict_on(

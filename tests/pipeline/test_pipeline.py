@@ -20,6 +20,7 @@ from grader.classroom.submissions import find_submissions
 from grader.course import Course, GradeOptions
 from grader.domain import GradeStatus, Outcome, Run, RunStatus
 from grader.errors import Cause, InfrastructureError, UsageError
+from grader.graph.read import reader
 from grader.ledger import Ledger, load_or_create_key
 from grader.pipeline import check_folder, collect_run, grade_one, regrade
 from grader.resources import assignment_dir
@@ -135,6 +136,23 @@ def test_a_network_of_the_paper_loses_nothing_but_the_accuracy(submit, options):
     assert grade.status is GradeStatus.GRADED
     assert lost(grade) <= {"accuracy"}
     assert grade.isolation == "jail"
+
+
+def test_a_network_that_the_grader_misreads_is_for_a_person(submit, options, monkeypatch):
+    run = collect_run(submit("right"), course(options, Replay()))
+    assignment = load_assignment(options.assignment_dir)
+    as_pooling = reader.RULES["AvgPool"]
+
+    def of_the_largest(graph, op, arguments):
+        return as_pooling(graph, replace(op, op="MaxPool"), arguments)
+
+    monkeypatch.setitem(reader.RULES, "AvgPool", of_the_largest)
+
+    grade = assess(run, assignment, {})
+
+    assert grade.status is GradeStatus.REVIEW
+    assert grade.message is not None
+    assert "fault of the grader" in grade.message
 
 
 def test_a_run_directory_holds_plain_data_under_names_of_ours(submit, options):

@@ -649,6 +649,14 @@ DEFENCES = (
         "tests/graph/test_numeric.py",
     ),
     Defence(
+        "what was read is what was traced",
+        "graph/proof.py",
+        "    return bool((difference[finite] <= TOLERANCE * largest).all())\n",
+        "    return True\n",
+        "test_a_rule_that_misreads_is_found[identity for relu]",
+        "tests/graph/test_proof.py",
+    ),
+    Defence(
         "the deadline",
         "scoring/deadline.py",
         "    return max(0, int((received - due.astimezone(UTC)).total_seconds()))\n",

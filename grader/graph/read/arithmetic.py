@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from grader.graph.canonical import Affine, Graph, Segment, Step, Value
+from grader.graph.canonical import Affine, Graph, Noise, Segment, Step, Value
 from grader.graph.pointwise import FUNCTIONS, Tree, X, classify, substitute
 from grader.graph.read.axes import channel_axis
 from grader.graph.read.sums import one_convolution
-from grader.graph.read.tensors import Noise, Rule, one_number, value_of
+from grader.graph.read.tensors import Rule, one_number, value_of
 from grader.graph.read.values import (
     affine_step,
     common_affine,

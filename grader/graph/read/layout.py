@@ -13,7 +13,6 @@ import numpy as np
 
 from grader.graph import work
 from grader.graph.canonical import Graph, Segment, Step, Value
-from grader.graph.ops import slice_windows
 from grader.graph.read.axes import (
     axis_of,
     channel_axis,
@@ -222,11 +221,42 @@ def sliced(graph: Graph, op: Op, arguments: list[Any]) -> Any:
         ]
         return _windowed(graph, value, windows)
     begin, end, strides = (integers(a) for a in arguments[1:4])
-    windows, shape = slice_windows(op, begin, end, strides, value.shape), op.outputs[0][1]
+    windows, shape = _slice_windows(op, begin, end, strides, value.shape), op.outputs[0][1]
     result = _windowed(graph, value, windows)
     if shape is not None and result.shape != shape:
         result = replace(result, axes=reshape_axes(result.axes, shape))
     return result
+
+
+def _slice_windows(
+    op: Op, begin: list[int], end: list[int], strides: list[int], shape: tuple[int, ...]
+) -> list[tuple[int, int, int]]:
+    """(start, stop, step) for each axis of the input, after NumPy's rules for the masks."""
+    masks = {
+        name: int(op.attributes.get(f"{name}_mask", 0) or 0)
+        for name in ("begin", "end", "ellipsis", "new_axis", "shrink_axis")
+    }
+    windows: list[tuple[int, int, int]] = []
+    entries = len(begin)
+    new_axes = bin(masks["new_axis"] & ((1 << entries) - 1)).count("1")
+    for i in range(entries):
+        if masks["new_axis"] >> i & 1:
+            continue
+        if masks["ellipsis"] >> i & 1:
+            missing = len(shape) - (entries - 1 - new_axes)
+            windows += [(0, n, 1) for n in shape[len(windows) : len(windows) + missing]]
+            continue
+        size = shape[len(windows)]
+        if masks["shrink_axis"] >> i & 1:
+            start = begin[i] % size
+            windows.append((start, start + 1, 1))
+            continue
+        low = None if masks["begin"] >> i & 1 else begin[i]
+        high = None if masks["end"] >> i & 1 else end[i]
+        start, stop, step = slice(low, high, strides[i]).indices(size)
+        windows.append((start, stop, step))
+    windows += [(0, n, 1) for n in shape[len(windows) :]]
+    return windows
 
 
 def _windowed(graph: Graph, value: Value, windows: list[tuple[int, int, int]]) -> Value:

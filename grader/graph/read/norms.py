@@ -90,9 +90,17 @@ def fused_batch_norm(graph: Graph, op: Op, arguments: list[Any]) -> Any:
                 f"moved by {share}", [old, batch], lambda o, b: (1 - share) * o + share * b, shape
             )
 
-        olds, batch = (mean, variance), (moment("mean"), moment("var"))
+        olds = (mean, variance)
+        mean, variance = moment("mean"), moment("var")
+        count = value.batch * value.height * value.width
+        of_sample = expression(
+            f"variance of {count} as a sample",
+            [variance],
+            lambda v: v * (count / max(count - 1, 1)),
+            shape,
+        )
+        batch = (mean, of_sample)
         averages = batch if share == 1.0 else tuple(map(moved, olds, batch))
-        mean, variance = batch
     else:
         averages = (mean, variance)
     scale = expression(

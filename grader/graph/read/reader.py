@@ -22,12 +22,11 @@ from typing import Any
 import numpy as np
 
 from grader.graph import work
-from grader.graph.canonical import Graph, Segment, Value
-from grader.graph.ops import CASTS, FLAT, IDENTITIES, NUMPY, RANDOM, STOPS, cast_kind, elementwise
-from grader.graph.pointwise import FUNCTIONS
+from grader.graph.canonical import Graph, Noise, Segment, Tensor, Value
+from grader.graph.ops import FLAT, IDENTITIES, RANDOM, STOPS, meaning_of
 from grader.graph.read import arithmetic, layout, norms, products, spellings, windows
 from grader.graph.read.axes import as_map, axes_of, standard_axes
-from grader.graph.read.tensors import NOTHING, Noise, Rule, Tensor, fits, is_possible
+from grader.graph.read.tensors import NOTHING, Rule, fits, is_possible
 from grader.graph.record import VARIABLES, Op, Trace
 from grader.graph.symbols import (
     Symbol,
@@ -80,7 +79,7 @@ class _Reader:
         self.trace = trace
         self.entries = frozenset(trace.inputs)
         self.graph = Graph()
-        self.tensors: dict[tuple[int, int], Tensor] = {}
+        self.tensors = self.graph.tensors
         self.resources: dict[int, int | None] = {}
         self.pieces = 0
 
@@ -266,10 +265,10 @@ class _Reader:
         shape = shapes[0]
         name = op.op + repr(sorted((k, repr(v)) for k, v in op.attributes.items()))
         if op.op == "Cast":
-            kind = cast_kind(op)
+            kind = _cast_kind(op)
             if kind == "float":
-                return expression("", arguments, CASTS[kind], shape, keeps_variable=True)
-            return without_gradient(expression(f"cast to {kind}", arguments, CASTS[kind], shape))
+                return expression("", arguments, _CASTS[kind], shape, keeps_variable=True)
+            return without_gradient(expression(f"cast to {kind}", arguments, _CASTS[kind], shape))
         if op.op == "Reshape":
             return expression(
                 f"reshape{shape}",
@@ -295,10 +294,7 @@ class _Reader:
                 shape,
                 keeps_variable=True,
             )
-        function = NUMPY.get(op.op)
-        if function is None and op.op in FUNCTIONS:
-            pointwise = FUNCTIONS[op.op]
-            function = elementwise(op.op, pointwise)
+        function = meaning_of(op.op)
         if function is None:
             raise Unreadable("")
         checked = function
@@ -337,3 +333,17 @@ def _without_gradient(symbol: Symbol) -> Symbol:
     if symbol.bare is not None:
         symbol = expression("stop gradient", [symbol], lambda a: a, symbol.shape)
     return without_gradient(symbol)
+
+
+_CASTS: dict[str, Callable[[Any], Any]] = {
+    "int": lambda a: np.asarray(a).astype(np.int64),
+    "bool": lambda a: np.asarray(a).astype(bool),
+    "float": lambda a: np.asarray(a).astype(np.float64),
+}
+
+
+def _cast_kind(op: Op) -> str:
+    target = str(op.attributes.get("DstT", ""))
+    if target.startswith(("int", "uint")):
+        return "int"
+    return "bool" if target == "bool" else "float"

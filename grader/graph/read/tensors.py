@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,26 +16,6 @@ MAX_VALUE = 2**25
 """Numbers of one map; two images of BC L=190 k=40 have 2^22, two of 224×224 some 2^23."""
 
 MAX_CHANNELS = 2**22
-
-
-@dataclass(frozen=True)
-class Noise:
-    """A random tensor.
-
-    Attributes:
-        shape: Its static shape.
-        threshold: What it was compared with: it is zeros and ones.
-        factor: What it was multiplied by since then.
-        raised: What was added to it; rounded down, it is zeros and ones as well.
-    """
-
-    shape: tuple[int, ...] | None
-    threshold: float | None = None
-    factor: float = 1.0
-    raised: float | None = None
-
-
-Tensor = Symbol | Value | Noise
 
 
 def fits(shape: tuple[int, ...]) -> bool:

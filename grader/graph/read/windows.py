@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from grader.graph.canonical import Atom, Axes, Graph, Segment, Step, Value
+from grader.graph.maps import Pair, Sides, places, sides_of
 from grader.graph.read.axes import is_laid_out, merged, normalised, standard_axes
 from grader.graph.read.norms import batch_statistic
 from grader.graph.read.tensors import Rule, integers, value_of
@@ -118,37 +119,12 @@ def pooling(graph: Graph, op: Op, arguments: list[Any]) -> Any:
 
 
 def _padding(
-    value: Value,
-    op: Op,
-    window: tuple[int, int],
-    strides: tuple[int, int],
-    dilations: tuple[int, int],
-) -> tuple[tuple[int, int, int, int], int, int]:
+    value: Value, op: Op, window: Pair, strides: Pair, dilations: Pair
+) -> tuple[Sides, int, int]:
     """(top, bottom, left, right) and the size after the window moved over the map."""
-    kind = str(op.attributes.get("padding", "VALID"))
-    given = op.attributes.get("explicit_paddings") or []
-    layout = str(op.attributes.get("data_format", "NHWC"))
-    pads: list[int] = []
-    sizes: list[int] = []
-    if any(n < 1 for n in (*window, *strides, *dilations)):
-        raise Unreadable("")
-    for i, size in enumerate((value.height, value.width)):
-        reach = (window[i] - 1) * dilations[i] + 1
-        if kind == "SAME":
-            out = -(-size // strides[i])
-            total = max((out - 1) * strides[i] + reach - size, 0)
-            before, after = total // 2, total - total // 2
-        elif kind == "EXPLICIT" and len(given) == 8:
-            at = layout.index("HW"[i])
-            before, after = int(given[2 * at]), int(given[2 * at + 1])
-        else:
-            before = after = 0
-        pads += [before, after]
-        sizes.append((size + before + after - reach) // strides[i] + 1)
-    if min(sizes) < 1:
-        raise Unreadable("a window larger than the map")
+    pads, (height, width) = places(op, (value.height, value.width), window, strides, dilations)
     _refuse_padding(value, pads)
-    return (pads[0], pads[1], pads[2], pads[3]), sizes[0], sizes[1]
+    return pads, height, width
 
 
 def _refuse_padding(value: Value, pads: Sequence[int]) -> None:
@@ -174,10 +150,7 @@ def convolve(graph: Graph, op: Op, value: Value, kernel: Symbol) -> Value:
     layout = str(op.attributes.get("data_format", "NHWC"))
     if layout not in ("NHWC", "NCHW") or not is_laid_out(value, layout):
         raise Unreadable("a convolution over other axes than height and width")
-    rows, columns = layout.index("H"), layout.index("W")
-    strides = (int(op.attributes["strides"][rows]), int(op.attributes["strides"][columns]))
-    spread = op.attributes.get("dilations") or [1, 1, 1, 1]
-    dilations = (int(spread[rows]), int(spread[columns]))
+    strides, dilations = sides_of(op, "strides"), sides_of(op, "dilations")
     window = (kernel.shape[0], kernel.shape[1])
     own, height, width = _padding(value, op, window, strides, dilations)
     value, before = _padding_before(value, layout)
