@@ -26,8 +26,6 @@ ONE_FILE: dict[str, tuple[str, Callable[[Sequence[Grade], Path], None]]] = {
     "json": ("grades.json", write_json),
     "junit": ("grades.xml", write_junit),
 }
-ONE_EACH = ("gradescope", "feedback")
-"""Formats with a file for each student."""
 
 
 @dataclass(frozen=True)

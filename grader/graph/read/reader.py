@@ -269,15 +269,7 @@ class _Reader:
             if kind == "float":
                 return expression("", arguments, _CASTS[kind], shape, keeps_variable=True)
             return without_gradient(expression(f"cast to {kind}", arguments, _CASTS[kind], shape))
-        if op.op == "Reshape":
-            return expression(
-                f"reshape{shape}",
-                arguments[:1],
-                lambda a: np.reshape(a, shape),
-                shape,
-                keeps_variable=True,
-            )
-        if op.op in ("Squeeze", "ExpandDims"):
+        if op.op in ("Reshape", "Squeeze", "ExpandDims"):
             return expression(
                 f"reshape{shape}",
                 arguments[:1],
