@@ -1,6 +1,6 @@
 """A course whose assignment is AlexNet: `[[networks]]` of assignment.toml, graded end to end.
 
-tests/courses/alexnet is the worked example that CONTRIBUTING.md names.
+tests/courses/alexnet is the worked example that docs/course-authors.md names.
 """
 
 import json

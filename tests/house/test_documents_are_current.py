@@ -9,12 +9,18 @@ from pathlib import Path
 import pytest
 
 from grader.cli import app
+from grader.errors import Cause
 from grader.paper import Configuration, dense_layer_count, transition_count
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [
     "README.md",
     "CONTRIBUTING.md",
+    "docs/students.md",
+    "docs/instructors.md",
+    "docs/course-authors.md",
+    "docs/operators.md",
+    "docs/troubleshooting.md",
     "assignment/README.md",
     "student_template/README.md",
     "reference_solution/README.md",
@@ -66,7 +72,7 @@ def test_every_make_target_in_a_document_exists(document, line):
 def test_readme_and_template_name_commands_at_all():
     named = {document for document, _ in GRADE_COMMANDS}
 
-    assert {"README.md", "student_template/README.md"} <= named
+    assert {"docs/instructors.md", "docs/students.md", "student_template/README.md"} <= named
     assert {"make demo", "make test"} <= {line for _, line in MAKE_COMMANDS}
 
 
@@ -108,3 +114,17 @@ def test_no_tracked_file_is_large():
     ]
 
     assert large == []
+
+
+def test_troubleshooting_explains_every_cause_once():
+    rows = re.findall(r"^\| `([A-Z]+_\w+)` \|", text_of("docs/troubleshooting.md"), re.M)
+
+    assert sorted(rows) == sorted(cause.value for cause in Cause)
+
+
+@pytest.mark.parametrize("document", [*DOCUMENTS, "ARCHITECTURE.md", "SECURITY.md"])
+def test_every_link_in_a_document_leads_somewhere(document):
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text_of(document))
+    folder = (ROOT / document).parent
+
+    assert [link for link in links if not (folder / link).exists()] == []
