@@ -15,6 +15,7 @@ from grader import sandbox as sandboxes
 from grader.assignment import Assignment, load_assignment
 from grader.checks import CHECKS
 from grader.classroom.extensions import load_extensions
+from grader.classroom.progress import Progress
 from grader.domain import Submission
 from grader.engine.accuracy import Instruments
 from grader.engine.gpu import Device
@@ -98,6 +99,8 @@ class Course:
         by_hand: Times of receipt that a person has set; see `Ledger.received_by_hand`.
         own_key: Seals what is not kept, where there is no course key.
         lock: Held by who writes to a file that all submissions share.
+        reading: Held while a submission is read in the sandbox: so many at a time.
+        progress: Told what is being done.
     """
 
     assignment: Assignment
@@ -109,6 +112,8 @@ class Course:
     by_hand: Mapping[Subject, datetime] = field(default_factory=dict)
     own_key: CourseKey = field(default_factory=lambda: CourseKey.of(secrets.token_bytes(KEY_BYTES)))
     lock: threading.Lock = field(default_factory=threading.Lock)
+    reading: threading.Semaphore = field(default_factory=threading.Semaphore)
+    progress: Progress = field(default_factory=Progress)
 
     @property
     def seal(self) -> CourseKey:
@@ -137,6 +142,7 @@ def open_course(
     *,
     by_hand: Mapping[Subject, datetime] | None = None,
     runs: int = 1,
+    progress: Progress | None = None,
 ) -> Iterator[Course]:
     """Open a course; its sandbox is closed after the block.
 
@@ -146,6 +152,7 @@ def open_course(
             of no extensions.
         by_hand: Times of receipt that a person has set.
         runs: Submissions to come: for several the sandbox is kept warm.
+        progress: Told what is being done.
 
     Raises:
         UsageError: The assignment or a file that it names is wrong.
@@ -159,6 +166,16 @@ def open_course(
             assignment, room, options.results_dir / REFERENCES, may_lack=key is None
         )
         extensions = load_extensions(assignment) if key is not None else {}
-        yield Course(assignment, extensions, options, key, room, references, by_hand or {})
+        yield Course(
+            assignment,
+            extensions,
+            options,
+            key,
+            room,
+            references,
+            by_hand or {},
+            reading=threading.Semaphore(options.jobs),
+            progress=progress or Progress(runs),
+        )
     finally:
         room.close()

@@ -17,6 +17,7 @@ import grader
 from grader import files
 from grader.classroom.extensions import load_extensions
 from grader.classroom.likeness import likeness
+from grader.classroom.progress import Progress, Stage
 from grader.course import Course, GradeOptions, open_course
 from grader.domain import Grade, MeasuredAccuracy, Provenance, Submission, SubmissionRef
 from grader.engine.gpu import require_device
@@ -42,7 +43,10 @@ from grader.scoring.grade import NO_ACCURACY, ungraded
 
 
 def grade_items(
-    items: Sequence[Item], options: GradeOptions, on_grade: Callable[[Grade], None]
+    items: Sequence[Item],
+    options: GradeOptions,
+    on_grade: Callable[[Grade], None],
+    progress: Progress | None = None,
 ) -> list[Grade]:
     """Grade submissions; one bad submission never stops the rest.
 
@@ -50,6 +54,7 @@ def grade_items(
         items: From `grader.classroom.submissions.find_submissions`.
         options: What the command line asks for.
         on_grade: Called with each grade when it is made.
+        progress: Told what is being done with whose submission.
 
     Returns:
         The grades in the order of the submissions.
@@ -70,8 +75,9 @@ def grade_items(
     by_hand = ledger.received_by_hand()
     grades = []
     with (
-        open_course(options, key, by_hand=by_hand, runs=len(items)) as course,
-        ThreadPoolExecutor(max_workers=options.jobs) as pool,
+        open_course(options, key, by_hand=by_hand, runs=len(items), progress=progress) as course,
+        # One more than are read at a time: while a network is measured, others are read.
+        ThreadPoolExecutor(max_workers=options.jobs + 1) as pool,
     ):
         # In the order of the submissions, so that the ledger of a class is always the same.
         try:
@@ -204,9 +210,16 @@ def grade_one(what: Item | Path, course: Course) -> Grade:
         course: Assignment, key, sandbox.
     """
     item = _item(what, course)
+    grade = _graded(item, course)
+    course.progress.finished(grade.status)
+    return grade
+
+
+def _graded(item: Item, course: Course) -> Grade:
     try:
         run = collect_run(item, course)
-        return assess(run, course.assignment, course.extensions)
+        with course.progress.stage(item.identity.student_id, Stage.JUDGING):
+            return assess(run, course.assignment, course.extensions)
     except (SubmissionRejected, InfrastructureError) as error:
         return _ungraded(error, item, course)
     except StageFailed as error:
@@ -246,12 +259,23 @@ def collect_run(what: Item | Path, course: Course) -> RunFolder:
         InfrastructureError: The machine failed and nothing was kept; or what was kept is no longer
             what was written.
     """
+    item = _item(what, course)
+    who = item.identity.student_id
+    with course.reading, course.progress.stage(who, Stage.READING):
+        run = _read(item, course)
+    with course.progress.stage(who, Stage.MEASURING):
+        _have_accuracy(run, course)
+    return run
+
+
+def _read(item: Item, course: Course) -> RunFolder:
+    """Unpack a submission and ask its program, unless a run of the same questions is there."""
     assignment = course.assignment
     policy = IntakePolicy(module=assignment.module)
     scope = Scope.HANDED_IN if course.key is not None else Scope.CODE
     with files.scratch("intake") as scratch:
         tree = scratch / "submission"
-        submission = collect(_item(what, course), tree, policy=policy, scope=scope)
+        submission = collect(item, tree, policy=policy, scope=scope)
         submission = course.received(submission)
         asked = course.asks(submission)
         place = asked.directory(course.options.results_dir, course.sandbox.isolation)
@@ -260,7 +284,6 @@ def collect_run(what: Item | Path, course: Course) -> RunFolder:
             result = traced(course.sandbox, tree, asked.for_sandbox, assignment.limits)
             write_run(run, result, asked)
         write_submission(run, _with_likeness(submission, tree, run, course), tree)
-    _have_accuracy(run, course)
     return run
 
 

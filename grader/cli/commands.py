@@ -92,6 +92,7 @@ def grade(
     quiet: Quiet = False,
 ) -> int:
     """Grade submissions."""
+    from grader.classroom.progress import Progress
     from grader.classroom.submissions import find_submissions
     from grader.pipeline import grade_items
     from grader.report.classtable import render_class
@@ -121,12 +122,12 @@ def grade(
     )
     for notice in found.notices:
         say(notice)
-    waiting = len(found.items)
-    several = waiting > 1
+    several = len(found.items) > 1
+    progress = Progress(len(found.items)) if several else None
     show = shown(options, quiet, several)
     alone: list[Grade] = []
-    with Working("Grading", waiting, show if several else alone.append) as on_grade:
-        grades = grade_items(found.items, options, on_grade)
+    with Working("Grading", show if several else alone.append, progress) as on_grade:
+        grades = grade_items(found.items, options, on_grade, progress)
     # The file first: a screen that goes away must not cost it.
     write_grades(grades, json)
     for one in alone:
@@ -332,7 +333,7 @@ def check(
     if sandbox == "auto":
         sandbox = sandbox_for_own_code()
     options = options_from(assignment=assignment, sandbox=sandbox, evaluate=False)
-    with Working("Checking", 1, unseen):
+    with Working("Checking", unseen):
         read: list[Evidence] = []
         grade = check_folder(folder.resolve(), options, read.append)
     write_grades([grade], json)

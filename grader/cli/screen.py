@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.live import Live
 
 from grader.cli.options import RESULTS
 from grader.errors import EXIT_GRADED, EXIT_REJECTED, UsageError
 
 if TYPE_CHECKING:
     from grader.assignment import Assignment
+    from grader.classroom.progress import Progress
     from grader.course import GradeOptions
     from grader.domain import Grade
 
@@ -96,21 +98,20 @@ def unseen(grade: Grade) -> None:
 
 
 class Working:
-    """A moving line on standard error while work goes on; it steps aside for each grade.
+    """What moves on standard error while work goes on; it steps aside for each grade.
 
     Args:
         verb: What is being done.
-        total: Submissions to come.
         show: Shows a finished grade.
+        progress: Of a class, which has a board; None for one submission, which has a line.
     """
 
-    def __init__(self, verb: str, total: int, show: Callable[[Grade], None]) -> None:
-        self.verb, self.total, self.show = verb, total, show
-        self.done = 0
-        self.status = Console(stderr=True).status(self._words())
-
-    def _words(self) -> str:
-        return f"{self.verb} {self.done + 1} of {self.total}" if self.total > 1 else self.verb
+    def __init__(
+        self, verb: str, show: Callable[[Grade], None], progress: Progress | None = None
+    ) -> None:
+        self.show = show
+        self.left = progress.total if progress is not None else 1
+        self.status = Console(stderr=True).status(verb) if progress is None else _board(progress)
 
     def __enter__(self) -> Callable[[Grade], None]:
         self.status.start()
@@ -125,10 +126,15 @@ class Working:
             self.show(grade)
         except (BrokenPipeError, SystemExit):  # Rich ends a program whose reader went away
             self.show = unseen
-        self.done += 1
-        if self.done < self.total:
-            self.status.update(self._words())
+        self.left -= 1
+        if self.left:
             self.status.start()
+
+
+def _board(progress: Progress) -> Live:
+    from grader.cli.board import Board
+
+    return Board(progress).live()
 
 
 def write_grades(grades: Sequence[Grade], file: Path | None) -> None:

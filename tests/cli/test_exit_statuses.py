@@ -26,7 +26,7 @@ class Pipeline(types.ModuleType):
         self.options = None
         self.paths = None
 
-    def grade_items(self, items, options, on_grade):
+    def grade_items(self, items, options, on_grade, progress=None):
         self.paths, self.options = [item.path for item in items], options
         return self.effect()
 

@@ -7,10 +7,12 @@ import json
 import shutil
 import subprocess
 import sys
+import threading
 import zipfile
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -128,6 +130,46 @@ def course(options, sandbox):
 
 def lost(grade):
     return {c.name for c in grade.checks if c.outcome is not Outcome.PASSED}
+
+
+def test_while_one_network_is_measured_the_next_is_read(submit, options, replay, monkeypatch):
+    """With one job: the first measurement ends only once the second submission was read."""
+    second_read = threading.Event()
+
+    def second(stage):
+        second_read.set()
+        return replayed(stage)
+
+    waited = []
+    monkeypatch.setattr(pipeline, "_have_accuracy", lambda *_: waited.append(second_read.wait(60)))
+    monkeypatch.setattr(pipeline, "assess", lambda *_: SimpleNamespace(status=GradeStatus.GRADED))
+    monkeypatch.setattr(Ledger, "write_grade", lambda *_: None)
+    replay({"second": second})
+    submit("a first")
+    submit("b second")
+
+    grade_paths([submit("a first").parent], options, lambda grade: None)
+
+    assert waited == [True, True]
+
+
+def test_no_more_are_read_at_a_time_than_there_are_jobs(submit, options, replay):
+    at_once, most = [], []
+
+    def counted(stage):
+        at_once.append(stage)
+        most.append(len(at_once))
+        answered = replayed(stage)
+        at_once.pop()
+        return answered
+
+    replay({"many": counted})
+    for number in range(4):
+        submit(f"{number} many")
+
+    grade_paths([submit("0 many").parent], options, lambda grade: None)
+
+    assert most == [1, 1, 1, 1]
 
 
 def test_a_network_of_the_paper_loses_nothing_but_the_accuracy(submit, options):
