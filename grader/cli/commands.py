@@ -6,9 +6,8 @@ No room that needs TensorFlow, Keras, OpenCV or Docker is imported before a comm
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 from rich.console import Console
@@ -177,118 +176,6 @@ def regrade(
     if not record:
         say("Not recorded: this is what the grade would be. --record lets it count.")
     return status_of([grade])
-
-
-@app.command(group=GRADING)
-def report(
-    path: Annotated[
-        Path,
-        Parameter(
-            help="A results folder, a run directory or a grade in it, or a JSON file of --json."
-        ),
-    ],
-    student: Annotated[
-        str | None, Parameter(help="Of whom: a student_id, or a part that only theirs has.")
-    ] = None,
-    /,
-    *,
-    quiet: Quiet = False,
-) -> int:
-    """Show recorded grades once more, as they were made."""
-    from grader.report.classtable import render_class
-    from grader.report.terminal import render
-
-    grades = _finished(path)
-    if student is not None:
-        grades = _of_student(grades, student)
-    if len(grades) > 1 and not quiet:
-        out().print(render_class(grades))
-    else:
-        for grade in grades:
-            out().print(render(grade, quiet=quiet))
-    return status_of(grades)
-
-
-def _finished(path: Path) -> Sequence[Grade]:
-    """The grades that are recorded at a path; nothing is run, and nothing is graded again."""
-    from grader.export.json import load_grades
-    from grader.ledger import Ledger
-    from grader.pipeline import recorded
-    from grader.run.folder import RUN_FILE
-
-    if (path / RUN_FILE).is_file():
-        return [recorded(path)]
-    if Ledger.stands_in(path):
-        ledger = Ledger(path)
-        return [ledger.read_grade(entry) for entry in ledger.current()]
-    return load_grades(path)
-
-
-def _of_student(grades: Sequence[Grade], wanted: str) -> Sequence[Grade]:
-    """The grades of one student, named in full or by a part of the name.
-
-    Raises:
-        UsageError: There is no such student, or more than one.
-    """
-    names = sorted({grade.student_id for grade in grades})
-    found = [name for name in names if name == wanted] or [
-        name for name in names if wanted.casefold() in name.casefold()
-    ]
-    if len(found) != 1:
-        told = ", ".join((found or names)[:20])
-        reason = "several students are named so" if found else "no student is named so"
-        raise UsageError(f"{wanted}: {reason}. Received: {told}.")
-    return [grade for grade in grades if grade.student_id == found[0]]
-
-
-@app.command(group=GRADING)
-def export(
-    path: Annotated[
-        Path, Parameter(help="A results folder, a run directory or a JSON file of --json.")
-    ],
-    /,
-    *,
-    to: Annotated[
-        Literal["csv", "json", "junit", "canvas", "moodle", "gradescope", "feedback"],
-        Parameter(
-            name="--to",
-            help="csv, json and junit are one file; canvas and moodle fill in the sheet of --into; "
-            "gradescope and feedback are a folder with a file for each student. feedback says what "
-            "a student may see, all other formats are for those who grade.",
-        ),
-    ],
-    into: Annotated[
-        Path | None, Parameter(name="--into", help="The CSV file that Canvas or Moodle exported.")
-    ] = None,
-    column: Annotated[
-        str | None,
-        Parameter(
-            name="--column",
-            help='The assignment\'s column in that sheet, such as "DenseNet". Moodle: by default '
-            "Grade.",
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        Parameter(name="--output", help="Where to write. Default: a name that says the format."),
-    ] = None,
-    partial: Annotated[
-        bool, flag("--partial", "Fill in scores of which points are still open as well.")
-    ] = False,
-) -> int:
-    """Write recorded grades in the form that another program reads."""
-    from grader.export.command import export as write_export
-
-    written = write_export(
-        _finished(path), to, into=into, column=column, output=output, partial=partial
-    )
-    tell(f"{written.place}: {written.count} grades")
-    if written.filled is not None:
-        for name, why in written.filled.left:
-            tell(f"left out: {name}: {why.value}")
-        if written.filled.without:
-            tell(f"{written.filled.without} students of the sheet have no grade here")
-    return EXIT_GRADED
 
 
 # --- students ---------------------------------------------------------------------------------
