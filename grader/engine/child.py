@@ -104,9 +104,9 @@ def stay_with_parent() -> None:
     """
     if sys.platform != "linux":
         return
-    from grader.inside import confine
+    from grader.inside import kernel
 
-    confine.prctl(confine.PR_SET_PDEATHSIG, signal.SIGKILL)
+    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
     # It may have died before the kernel was asked to tell.
     if str(os.getppid()) != os.environ.get(PARENT, str(os.getppid())):
         os._exit(1)

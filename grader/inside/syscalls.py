@@ -200,7 +200,7 @@ GUARDED: Table = {
     "tgkill": (234, 131),
     "timer_create": (222, 107),
 }
-"""Allowed for some arguments only; the rules stand in confine.py."""
+"""Allowed for some arguments only; the rules stand in seccomp.py."""
 
 REFUSED: Table = {
     "accept": (43, 202),

@@ -2,7 +2,7 @@
 
 The container has no network, no capability, no writable file but a small tmpfs, nothing mounted
 from the host and nobody's user id. Order, request and the student's tree go in on standard input;
-frames, log and report come out in labelled pieces (`grader/inside/main.py`, StreamLine). Its first
+frames, log and report come out in labelled pieces (`grader/inside/lines.py`, StreamLine). Its first
 process is the supervisor, which nothing inside can signal. The clock is ours; when it is up the
 container is killed.
 

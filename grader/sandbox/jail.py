@@ -2,7 +2,7 @@
 
 Landlock leaves it Python's own files and the submission to read and one private folder to write;
 seccomp leaves it threads, files and time; rlimits and the supervisor hold the amounts. What is
-applied and in which order stands in `grader/inside/confine.py`. Where the kernel lacks a piece it
+applied and in which order stands in `grader/inside/worker.py`. Where the kernel lacks a piece it
 refuses by name: a weaker jail is never offered as the jail.
 """
 

@@ -14,7 +14,6 @@ TOO_LONG = {
     "grader/graph/canonical.py": 700,
     "grader/graph/evidence.py": 700,
     "grader/graph/rules.py": 1800,
-    "grader/inside/main.py": 850,
 }
 """Files that are too long, and how long each may be at most. This list may only shrink."""
 

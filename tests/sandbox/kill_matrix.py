@@ -44,7 +44,9 @@ class Defence:
     needs: str = ""
 
 
-MAIN, CONFINE, DISK = "inside/main.py", "inside/confine.py", "inside/disk.py"
+WORKER, SUPERVISOR, TREE = "inside/worker.py", "inside/supervisor.py", "inside/tree.py"
+JOB, PROCESSES, DISK = "inside/job.py", "inside/processes.py", "inside/disk.py"
+CONFINE, LANDLOCK, SECCOMP = "inside/confine.py", "inside/landlock.py", "inside/seccomp.py"
 FRAMES, PUMP, VERDICT = "sandbox/frames.py", "sandbox/pump.py", "sandbox/verdict.py"
 PROCESS, DOCKER = "sandbox/process.py", "sandbox/docker.py"
 FRAMES_TEST, CONFINE_TEST = "tests/sandbox/test_frames.py", "tests/sandbox/test_confine.py"
@@ -55,21 +57,21 @@ NEIGHBOURS_TEST = "tests/sandbox/test_neighbours.py"
 DEFENCES = (
     Defence(
         "Landlock: only its own files",
-        MAIN,
-        "    confine.restrict_files(",
+        WORKER,
+        "    landlock.restrict_files(",
         "    (lambda *_: None)(",
         "test_other_files_cannot_be_read[jail]",
     ),
     Defence(
         "Landlock: nothing written outside its folder",
-        CONFINE,
+        LANDLOCK,
         "            _allow_beneath(ruleset, path, rights & ~all_but)",
         "            _allow_beneath(ruleset, '/', rights & ~all_but)",
         "test_nothing_can_be_left_for_the_next_run[jail-/var/tmp]",
     ),
     Defence(
         "Landlock: the installed grader is carved out",
-        CONFINE,
+        LANDLOCK,
         "        if any(_below(path, hole) for hole in holes):",
         "        if False:",
         "test_the_hole_itself_is_never_read",
@@ -77,21 +79,21 @@ DEFENCES = (
     ),
     Defence(
         "Landlock: every copy of the grader is carved out",
-        MAIN,
-        "        ours = confine.copies(str(HERE.parent))",
+        JOB,
+        "        ours = landlock.copies(str(HERE.parent))",
         "        ours = [str(HERE.parent)]",
         "test_no_copy_of_the_reference_solution_can_be_read[jail]",
     ),
     Defence(
         "seccomp: the filter is installed",
-        MAIN,
-        "    confine.restrict_calls(syscalls)\n",
+        WORKER,
+        "    seccomp.restrict_calls(syscalls)\n",
         "",
         "test_there_is_no_network[jail]",
     ),
     Defence(
         "seccomp: no new processes",
-        CONFINE,
+        SECCOMP,
         "            (_AND, 0, 0, _CLONE_THREAD | _CLONE_FILES | _CLONE_NAMESPACES),\n"
         "            (_EQUAL, 0, 1, _CLONE_THREAD | _CLONE_FILES),\n",
         "",
@@ -100,7 +102,7 @@ DEFENCES = (
     ),
     Defence(
         "seccomp: signals to itself alone",
-        CONFINE,
+        SECCOMP,
         '"kill": only(0, [pid]),',
         '"kill": [allow],',
         "test_a_guard_looks_at_the_arguments[kill-arguments1-327681-x86_64]",
@@ -108,7 +110,7 @@ DEFENCES = (
     ),
     Defence(
         "seccomp: dangerous calls end the program",
-        CONFINE,
+        SECCOMP,
         "        (tables.FATAL, _KILL),\n",
         "        (tables.FATAL, _ALLOW),\n",
         "test_every_call_gets_the_verdict_of_its_table[x86_64]",
@@ -116,7 +118,7 @@ DEFENCES = (
     ),
     Defence(
         "seccomp: other architectures' calls end the program",
-        CONFINE,
+        SECCOMP,
         "        program += [(_AT_LEAST, 0, 1, 0x40000000), (_RETURN, 0, 0, _KILL)]\n",
         "        pass\n",
         "test_calls_of_another_architecture_end_the_program",
@@ -124,9 +126,9 @@ DEFENCES = (
     ),
     Defence(
         "root steps down to nobody's user, without capabilities",
-        MAIN,
+        WORKER,
         "        confine.step_down(job.uid)\n",
-        "        confine.prctl(confine.PR_SET_NO_NEW_PRIVS, 1)\n",
+        "        kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)\n",
         "test_the_program_is_not_root_and_has_no_powers[jail]",
         needs="root",
     ),
@@ -153,14 +155,14 @@ DEFENCES = (
     ),
     Defence(
         "memory watch over all processes",
-        MAIN,
+        SUPERVISOR,
         '    if memory > limits["memory_bytes"]:\n',
         "    if False:\n",
         "test_the_memory_of_all_processes_together_counts[process]",
     ),
     Defence(
         "process watch",
-        MAIN,
+        SUPERVISOR,
         '    if tasks >= limits["processes"]:\n',
         "    if False:\n",
         "test_a_fork_bomb_gets_nowhere[process]",
@@ -183,7 +185,7 @@ DEFENCES = (
     ),
     Defence(
         "a run stays on the core of its seat",
-        MAIN,
+        WORKER,
         '        confine.take_one_core(int(job.order["seat"]))\n',
         "        pass\n",
         "test_a_program_stays_on_the_core_of_its_seat",
@@ -191,7 +193,7 @@ DEFENCES = (
     ),
     Defence(
         "the program goes first where memory runs out",
-        MAIN,
+        WORKER,
         "    confine.be_killed_first()\n",
         "",
         "test_the_kernel_takes_the_program_first_where_memory_runs_out",
@@ -199,7 +201,7 @@ DEFENCES = (
     ),
     Defence(
         "no threads of others are counted",
-        MAIN,
+        SUPERVISOR,
         "        return None if job.uid is None else allowed\n",
         "        return allowed\n",
         "test_the_kernel_counts_threads_only_of_a_user_of_the_runs_own",
@@ -207,7 +209,7 @@ DEFENCES = (
     ),
     Defence(
         "seccomp: no clock, group or core of another process is told",
-        CONFINE,
+        SECCOMP,
         '        "getpgid": only(0, [0, pid]),\n',
         '        "getpgid": [allow],\n',
         "test_nothing_is_heard_of_other_processes[jail]",
@@ -215,7 +217,7 @@ DEFENCES = (
     ),
     Defence(
         "seccomp: no lock on a file that all may read",
-        CONFINE,
+        SECCOMP,
         '        "flock": [as_if_done],\n',
         '        "flock": [allow],\n',
         "test_a_lock_on_a_file_that_all_may_read_is_not_taken",
@@ -237,7 +239,7 @@ DEFENCES = (
     ),
     Defence(
         "disk watch",
-        MAIN,
+        SUPERVISOR,
         '    if disk >= limits["file_bytes"]:\n',
         "    if False:\n",
         "test_many_files_together_reach_the_disk_limit[process]",
@@ -259,7 +261,7 @@ DEFENCES = (
     ),
     Defence(
         "a file system of the run's own",
-        MAIN,
+        SUPERVISOR,
         "    job.own_room = room.make(str(job.private), size, job.uid)\n",
         "    pass\n",
         "test_a_jailed_run_has_a_file_system_of_its_own",
@@ -267,16 +269,16 @@ DEFENCES = (
     ),
     Defence(
         "everything is killed at the end",
-        MAIN,
+        PROCESSES,
         "                os.kill(pid, signal.SIGKILL)\n",
         "                os.kill(pid, 0)\n",
         "test_children_holding_the_pipe_do_not_delay_the_end[process]",
     ),
     Defence(
         "threads do not outlive their main thread",
-        MAIN,
-        "        alone = main_thread_ended(worker)\n",
-        "        pass\n",
+        SUPERVISOR,
+        "        alone = processes.main_thread_ended(self._worker)\n",
+        "        alone = False\n",
         "test_a_program_whose_main_thread_has_ended_is_over[jail-1]",
         ENDING_TEST,
     ),
@@ -307,42 +309,42 @@ DEFENCES = (
     ),
     Defence(
         "orphans stay ours (subreaper)",
-        MAIN,
-        "        confine.prctl(confine.PR_SET_CHILD_SUBREAPER, 1)\n",
+        SUPERVISOR,
+        "        kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)\n",
         "        pass\n",
         "test_a_daemon_does_not_outlive_its_program[process]",
     ),
     Defence(
         "the worker dies with its supervisor",
-        MAIN,
-        "        confine.prctl(confine.PR_SET_PDEATHSIG, signal.SIGKILL)\n",
+        WORKER,
+        "        kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)\n",
         "        pass\n",
         "test_killing_the_supervisor_ends_the_run_and_is_not_the_students_fault[process]",
     ),
     Defence(
         "the private folder is removed",
-        MAIN,
+        SUPERVISOR,
         "        disk.remove(private)\n",
         "        pass\n",
         "test_killing_the_grader_ends_the_run_and_removes_its_files[cold]",
     ),
     Defence(
         "the supervisor hears when the grader is gone",
-        MAIN,
-        "        if reason or alone or line.hangup in readable:\n",
-        "        if reason or alone:\n",
+        SUPERVISOR,
+        "        if self._reason or alone or line.hangup in readable:\n",
+        "        if self._reason or alone:\n",
         "test_killing_the_grader_ends_the_run_and_removes_its_files[warm]",
     ),
     Defence(
         "no descriptor but the log and the channel",
-        MAIN,
+        WORKER,
         "    os.closerange(channel + 1, 65536)\n",
         "    os.dup2(channel, 220)\n",
         "test_only_the_log_and_the_channel_are_open[jail]",
     ),
     Defence(
         "standard input is empty",
-        MAIN,
+        WORKER,
         "    os.dup2(null, 0)\n",
         "    os.dup2(log, 0)\n",
         "test_standard_input_is_empty[jail]",
@@ -356,21 +358,21 @@ DEFENCES = (
     ),
     Defence(
         "the tree gives plain sources only",
-        MAIN,
+        TREE,
         "    sys.path_hooks.insert(0, TreeFinder(tree))\n",
         "",
         "test_a_stale_cache_does_not_stand_in_for_the_source[jail]",
     ),
     Defence(
         "the tree comes after the standard library",
-        MAIN,
+        TREE,
         "    sys.path.insert(first_site, str(tree))\n",
         "    sys.path.insert(0, str(tree))\n",
         "test_a_module_named_like_a_standard_one_shadows_nothing[jail]",
     ),
     Defence(
         "no handlers at exit",
-        MAIN,
+        WORKER,
         "        os._exit(status)  # no atexit, no threads, no destructors of the student's\n",
         "        sys.exit(status)\n",
         "test_handlers_at_exit_do_not_run[jail]",
@@ -715,7 +717,7 @@ DEFENCES = (
     Defence(
         "the evaluation ends with its grader",
         "engine/child.py",
-        "    confine.prctl(confine.PR_SET_PDEATHSIG, signal.SIGKILL)\n",
+        "    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)\n",
         "    pass\n",
         "test_the_evaluation_does_not_outlive_a_killed_grader",
         "tests/pipeline/test_killed.py",

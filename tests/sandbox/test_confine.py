@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from grader.inside import confine, syscalls
+from grader.inside import landlock, seccomp, syscalls
 
 ALLOW, KILL = 0x7FFF0000, 0x80000000
 REFUSE, UNKNOWN = 0x50000 | errno.EPERM, 0x50000 | errno.ENOSYS
@@ -30,7 +30,7 @@ def verdict(
     own = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}[machine]
     padded = [*arguments, *[0] * (6 - len(arguments))]
     data = struct.pack("=IIQ6Q", number, architecture or own, 0, *padded)
-    program = confine.filter_program(machine, pid, syscalls)
+    program = seccomp.filter_program(machine, pid, syscalls)
     at = accumulator = 0
     while True:
         code, if_true, if_false, operand = program[at]
@@ -83,7 +83,7 @@ def test_no_number_stands_in_two_tables(machine: str) -> None:
 
 @machines
 def test_every_guarded_call_has_a_guard(machine: str) -> None:
-    assert set(confine._guards(7)) == set(syscalls.GUARDED)
+    assert set(seccomp._guards(7)) == set(syscalls.GUARDED)
 
 
 @machines
@@ -216,7 +216,7 @@ def test_numbers_are_the_kernels() -> None:
 
 
 def test_a_folder_without_the_hole_is_taken_whole(tmp_path: Path) -> None:
-    assert confine.carve([str(tmp_path)], "/elsewhere") == ([str(tmp_path)], [])
+    assert landlock.carve([str(tmp_path)], "/elsewhere") == ([str(tmp_path)], [])
 
 
 def test_the_grader_is_left_out_of_the_libraries(tmp_path: Path) -> None:
@@ -224,7 +224,7 @@ def test_the_grader_is_left_out_of_the_libraries(tmp_path: Path) -> None:
     for name in ("keras", "grader/inside", "numpy"):
         (site / name).mkdir(parents=True)
 
-    whole, names = confine.carve([str(tmp_path / "lib"), str(site)], str(site / "grader"))
+    whole, names = landlock.carve([str(tmp_path / "lib"), str(site)], str(site / "grader"))
 
     assert whole == [str(site / "keras"), str(site / "numpy")]
     assert names == [str(tmp_path / "lib"), str(site)]
@@ -234,13 +234,13 @@ def test_a_link_into_the_hole_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "grader").mkdir()
     (tmp_path / "link").symlink_to("grader")
 
-    whole, _ = confine.carve([str(tmp_path)], str(tmp_path / "grader"))
+    whole, _ = landlock.carve([str(tmp_path)], str(tmp_path / "grader"))
 
     assert whole == []
 
 
 def test_the_hole_itself_is_never_read(tmp_path: Path) -> None:
-    assert confine.carve([str(tmp_path / "a")], str(tmp_path)) == ([], [])
+    assert landlock.carve([str(tmp_path / "a")], str(tmp_path)) == ([], [])
 
 
 def test_every_copy_of_a_package_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,6 +248,6 @@ def test_every_copy_of_a_package_is_found(tmp_path: Path, monkeypatch: pytest.Mo
     installed = tmp_path / "lib" / "python3.11" / "site-packages" / "grader"
     for folder in (checkout, installed):
         folder.mkdir(parents=True)
-    monkeypatch.setattr(confine, "readable_paths", lambda: [str(tmp_path / "lib")])
+    monkeypatch.setattr(landlock, "readable_paths", lambda: [str(tmp_path / "lib")])
 
-    assert confine.copies(str(checkout)) == [str(checkout), str(installed)]
+    assert landlock.copies(str(checkout)) == [str(checkout), str(installed)]

@@ -18,7 +18,7 @@ import pytest
 
 from grader.domain import Limits
 from grader.errors import Cause, InfrastructureError
-from grader.inside import confine, main
+from grader.inside import confine, supervisor
 from grader.inside.neighbours import Neighbours, held_up
 from grader.sandbox import pump, turns
 from grader.sandbox.contract import Disturbed, Stage, StageResult
@@ -433,7 +433,7 @@ def test_the_kernel_counts_threads_only_of_a_user_of_the_runs_own(
 ) -> None:
     job: Any = SimpleNamespace(order={"limits": {"processes": 64}, **order}, uid=uid)
 
-    assert main.tasks_allowed(job) == expected
+    assert supervisor.tasks_allowed(job) == expected
 
 
 def test_no_two_runs_are_the_same_user(monkeypatch: pytest.MonkeyPatch) -> None:

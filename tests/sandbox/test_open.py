@@ -49,14 +49,15 @@ def test_the_bare_process_is_stamped_none() -> None:
 @pytest.mark.parametrize(
     ("broken", "named"),
     [
-        ("landlock_version", "Landlock"),
-        ("_MACHINES", "processor"),
+        ("landlock.version", "Landlock"),
+        ("seccomp.MACHINES", "processor"),
     ],
 )
 def test_a_lacking_piece_is_named(monkeypatch: pytest.MonkeyPatch, broken: str, named: str) -> None:
     from grader.inside import confine
 
-    monkeypatch.setattr(confine, broken, {} if broken == "_MACHINES" else lambda: 0)
+    lacking = {} if broken == "seccomp.MACHINES" else lambda: 0
+    monkeypatch.setattr(f"grader.inside.{broken}", lacking)
 
     assert any(named in piece for piece in confine.lacks())
 
