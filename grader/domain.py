@@ -68,6 +68,8 @@ class Submission(Record):
     """From the file name, an LMS export or an argument; never trusted as a path or markup."""
     person: str | None = None
     """The student_id that several submissions share, where `student_id` tells this one apart."""
+    known_as: tuple[str, ...] = ()
+    """Further ids of the student: a platform's number, a login, an e-mail address."""
     source: str
     """Its path below what the command line named, for display."""
     sha256: Sha256

@@ -10,7 +10,9 @@ from grader.assignment import Assignment
 from grader.classroom.extensions import load_extensions, named_nobody
 from grader.errors import UsageError
 from grader.intake import Discovery, IntakePolicy, discover
+from grader.intake.bulk import Unpacked, holds_a_class, unpack
 from grader.intake.names import Platform, safe_id
+from grader.intake.refusal import listed, shown
 
 
 def find_submissions(
@@ -19,6 +21,7 @@ def find_submissions(
     *,
     platform: Platform | None = None,
     student_id: str | None = None,
+    scratch: Path | None = None,
 ) -> Discovery:
     """The submissions behind paths.
 
@@ -27,6 +30,7 @@ def find_submissions(
         assignment: Names the module, the zone and the extensions.
         platform: What named the submissions; None lets their names decide.
         student_id: Whose the one submission is.
+        scratch: Where a class's one big zip is unpacked; without it each zip is one submission.
 
     Returns:
         The submissions, with a notice for all that the instructor should know.
@@ -37,7 +41,17 @@ def find_submissions(
         AssignmentError: The extensions file is wrong.
     """
     policy = IntakePolicy(module=assignment.module)
-    found = discover(paths, policy, assignment.deadline.zone_info, platform)
+    opened = [] if student_id or scratch is None else _opened(paths, assignment, platform, scratch)
+    named = [unpacked.folder for unpacked in opened] or paths
+    found = discover(named, policy, assignment.deadline.zone_info, platform)
+    left = [name for unpacked in opened for name in unpacked.left_out]
+    if opened:
+        names = ", ".join(shown(path.name) for path in paths)
+        told = [f"{names}: read as the submissions of a class, not as one (--from files)."]
+        told += (
+            [f"Not unpacked, as no plain file with a safe name: {listed(left)}."] if left else []
+        )
+        found = replace(found, notices=(*told, *found.notices), is_class=True)
     if student_id:
         return _of_one_student(found, student_id)
     if not found.is_class:
@@ -45,6 +59,21 @@ def find_submissions(
     students = {i.identity.person or i.identity.student_id for i in found.items}
     unknown = named_nobody(load_extensions(assignment), students)
     return replace(found, notices=(*found.notices, *unknown))
+
+
+def _opened(
+    paths: Sequence[Path], assignment: Assignment, platform: Platform | None, scratch: Path
+) -> list[Unpacked]:
+    """The classes whose zips were named; none where one of the paths is anything else.
+
+    A student's zip may be made to look like a class's: among others of students it stays one.
+    """
+    policy = IntakePolicy(module=assignment.module)
+    if not all(path.is_file() and holds_a_class(path, policy, platform) for path in paths):
+        return []
+    zone = assignment.deadline.zone_info
+    places = [scratch / str(number) for number, _ in enumerate(paths)]
+    return [unpack(path, at, policy, zone) for path, at in zip(paths, places, strict=True)]
 
 
 def _of_one_student(found: Discovery, student_id: str) -> Discovery:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 from rich.console import Console
 
+from grader import files
 from grader.cli.options import (
     GRADING,
     RESULTS,
@@ -69,7 +70,10 @@ FETCH_TIMEOUT_S = 30.0
 def grade(
     *paths: Annotated[
         Path,
-        Parameter(help="A zip, a folder with densenet.py, or a folder of either."),
+        Parameter(
+            help="A zip, a folder with densenet.py, a folder of either, or a learning platform's "
+            "one zip of all."
+        ),
     ],
     assignment: Assignment = None,
     results: Results = RESULTS,
@@ -113,20 +117,22 @@ def grade(
         device=device,
         reference=reference,
     )
-    found = find_submissions(
-        paths,
-        options.assignment,
-        platform=platform,
-        student_id=student_id,
-    )
-    for notice in found.notices:
-        say(notice)
-    several = len(found.items) > 1
-    progress = Progress(len(found.items)) if several else None
-    show = shown(options, quiet, several)
-    alone: list[Grade] = []
-    with Working("Grading", show if several else alone.append, progress) as on_grade:
-        grades = grade_items(found.items, options, on_grade, progress)
+    with files.scratch("class") as scratch:
+        found = find_submissions(
+            paths,
+            options.assignment,
+            platform=platform,
+            student_id=student_id,
+            scratch=scratch,
+        )
+        for notice in found.notices:
+            say(notice)
+        several = len(found.items) > 1
+        progress = Progress(len(found.items)) if several else None
+        show = shown(options, quiet, several)
+        alone: list[Grade] = []
+        with Working("Grading", show if several else alone.append, progress) as on_grade:
+            grades = grade_items(found.items, options, on_grade, progress)
     # The file first: a screen that goes away must not cost it.
     write_grades(grades, json)
     for one in alone:

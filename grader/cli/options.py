@@ -88,8 +88,8 @@ SubmittedAt = Annotated[
 ]
 From = Annotated[
     Literal[
-        "canvas", "moodle", "blackboard", "gradescope", "brightspace", "nbgrader", "folders",
-        "files",
+        "canvas", "moodle", "blackboard", "gradescope", "brightspace", "sakai", "github",
+        "nbgrader", "folders", "files",
     ]
     | None,
     Parameter(

@@ -86,6 +86,7 @@ def collect(
     return Submission(
         student_id=identity.student_id,
         person=identity.person,
+        known_as=identity.known_as,
         source=shown(item.source, SOURCE_LENGTH),
         sha256=sha256,
         root=str(dest.resolve()),
@@ -191,7 +192,7 @@ def _identity_of(files: tuple[SubmittedFile, ...]) -> str:
 def _received(
     identity: Identity, path: Path, policy: IntakePolicy
 ) -> tuple[datetime | None, ReceivedFrom | None]:
-    if identity.received_at is not None or identity.doubt:
+    if identity.received_at is not None or identity.doubt or identity.in_time:
         return identity.received_at, identity.received_from
     place = path if path.is_file() else next(iter(_modules(path, policy)), path)
     try:

@@ -12,9 +12,19 @@ from pathlib import Path
 
 from grader.domain import LEDGER, RECIPE
 from grader.errors import UsageError
+from grader.intake.exports import (
+    SAKAI_FILES,
+    SAKAI_OWN,
+    Export,
+    by_structure,
+    export_of,
+    voted,
+)
+from grader.intake.gradescope import METADATA
 from grader.intake.items import Item, is_everybodys, named, of_loose_files, told_apart
 from grader.intake.kinds import ARCHIVE_ENDINGS, clutter, is_weights
 from grader.intake.names import (
+    BY_NAME,
     SUBMITTED,
     Identity,
     OwnPart,
@@ -23,6 +33,7 @@ from grader.intake.names import (
     own_part,
     plain,
     safe_id,
+    title,
     told_by,
 )
 from grader.intake.policy import DEFAULT, IntakePolicy
@@ -95,7 +106,7 @@ class _Search:
     """One command's search.
 
     Attributes:
-        found: Place → item, in order.
+        found: Place and member of the group → item, in order.
         notices: What to tell the instructor.
         left_out: Files of class folders that belong to no submission.
         classes: The class folders.
@@ -104,7 +115,7 @@ class _Search:
     policy: IntakePolicy
     zone: tzinfo | None
     platform: Platform | None
-    found: dict[Path, Item] = field(default_factory=dict)
+    found: dict[tuple[Path, int], Item] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     classes: list[Path] = field(default_factory=list)
@@ -118,12 +129,12 @@ class _Search:
         if len(paths) > 1 and self._are_students(folders):
             kinds |= dict.fromkeys(folders, "student")
         entries = [path for path, kind in kinds.items() if kind in ("submission", "student")]
-        voted = self._voted([path.parts for path in entries])
-        if voted is None and self.platform is None and self._are_named_alike(entries):
-            voted = "folders"
+        platform = voted([path.parts for path in entries])
+        if platform is None and self.platform is None and self._are_named_alike(entries):
+            platform = "folders"
         for path in paths:
             if kinds[path] in ("submission", "student"):
-                self._named_entry(path, voted, len(entries))
+                self._named_entry(path, platform, len(entries))
             elif kinds[path] == "nbgrader":
                 self._nbgrader(path)
             else:
@@ -193,52 +204,53 @@ class _Search:
         part = own_part(path.parts, voted) if voted else None
         return replace(own, identity=told_by(part, self.zone) if part else plain(path, voted))
 
-    def _voted(self, names: Sequence[Sequence[str]]) -> Platform | None:
-        """The platform that most names are of; None where there is no such."""
-        parts = [own_part(each) for each in names]
-        counts = Counter(part.platform for part in parts if part)
-        platform, count = next(iter(counts.most_common(1)), (None, 0))
-        return platform if count * 2 > len(names) else None
-
     # --- a class folder ---
 
     def _class(self, root: Path) -> None:
         self.classes.append(root)
+        root = self._export_in(root)
         children = _children(root)
-        exported = [c for c in children if c.is_dir() and c.name.startswith("assignment_")]
-        if len(exported) == 1 and exported[0].name.endswith("_export"):  # Gradescope's own folder
-            root, children = exported[0], _children(exported[0])
         for child in [c for c in children if c.is_dir() and self._is_results(c)]:
             self.notices.append(f"{shown(child.name)} is a results folder and was left out.")
             children.remove(child)
         candidates = self._candidates(children)
-        platform = self.platform or self._voted([(c.name,) for c in candidates])
-        if platform and not _is_of_lms(platform):
-            platform = None
-        if platform and self.platform is None:
-            self.notices.append(_read_as(root, platform))
-        self._children_of_class(root, children, len(candidates) == 1, platform)
+        export = export_of(root, candidates, self.platform, self.zone)
+        if export.platform and not _is_of_lms(export.platform):
+            export = Export(None, self.zone)
+        if export.platform and self.platform is None:
+            self.notices.append(_read_as(root, export.platform))
+        self._children_of_class(root, children, len(candidates) == 1, export)
+        there = {child.name for child in children}
+        if lost := [name for name in export.known if name not in there]:
+            self.notices.append(f"{METADATA} names what is not here: {_named(lost)}.")
+
+    def _export_in(self, root: Path) -> Path:
+        """The folder that a platform put everything into, where it is the only one."""
+        folders = [c for c in self._candidates(_children(root)) if c.is_dir()]
+        if len(folders) != 1 or self._has_module(folders[0]):
+            return root
+        inner = self._candidates(_children(folders[0]))
+        if folders[0].name.startswith("assignment_") and folders[0].name.endswith("_export"):
+            return folders[0]
+        is_class = by_structure(folders[0], inner) or voted([(c.name,) for c in inner])
+        # Of one alone it could be a name that the student chose.
+        return folders[0] if is_class and len(inner) > 1 else root
 
     def _children_of_class(
-        self,
-        root: Path,
-        children: Sequence[Path],
-        alone: bool,
-        platform: Platform | None,
+        self, root: Path, children: Sequence[Path], alone: bool, export: Export
     ) -> None:
-        own = {c: own_part((c.name,), platform) if platform else None for c in children}
+        own = {child: export.part(child) for child in children}
         groups = self._loose_groups(children, own)
         for child in children:
             part = own[child]
-            identity = told_by(part, self.zone) if part else plain(child)
-            if part is None and platform:
-                strange = f"This name is none that {platform.title()} writes."
-                identity = replace(identity, remarks=(strange,))
+            identity = export.identity(child)
             if alone and is_everybodys(child.name) and self.platform != "files":
                 identity = plain(root.resolve())
             if child.is_dir():
-                if part and part.platform == "moodle" and "_onlinetext" in child.name[: part.end]:
+                if _is_typed(child, part):
                     self.left_out.append(child.name)
+                elif part and part.platform == "sakai":
+                    self._sakai(child, identity)
                 else:
                     self._folder(child, identity, child.name)
             elif _is_archive(child):
@@ -246,11 +258,26 @@ class _Search:
             elif child in groups:
                 self._loose(groups[child], self._of_code(identity, child), child.name)
             elif not any(child == path for files in groups.values() for _, path in files):
-                self._leave_out(child, part)
+                self._leave_out(child, part, own)
 
-    def _leave_out(self, file: Path, part: OwnPart | None) -> None:
-        if part is None or file.name[part.end :] != ".txt":  # Blackboard's word on an attempt
+    def _leave_out(self, file: Path, part: OwnPart | None, own: dict[Path, OwnPart | None]) -> None:
+        """Name a file that is graded nowhere; a platform's own lists and notes need no word."""
+        if part is not None and file.name[part.end :] == ".txt":  # Blackboard's word on an attempt
+            others = [p for c, p in own.items() if p and c != file]
+            if any((other.who, other.when) == (part.who, part.when) for other in others):
+                return
+        if file.name != METADATA:
             self.left_out.append(file.name)
+
+    def _sakai(self, folder: Path, identity: Identity) -> None:
+        """What a student attached; the texts beside it are Sakai's own, but for the student's."""
+        attached = folder / SAKAI_FILES
+        texts = [f for f in _children(folder) if f.is_file() and f.name not in SAKAI_OWN]
+        if not attached.is_dir():
+            self._add(Item(folder, identity, folder.name))
+            return
+        self._folder(attached, identity, f"{folder.name}/{SAKAI_FILES}")
+        self.left_out += [f"{folder.name}/{file.name}" for file in texts if file.stat().st_size]
 
     def _folder(self, folder: Path, identity: Identity, below: str) -> None:
         """A student's folder: the archives in it, or the folder itself."""
@@ -282,16 +309,18 @@ class _Search:
         loose = [c for c in children if c.is_file() and not _is_archive(c)]
         for file in loose:
             part = own[file]
-            if part:
+            if part and not _is_typed(file, part):
                 name = file.name[part.end :]
                 groups.setdefault((part.who, part.when), []).append((name, file))
+        for files in groups.values():  # the newest first: of two of one name it counts
+            files.sort(key=lambda each: (-(own[each[1]] or _NO_PART).number, each[0]))
         for code in [c for c in loose if own[c] is None and self._is_submitted_code(c.name)]:
             start = code.name.removesuffix(self.policy.module)
             beside = [f for f in loose if start and f.name.startswith(start) and f != code]
             files = [(f.name[len(start) :], f) for f in beside if _belongs(f.name[len(start) :])]
             groups[(code.name, "")] = [(code.name, code), *files]
-        with_code = [files for files in groups.values() if any(_is_code(n) for n, _ in files)]
-        return {files[0][1]: files for files in with_code}
+        code = [[f for f in files if _is_code(f[0])] for files in groups.values()]
+        return {own[0][1]: files for own, files in zip(code, groups.values(), strict=True) if own}
 
     def _is_submitted_code(self, name: str) -> bool:
         """Whether a loose file without a platform's name is handed in, or a tool of the course."""
@@ -384,7 +413,12 @@ class _Search:
     def _add(self, item: Item) -> None:
         # Two names of one file are two submissions, one name given twice is one.
         place = item.path.resolve() if item.path.name in ("", "..") else item.path
-        self.found.setdefault(place.parent.resolve() / place.name, item)
+        place = place.parent.resolve() / place.name
+        everybody = (item.identity, *item.identity.others)
+        for number, identity in enumerate(everybody):
+            self.found.setdefault(
+                (place, number), replace(item, identity=_alone(identity, everybody))
+            )
 
     def _candidates(self, children: Sequence[Path]) -> list[Path]:
         """Children that may be submissions, by kind alone."""
@@ -415,14 +449,31 @@ class _Search:
         return isinstance(first, dict) and {"seq", "grade_file", "mac"} <= first.keys()
 
 
+_NO_PART = OwnPart("files", "", 0)
+
+
+def _is_typed(child: Path, part: OwnPart | None) -> bool:
+    """Whether it is what a student typed into Moodle's page, which stands beside the files."""
+    return bool(part and part.platform == "moodle" and "_onlinetext" in child.name[: part.end])
+
+
+def _alone(identity: Identity, everybody: Sequence[Identity]) -> Identity:
+    """One member of a group, who knows of the others."""
+    names = [each.student_id for each in everybody if each.student_id != identity.student_id]
+    if not names:
+        return identity
+    remark = f"Handed in together with {', '.join(names)}."
+    return replace(identity, others=(), remarks=(*identity.remarks, remark))
+
+
 def _is_of_lms(platform: Platform) -> bool:
-    """Whether a platform wrote it into the name; nbgrader has folders for it."""
-    return platform not in ("folders", "files", "nbgrader")
+    """Whether a platform wrote it into the name."""
+    return platform in BY_NAME
 
 
 def _read_as(path: Path, platform: Platform) -> str:
     name = shown(path.resolve().name)
-    return f"{name}: names are read as {platform.title()} writes them (--from {platform})."
+    return f"{name}: names are read as {title(platform)} writes them (--from {platform})."
 
 
 def _children(folder: Path) -> list[Path]:

@@ -65,7 +65,7 @@ def of_loose_files(
     """The submission that loose files of one person make, None where no code is among them.
 
     Args:
-        files: Name that the student gave, where it lies.
+        files: Name that the student gave, where it lies; of two of one name the first counts.
         identity: Whose they are.
         source: Where they came from.
         policy: Names the module that a submission has.
@@ -75,7 +75,9 @@ def of_loose_files(
         return None
     wanted = (policy.module, policy.notebook)
     meant = [file for file in code if _original(file[0]) in wanted]
-    first = min(meant or code, key=lambda file: (file[0] not in wanted, file[0]))
+    # Canvas adds -1 to the name of what is handed in again: that it is newer is said by the order.
+    newest = next((file for file in meant if _original(file[0]) == policy.module), None)
+    first = newest or (meant or sorted(code))[0]
     kept: dict[str, Path] = {}
     if meant or len(code) == 1:  # one that is alone can only be the module, whatever its name
         kept[_as_module(first[0], policy)] = first[1]
@@ -83,14 +85,15 @@ def of_loose_files(
     for name, path in files:
         if path in kept.values():
             continue
-        if kept.setdefault(_original(name) if _counts(name) else name, path) is not path:
+        if kept.setdefault(_original(name) if _is_meant(name) else name, path) is not path:
             remarks.append(f"{shown(path.name)} was left out: there is another {shown(name)}.")
     identity = replace(identity, remarks=(*identity.remarks, *remarks))
     return Item(first[1], identity, source, tuple(sorted(kept.items())))
 
 
-def _counts(name: str) -> bool:
-    return _original(name) == RECIPE or is_weights(name)
+def _is_meant(name: str) -> bool:
+    """Whether the file is found by its name, which then has to be the one that the student gave."""
+    return _original(name) == RECIPE or is_weights(name) or name.casefold().endswith(".py")
 
 
 def _original(name: str) -> str:
@@ -114,31 +117,41 @@ def told_apart(items: Iterable[Item]) -> tuple[tuple[Item, ...], tuple[str, ...]
     notices = []
     for id in (id for id, count in counts.items() if count > 1):
         same = sorted((i for i in items if i.identity.student_id == id), key=_arrival)
+        # Brightspace has no login in its names: two of one name may be two people.
+        namesakes = len({i.identity.known_as for i in same if _is_named_only(i.identity)}) > 1
         for item, own in zip(same, _free_ids(id, len(same), taken), strict=True):
-            numbered[item] = _renamed(item, own, len(same))
+            numbered[item] = _renamed(item, own, len(same), namesakes)
         ids = ", ".join(f"{numbered[i].identity.student_id} ({i.source})" for i in same)
         notices.append(
             f"{id}: {len(same)} submissions have this student_id. "
             f"Each is graded and kept by itself: {ids}."
+            + (" They may be of several people of that name." if namesakes else "")
             + (IF_A_CLASS if same[0].identity.platform == "folders" else "")
         )
     return tuple(numbered.get(item, item) for item in items), tuple(notices)
 
 
 def _with_sources_apart(items: tuple[Item, ...]) -> tuple[Item, ...]:
-    """Where two have one source, more of the path as it was named."""
-    for longer in (lambda path: f"{path.parent.name}/{path.name}", str):
-        counts = Counter(item.source for item in items)
+    """Where two have one source, more of the path as it was named.
+
+    What a class's zip was unpacked into has another name each time, so it comes last.
+    """
+    for parts in (2, 3, 5, None):
+        counts = Counter(source for source, _ in {(item.source, item.path) for item in items})
         items = tuple(
-            item if counts[item.source] == 1 else replace(item, source=longer(item.path))
+            item if counts[item.source] == 1 else replace(item, source=_end_of(item.path, parts))
             for item in items
         )
     return items
 
 
-def _arrival(item: Item) -> tuple[float, str]:
+def _end_of(path: Path, parts: int | None) -> str:
+    return str(path) if parts is None else "/".join(path.parts[-parts:])
+
+
+def _arrival(item: Item) -> tuple[float, int, str]:
     received = item.identity.received_at
-    return received.timestamp() if received else 0.0, item.source
+    return received.timestamp() if received else 0.0, item.identity.number, item.source
 
 
 def _free_ids(id: str, count: int, taken: set[str]) -> list[str]:
@@ -154,8 +167,13 @@ def _free_ids(id: str, count: int, taken: set[str]) -> list[str]:
     return found
 
 
-def _renamed(item: Item, own: str, count: int) -> Item:
+def _is_named_only(identity: Identity) -> bool:
+    return identity.platform == "brightspace"
+
+
+def _renamed(item: Item, own: str, count: int, namesakes: bool) -> Item:
     was = item.identity
     remark = f"{count} submissions have the student_id {was.student_id}; this one is kept as {own}."
-    identity = replace(was, student_id=own, person=was.student_id, remarks=(*was.remarks, remark))
+    person = None if namesakes else was.student_id
+    identity = replace(was, student_id=own, person=person, remarks=(*was.remarks, remark))
     return replace(item, identity=identity)

@@ -5,7 +5,9 @@
     Blackboard   hw3_jdoe_attempt_2026-09-30-21-58-41_x.zip   assignment, login, local time
     Gradescope   submission_48213/                            submission number
     Brightspace  12-34 - Jane Doe - Sep 30, 2027 1058 PM/     numbers, name, local time
+    Sakai        Doe, Jane(jdoe)/, timestamp.txt in it        name, login, time
     nbgrader     submitted/jdoe/hw3/, timestamp.txt in it     login, time
+    GitHub       densenet-jdoe/, a repository each            assignment, login
 
 A platform writes its own part first, and the name that the student chose comes behind it. So names
 are read from the left, folder before file, and only up to where the first platform's part ends:
@@ -21,7 +23,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Literal
@@ -36,9 +38,17 @@ from grader.intake.times import (
 )
 
 Platform = Literal[
-    "canvas", "moodle", "blackboard", "gradescope", "brightspace", "nbgrader", "folders", "files"
-]
+    "canvas", "moodle", "blackboard", "gradescope", "brightspace", "sakai", "github", "nbgrader",
+    "folders", "files",
+]  # fmt: skip
 """How names are read. "folders": a folder's name is its student; "files": an archive's name is."""
+
+BY_NAME: tuple[Platform, ...] = (
+    "canvas", "moodle", "blackboard", "gradescope", "brightspace", "sakai", "github",
+)  # fmt: skip
+"""Those that write whose it is into the names; nbgrader has folders for it."""
+TITLES: dict[Platform, str] = {"github": "GitHub Classroom", "nbgrader": "nbgrader"}
+"""How a platform's name is written, where its first letter alone does not make it."""
 
 ID_LENGTH = 64
 """Longest student_id, characters."""
@@ -48,7 +58,7 @@ ASK_FOR_TIME = "Grade again with the true time of receipt: --submitted-at WHEN."
 
 _CANVAS = re.compile(
     r"(?:(?P<late_anon>LATE_)?(?P<anon>anon_[^_]+)|(?P<who>.+?)_(?P<late>LATE_)?(?P<user>\d{2,}))"
-    r"_(?:question_\d+_)?\d{3,}_",
+    r"_(?:question_\d+_)?(?P<file>\d{3,})_",
     re.ASCII,
 )
 _MOODLE = re.compile(
@@ -59,10 +69,13 @@ _BLACKBOARD = re.compile(
 )
 _GRADESCOPE = re.compile(r"submission_(?P<number>\d+)$", re.ASCII)
 _BRIGHTSPACE = re.compile(
-    r"\d+-\d+ - (?P<who>.+?) - "
+    r"(?P<number>\d+-\d+) - (?P<who>.+?) - "
     r"(?P<when>(?:[A-Za-z]{3,9}\.? \d{1,2}|\d{1,2} [A-Za-z]{3,9}\.?),? \d{4},? "
     r"\d{1,2}[:.]?\d{2}(?: ?[AaPp]\.?[Mm]\.?)?)?(?: - )?",
     re.ASCII,
+)
+_SAKAI = re.compile(
+    r"[^()]*\((?P<who>[^()/]+)\)(?:$|_(?:Submission attachment\(s\)_|submissionText\.))", re.ASCII
 )
 _ENDINGS = re.compile(r"(?:\.(?:zip|tar|gz|tgz|rar|7z|py|ipynb))+$", re.IGNORECASE)
 
@@ -79,6 +92,10 @@ class Identity:
         remarks: What else the name says.
         doubt: Why no other time may stand for the time of receipt, such as the file's own.
         person: The student_id that several submissions share, where this one is told apart.
+        known_as: Further ids and names of the student, safe as the student_id is, the surest first.
+        in_time: The platform marks who is late, and not this one: no file's time stands against it.
+        number: Of several of one student, where no time tells, the higher came later.
+        others: Those who handed it in together with this student.
     """
 
     student_id: str
@@ -88,6 +105,10 @@ class Identity:
     remarks: tuple[str, ...] = ()
     doubt: str | None = None
     person: str | None = None
+    known_as: tuple[str, ...] = ()
+    in_time: bool = False
+    number: int = 0
+    others: tuple[Identity, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -100,6 +121,8 @@ class OwnPart:
         end: Where the part ends; what follows was chosen by the student.
         when: The time in the platform's words.
         late: Whether the platform calls it late.
+        known_as: What else the platform calls the person.
+        number: The platform's number of the file; a later file has a higher one.
     """
 
     platform: Platform
@@ -107,6 +130,8 @@ class OwnPart:
     end: int
     when: str = ""
     late: bool = False
+    known_as: tuple[str, ...] = ()
+    number: int = 0
 
 
 def identify(path: Path, zone: tzinfo | None = None, platform: Platform | None = None) -> Identity:
@@ -143,7 +168,8 @@ def plain(path: Path, platform: Platform | None = None) -> Identity:
 
 def own_part(parts: Sequence[str], platform: Platform | None = None) -> OwnPart | None:
     """The platform's part of the first name that has one, folders before what lies in them."""
-    readers = _READERS.items() if platform is None else [(platform, _READERS.get(platform))]
+    reader = _sakai if platform == "sakai" else _READERS.get(platform) if platform else None
+    readers = _READERS.items() if platform is None else [(platform, reader)]
     for name in parts:
         found = [part for _, read in readers if read and (part := read(name))]
         if found:
@@ -154,18 +180,26 @@ def own_part(parts: Sequence[str], platform: Platform | None = None) -> OwnPart 
 
 def told_by(part: OwnPart, zone: tzinfo | None) -> Identity:
     """What a platform's part says."""
-    late = (f"{part.platform.title()} marks this submission as late.",) if part.late else ()
+    known_as = tuple(safe_id(name) for name in part.known_as)
+    told = Identity(safe_id(part.who), part.platform, known_as=known_as, number=part.number)
+    platform = title(part.platform)
     if part.platform not in _TIMES:
+        late = (f"{platform} marks this submission as late.",) if part.late else ()
         doubt = f"{late[0]} Nothing else tells when it came. {ASK_FOR_TIME}" if late else None
-        return Identity(safe_id(part.who), part.platform, remarks=late, doubt=doubt)
+        return replace(told, remarks=late, doubt=doubt)
     local = _TIMES[part.platform](part.when)
     if local is not None and zone is not None:
-        return Identity(safe_id(part.who), part.platform, local.replace(tzinfo=zone), "lms")
+        return replace(told, received_at=local.replace(tzinfo=zone), received_from="lms")
     what = f"the local time {local}" if local else "a time that cannot be read"
     why = ", whose zone is not known here" if local else ""
-    remark = f"{part.platform.title()} gives {what}{why}."
+    remark = f"{platform} gives {what}{why}."
     doubt = None if local else f"{remark} {ASK_FOR_TIME}"
-    return Identity(safe_id(part.who), part.platform, remarks=(remark,), doubt=doubt)
+    return replace(told, remarks=(remark,), doubt=doubt)
+
+
+def title(platform: Platform) -> str:
+    """A platform's name, for a sentence."""
+    return TITLES.get(platform, platform.title())
 
 
 def collected_by_nbgrader(student: str, folder: Path | None, zone: tzinfo | None) -> Identity:
@@ -228,13 +262,23 @@ def _canvas(name: str) -> OwnPart | None:
     found = _CANVAS.match(name)
     if not found:
         return None
-    who = found["anon"] or f"{found['who']}_{found['user']}"
-    return OwnPart("canvas", who, found.end(), late=bool(found["late"] or found["late_anon"]))
+    known = () if found["anon"] else (found["user"], found["who"])
+    return OwnPart(
+        "canvas",
+        found["anon"] or f"{found['who']}_{found['user']}",
+        found.end(),
+        late=bool(found["late"] or found["late_anon"]),
+        known_as=known,
+        number=int(found["file"]),
+    )
 
 
 def _moodle(name: str) -> OwnPart | None:
     found = _MOODLE.match(name)
-    return OwnPart("moodle", f"{found['who']}_{found['number']}", found.end()) if found else None
+    if not found:
+        return None
+    known = (found["number"], found["who"])
+    return OwnPart("moodle", "_".join((known[1], known[0])), found.end(), known_as=known)
 
 
 def _blackboard(name: str) -> OwnPart | None:
@@ -252,7 +296,16 @@ def _brightspace(name: str) -> OwnPart | None:
     found = _BRIGHTSPACE.match(name)
     if not found:
         return None
-    return OwnPart("brightspace", found["who"], found.end(), found["when"] or "")
+    when = found["when"] or ""
+    return OwnPart("brightspace", found["who"], found.end(), when, known_as=(found["number"],))
+
+
+def _sakai(name: str) -> OwnPart | None:
+    found = _SAKAI.match(name)
+    if not found:
+        return None
+    known = (name[: found.start("who") - 1].strip(),)
+    return OwnPart("sakai", found["who"], found.end(), known_as=known if known[0] else ())
 
 
 _READERS: dict[Platform, Callable[[str], OwnPart | None]] = {
@@ -262,6 +315,7 @@ _READERS: dict[Platform, Callable[[str], OwnPart | None]] = {
     "gradescope": _gradescope,
     "canvas": _canvas,
 }
+"""Those whose part of a name is told from any other name."""
 _TIMES: dict[Platform, Callable[[str], datetime | None]] = {
     "blackboard": blackboard_time,
     "brightspace": brightspace_time,

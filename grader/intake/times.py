@@ -23,6 +23,7 @@ _BRIGHTSPACE = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _MOMENT = re.compile(r"(?P<moment>\d{4}-?\d\d-?\d\d[T ]\d\d\S*)(?:\s+(?P<zone>\S+))?", re.ASCII)
+_SAKAI = re.compile(r"(\d{14})\d{0,3}", re.ASCII)
 _OFFSET = re.compile(r"(?P<sign>[+-])(?P<hours>\d\d)(?::?(?P<minutes>[0-5]\d))?", re.ASCII)
 
 
@@ -114,3 +115,21 @@ def _in_named_zone(moment: datetime, name: str, zone: tzinfo | None) -> datetime
         return None
     length = timedelta(hours=int(offset["hours"]), minutes=int(offset["minutes"] or 0))
     return moment.replace(tzinfo=timezone(-length if offset["sign"] == "-" else length))
+
+
+def sakai_time(written: str, zone: tzinfo | None) -> datetime | None:
+    """The instant of Sakai's timestamp.txt.
+
+    Sakai writes "20270930172841123", in GMT; since version 12 "2027-09-30T17:28:41.123Z"; and in
+    some installations a local time such as "Sep 30, 2027 10:58 PM".
+    """
+    digits = _SAKAI.fullmatch(written)
+    try:
+        if digits:
+            return datetime.strptime(digits[1], "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+        if "T" in written and written.endswith("Z"):
+            return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+Z$", r"\1Z", written))
+    except ValueError:
+        return None
+    local = brightspace_time(written)
+    return local.replace(tzinfo=zone) if local is not None and zone is not None else None

@@ -38,6 +38,7 @@ def assess(
     submission = received_by_hand(run.submission(), received_at)
     evidence = evidence_of(run)
     person = submission.person or submission.student_id
+    person = next((name for name in (person, *submission.known_as) if name in extensions), person)
     facts = Facts(
         deadline=apply_deadline(
             assignment, person, submission.received_at, submission.received_from, extensions

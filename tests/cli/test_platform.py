@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import zipfile
 
 import pytest
 
@@ -44,3 +45,42 @@ def test_the_platform_that_is_named_says_what_a_name_means(tmp_path, words, expe
         (tmp_path / "class" / f"{name}.zip").write_text(f"no zip, of {name}\n")
 
     assert students(tmp_path, *words) == expected
+
+
+METADATA = """---
+submission_7:
+  :submitters:
+  - :name: Jane Doe
+    :sid: '12345'
+    :email: jane@uni.edu
+  - :name: Max Roe
+    :sid: '777'
+    :email: max@uni.edu
+  :created_at: 2027-09-30 17:28:41.158250000 Z
+"""
+
+
+def test_a_platforms_one_zip_is_graded_as_the_class_that_it_holds(tmp_path):
+    with zipfile.ZipFile(tmp_path / "export.zip", "w") as archive:
+        archive.writestr("assignment_5_export/submission_metadata.yml", METADATA)
+        archive.writestr("assignment_5_export/submission_7/hw.zip", "no zip")
+        archive.writestr("assignment_5_export/submission_8/hw.zip", "no zip either")
+        archive.writestr("assignment_5_export/notes.pdf", "x")
+
+    ran = subprocess.run(
+        [sys.executable, "-m", "grader.cli", "export.zip", "--json", "grades.json"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    grades = json.loads((tmp_path / "grades.json").read_text())["grades"]
+    found = {g["student_id"]: g["submission"] for g in grades}
+    assert found.keys() == {"12345", "777", "submission_8"}
+    assert found["12345"]["source"] == found["777"]["source"] == "submission_7/hw.zip"
+    assert found["777"]["received_at"] == "2027-09-30T17:28:41.158250Z"
+    assert found["777"]["received_from"] == "lms"
+    assert "export.zip: read as the submissions of a class" in ran.stderr
+    assert "Not graded, as no submission: notes.pdf." in ran.stderr
+    assert ran.returncode == 1

@@ -247,12 +247,19 @@ def test_a_loose_module_or_notebook_is_a_submission_and_other_files_are_named(
     assert "Not graded, as no submission: b.csv, tool.py." in notices(tmp_path)
 
 
-def test_a_file_that_another_of_its_name_replaces_is_remarked_on(tmp_path: Path) -> None:
-    tree(tmp_path, "doe_48213_991245_densenet.py", "doe_48213_991246_densenet.py")
+@pytest.mark.parametrize("newer", ["densenet.py", "densenet-1.py"])
+def test_of_two_files_of_one_name_the_one_that_came_later_counts(
+    tmp_path: Path, newer: str
+) -> None:
+    tree(tmp_path, "doe_48213_991245_densenet.py", f"doe_48213_991246_{newer}")
+    tree(tmp_path, "doe_48213_991247_blocks-1.py")
 
     (item,) = discover([tmp_path]).items
 
-    assert "991246" in item.identity.remarks[0]
+    files = dict(item.files)
+    assert files.keys() == {"densenet.py", "blocks.py"}
+    assert "991246" in files["densenet.py"].name
+    assert "991245" in item.identity.remarks[0]
 
 
 # --- nbgrader -----------------------------------------------------------------------------

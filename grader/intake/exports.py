@@ -1,0 +1,221 @@
+"""One download of a learning platform: how its names are read, and what it says beside them."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import tzinfo
+from pathlib import Path
+
+from grader.intake.gradescope import METADATA, Submitted, read_metadata
+from grader.intake.names import (
+    ASK_FOR_TIME,
+    Identity,
+    OwnPart,
+    Platform,
+    own_part,
+    plain,
+    safe_id,
+    title,
+    told_by,
+)
+from grader.intake.times import read_timestamp, sakai_time
+
+SAKAI_FILES = "Submission attachment(s)"
+SAKAI_OWN = frozenset({"feedbackText.html", "comments.txt", "timestamp.txt"})
+"""What Sakai writes beside them, whether or not there is anything to say."""
+NOTE_BYTES = 64 * 2**10
+_BLACKBOARD_NAME = re.compile(
+    r"^\s*Name:\s*(?P<name>.*?)\s*\((?P<login>[^()]+)\)\s*$", re.MULTILINE
+)
+_BLACKBOARD_WORDS = re.compile(
+    r"^\s*(?:Submission Field|Comments):\s*\n(?P<words>.*?)(?=\n\s*(?:Comments|Files):|\Z)",
+    re.MULTILINE | re.DOTALL,
+)
+_NO_WORDS = re.compile(r"There (?:is|are) no student (?:comments|submission text data)", re.I)
+
+
+@dataclass(frozen=True)
+class Export:
+    """How the names of one class folder are read.
+
+    Attributes:
+        platform: Who wrote them; None where no platform did.
+        zone: The assignment's zone, for local times.
+        prefix: GitHub Classroom: what all repositories' names begin with.
+        known: Gradescope: what it says of each submission.
+        marks_late: Whether some names of the folder are marked as late.
+    """
+
+    platform: Platform | None
+    zone: tzinfo | None = None
+    prefix: str = ""
+    known: Mapping[str, Submitted] = field(default_factory=dict)
+    marks_late: bool = False
+
+    def part(self, child: Path) -> OwnPart | None:
+        """The part of a name that the platform wrote."""
+        if self.platform is None:
+            return None
+        if self.platform == "github":
+            own = child.name.removeprefix(self.prefix)
+            return OwnPart("github", own, len(child.name)) if child.is_dir() and own else None
+        return own_part((child.name,), self.platform)
+
+    def identity(self, child: Path) -> Identity:
+        """Whose a submission is, and when it came."""
+        part = self.part(child)
+        if part is None:
+            identity = plain(child)
+            if self.platform:
+                strange = f"This name is none that {title(self.platform)} writes."
+                identity = replace(identity, remarks=(strange,))
+            return identity
+        identity = told_by(part, self.zone)
+        if self.platform == "gradescope":
+            return self._of_gradescope(child.name, identity)
+        if self.platform == "sakai":
+            return self._of_sakai(child, identity)
+        if self.platform == "blackboard":
+            return _of_blackboard(child, part, identity)
+        if self.platform == "canvas" and self.marks_late and not part.late:
+            return replace(identity, in_time=True)
+        return identity
+
+    def _of_gradescope(self, name: str, identity: Identity) -> Identity:
+        submitted = self.known.get(name)
+        if submitted is None or not submitted.people:
+            if self.known:
+                strange = f"{METADATA} does not say whose {name} is."
+                identity = replace(identity, remarks=(strange,))
+            return identity
+        received = submitted.received_at
+        remark = f"{METADATA} gives a time of receipt that cannot be read."
+        base = replace(
+            identity,
+            received_at=received,
+            received_from="lms" if received else None,
+            remarks=() if received else (remark,),
+            doubt=None if received else f"{remark} {ASK_FOR_TIME}",
+        )
+        first, *others = [_member(base, person, name) for person in submitted.people]
+        return replace(first, others=tuple(others))
+
+    def _of_sakai(self, child: Path, identity: Identity) -> Identity:
+        written = read_timestamp(child) if child.is_dir() else None
+        if written is None:
+            return identity
+        when = sakai_time(written, self.zone)
+        if when is not None:
+            return replace(identity, received_at=when, received_from="lms")
+        remark = "Sakai's timestamp.txt cannot be read as a time."
+        return replace(identity, remarks=(remark,), doubt=f"{remark} {ASK_FOR_TIME}")
+
+
+def _member(base: Identity, person: Mapping[str, str], name: str) -> Identity:
+    names = [safe_id(person[key]) for key in ("sid", "email", "name") if person.get(key)]
+    ids = [*names, safe_id(name)]
+    return replace(base, student_id=ids[0], known_as=tuple(ids[1:]))
+
+
+def _of_blackboard(child: Path, part: OwnPart, identity: Identity) -> Identity:
+    """With what the attempt's .txt says: the login where it holds a "_", the student's words."""
+    note = blackboard_note(child.with_name(child.name[: part.end].removesuffix("_") + ".txt"))
+    if note is None:
+        return identity
+    named = _BLACKBOARD_NAME.search(note)
+    if named and child.name[: part.end].find(f"_{named['login']}_attempt_") >= 0:
+        known = (safe_id(named["name"]),) if named["name"] else ()
+        identity = replace(identity, student_id=safe_id(named["login"]), known_as=known)
+    words = [found["words"].strip() for found in _BLACKBOARD_WORDS.finditer(note)]
+    told = tuple(
+        f"The student wrote: {' '.join(text.split())[:300]}"
+        for text in words
+        if text and not _NO_WORDS.search(text)
+    )
+    return replace(identity, remarks=(*identity.remarks, *told))
+
+
+def blackboard_note(file: Path) -> str | None:
+    """What Blackboard wrote beside an attempt; None where there is nothing."""
+    if file.is_symlink() or not file.is_file():
+        return None
+    with file.open("rb") as stream:
+        return stream.read(NOTE_BYTES).decode("utf-8-sig", "replace").replace("\r\n", "\n")
+
+
+# --- whose export it is -------------------------------------------------------------------
+
+
+def export_of(
+    root: Path, candidates: Sequence[Path], platform: Platform | None, zone: tzinfo | None
+) -> Export:
+    """How the names of a class folder are read.
+
+    Args:
+        root: The class folder.
+        candidates: What of its content may be submissions.
+        platform: What the command line says; None lets most of the names decide.
+        zone: The assignment's.
+    """
+    found = platform or by_structure(root, candidates) or voted([(c.name,) for c in candidates])
+    if found == "gradescope":
+        return Export(found, zone, known=read_metadata(root / METADATA))
+    if found == "github":
+        return Export(found, zone, prefix=_common_prefix(root, candidates))
+    export = Export(found, zone)
+    late = any(part.late for c in candidates if (part := export.part(c)))
+    return replace(export, marks_late=late)
+
+
+def by_structure(root: Path, candidates: Sequence[Path]) -> Platform | None:
+    """The platform that the folders themselves speak of, where names alone would not."""
+    folders = [c for c in candidates if c.is_dir()]
+    signs: dict[Platform, int] = {
+        "gradescope": sum(own_part((f.name,), "gradescope") is not None for f in folders)
+        if (root / METADATA).is_file()
+        else 0,
+        "sakai": sum(_is_of_sakai(c) for c in candidates),
+        "github": sum(_is_repository(f) for f in folders),
+    }
+    platform, count = max(signs.items(), key=lambda pair: pair[1])
+    return platform if count * 2 > len(candidates) else None
+
+
+def voted(names: Sequence[Sequence[str]]) -> Platform | None:
+    """The platform that most names are of; None where there is no such."""
+    parts = [own_part(each) for each in names]
+    counts = Counter(part.platform for part in parts if part)
+    platform, count = next(iter(counts.most_common(1)), (None, 0))
+    return platform if count * 2 > len(names) else None
+
+
+def _is_of_sakai(child: Path) -> bool:
+    if own_part((child.name,), "sakai") is None:
+        return False
+    if child.is_dir():
+        return (child / SAKAI_FILES).is_dir() or (child / "timestamp.txt").is_file()
+    return f"_{SAKAI_FILES}_" in child.name
+
+
+def _is_repository(folder: Path) -> bool:
+    return any((folder / name).exists() for name in (".git", ".github"))
+
+
+def _common_prefix(root: Path, candidates: Iterable[Path]) -> str:
+    """What GitHub Classroom puts before the login: the assignment's name and a hyphen."""
+    names = [c.name for c in candidates if c.is_dir()]
+    slug = f"{root.resolve().name.removesuffix('-submissions')}-"
+    if names and all(name.startswith(slug) for name in names):
+        return slug
+    if len(names) < 2:
+        return ""
+    # What the first and the last in order have in common, all between them have.
+    pairs = zip(min(names), max(names), strict=False)
+    start = "".join(
+        first for first, _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)
+    )
+    return start[: start.rfind("-") + 1]
