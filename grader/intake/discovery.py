@@ -319,8 +319,8 @@ class _Search:
             beside = [f for f in loose if start and f.name.startswith(start) and f != code]
             files = [(f.name[len(start) :], f) for f in beside if _belongs(f.name[len(start) :])]
             groups[(code.name, "")] = [(code.name, code), *files]
-        code = [[f for f in files if _is_code(f[0])] for files in groups.values()]
-        return {own[0][1]: files for own, files in zip(code, groups.values(), strict=True) if own}
+        coded = [[f for f in files if _is_code(f[0])] for files in groups.values()]
+        return {own[0][1]: files for own, files in zip(coded, groups.values(), strict=True) if own}
 
     def _is_submitted_code(self, name: str) -> bool:
         """Whether a loose file without a platform's name is handed in, or a tool of the course."""
