@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from grader.cli.options import GRADING, Quiet, app, flag
-from grader.cli.screen import out, status_of, tell
+from grader.cli.screen import options_from, out, status_of, tell
 from grader.errors import EXIT_GRADED, UsageError
 
 if TYPE_CHECKING:
@@ -89,12 +89,13 @@ def export(
     /,
     *,
     to: Annotated[
-        Literal["csv", "json", "junit", "canvas", "moodle", "gradescope", "feedback"],
+        Literal["csv", "json", "junit", "canvas", "moodle", "gradescope", "feedback", "html"],
         Parameter(
             name="--to",
             help="csv, json and junit are one file; canvas and moodle fill in the sheet of --into; "
-            "gradescope and feedback are a folder with a file for each student. feedback says what "
-            "a student may see, all other formats are for those who grade.",
+            "gradescope and feedback are a folder with a file for each student; html is a folder "
+            "with a page for the class and, in students/, one for each student. feedback and the "
+            "students' pages say what a student may see, all else is for those who grade.",
         ),
     ],
     into: Annotated[
@@ -115,13 +116,29 @@ def export(
     partial: Annotated[
         bool, flag("--partial", "Fill in scores of which points are still open as well.")
     ] = False,
+    pseudonyms: Annotated[
+        bool,
+        flag("--pseudonyms", "html: other names for all students, drawn from the course key."),
+    ] = False,
+    assignment: Annotated[
+        Path | None,
+        Parameter(name="--assignment", help="html: folder of the assignment whose title is shown."),
+    ] = None,
 ) -> int:
-    """Write recorded grades in the form that another program reads."""
+    """Write recorded grades in the form that another program or a browser reads."""
+    from grader.cli.pages import write_html
     from grader.export.command import export as write_export
 
-    written = write_export(
-        _finished(path), to, into=into, column=column, output=output, partial=partial
-    )
+    grades = _finished(path)
+    if to == "html":
+        _refuse(to, into=into, column=column, partial=partial)
+        place = output or Path(to)
+        title = options_from(assignment=assignment).assignment.title if assignment else ""
+        write_html(path, grades, place, hide_names=pseudonyms, title=title)
+        tell(f"{place}: {len(grades)} students' pages, and index.html for those who grade")
+        return EXIT_GRADED
+    _refuse(to, pseudonyms=pseudonyms, assignment=assignment)
+    written = write_export(grades, to, into=into, column=column, output=output, partial=partial)
     tell(f"{written.place}: {written.count} grades")
     if written.filled is not None:
         for name, why in written.filled.left:
@@ -129,3 +146,14 @@ def export(
         if written.filled.without:
             tell(f"{written.filled.without} students of the sheet have no grade here")
     return EXIT_GRADED
+
+
+def _refuse(to: str, **given: object) -> None:
+    """Refuse options that a format has no use for.
+
+    Raises:
+        UsageError: Names the first.
+    """
+    for name, value in given.items():
+        if value:
+            raise UsageError(f"--to {to}: expected no --{name}.")

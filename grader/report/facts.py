@@ -23,7 +23,7 @@ SHOWN_WAITING = 0.25
 REMARKS_SHOWN = 8
 """Remarks of the intake shown."""
 
-_FROM_WORDS = {
+FROM_WORDS = {
     "argument": "given on the command line",
     "lms": "from the course platform",
     "nbgrader": "from nbgrader",
@@ -56,13 +56,14 @@ def accuracy(grade: Grade, ascii_only: bool) -> RenderableType:
     if not is_in_time(charged, budget, measured.mode):
         spent.append(f"; {charged - budget:.1f} s over budget, does not count", "red")
     rows.add_row("time", spent)
-    rows.add_row("images", _dataset(measured))
+    rows.add_row("images", dataset(measured))
     for label, text in measured_rows(measured):
         rows.add_row(label, text)
     return Padding(rows, (0, 0, 0, 1))
 
 
-def _dataset(measured: Evaluation) -> Text:
+def dataset(measured: Evaluation) -> Text:
+    """Which images, and whether they are the official ones."""
     data = measured.dataset
     text = safe_text(data.name, 40).append(f"  sha256 {data.sha256[:12]}", "dim")
     if data.official:
@@ -109,29 +110,30 @@ def deadline(result: DeadlineResult, zone: tzinfo | None) -> RenderableType:
     if result.received_at is None:
         rows.add_row("received", Text("not known", "yellow"))
     else:
-        received = _moment(result.received_at, local)
+        received = moment(result.received_at, local)
         rows.add_row("received", received)
-        source = _FROM_WORDS.get(result.received_from or "", "")
+        source = FROM_WORDS.get(result.received_from or "", "")
         rows.add_row("", Text(source, "yellow" if result.weak else "dim"))
-    rows.add_row("due", _moment(result.due, local))
+    rows.add_row("due", moment(result.due, local))
     if result.extension:
         rows.add_row("", safe_text(result.extension, 120, "cyan"))
     if result.received_at is not None:
-        rows.add_row("difference", _difference(result, result.received_at))
+        rows.add_row("difference", difference(result, result.received_at))
     rows.add_row("rule", safe_text(result.rule, 300))
-    rows.add_row("effect", _effect(result))
+    rows.add_row("effect", effect(result))
     return Padding(rows, (0, 0, 0, 1))
 
 
-def _moment(moment: datetime, zone: tzinfo | None) -> Text:
+def moment(instant: datetime, zone: tzinfo | None) -> Text:
     """An instant in the assignment's zone and in UTC."""
-    local = moment.astimezone(zone)
+    local = instant.astimezone(zone)
     offset = local.strftime("%z")
     text = Text(f"{local:%Y-%m-%d %H:%M:%S} {offset[:3]}:{offset[3:5]}")
-    return text.append(f"  =  {moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC", "dim")
+    return text.append(f"  =  {instant.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC", "dim")
 
 
-def _difference(result: DeadlineResult, received_at: datetime) -> Text:
+def difference(result: DeadlineResult, received_at: datetime) -> Text:
+    """How long before or after the due time."""
     if result.seconds_late > 0:
         return Text(f"{duration(result.seconds_late)} late", "bold yellow")
     early = (result.due.astimezone(UTC) - received_at.astimezone(UTC)).total_seconds()
@@ -140,7 +142,8 @@ def _difference(result: DeadlineResult, received_at: datetime) -> Text:
     return Text(f"{duration(early)} before: in time")
 
 
-def _effect(result: DeadlineResult) -> Text:
+def effect(result: DeadlineResult) -> Text:
+    """What the deadline takes off."""
     if result.rejected:
         return Text("not graded", "bold red")
     if result.penalty:
@@ -151,7 +154,7 @@ def _effect(result: DeadlineResult) -> Text:
 def foundations(grade: Grade, assignment: Assignment | None) -> RenderableType:
     """Isolation, software, assignment and submission: what is needed to grade it again."""
     rows = _facts()
-    rows.add_row("isolation", _isolation(grade))
+    rows.add_row("isolation", isolation(grade))
     made = grade.provenance
     versions = [f"grader {safe_line(made.grader, 30)}"]
     versions += [f"TensorFlow {safe_line(made.tensorflow, 20)}"] if made.tensorflow else []
@@ -175,7 +178,8 @@ def foundations(grade: Grade, assignment: Assignment | None) -> RenderableType:
     return Padding(rows, (0, 0, 0, 1))
 
 
-def _isolation(grade: Grade) -> Text:
+def isolation(grade: Grade) -> Text:
+    """What student code ran in."""
     if grade.isolation is None:
         return Text("student code did not run")
     if grade.isolation == "none":

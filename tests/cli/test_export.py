@@ -79,6 +79,8 @@ def test_each_student_gets_a_file_that_names_no_other(recorded, kind):
         (["--to", "canvas"], "--to canvas needs --into SHEET"),
         (["--to", "canvas", "--into", "book.csv"], "--to canvas needs --column"),
         (["--to", "csv", "--into", "book.csv"], "are for canvas and moodle"),
+        (["--to", "csv", "--pseudonyms"], "--to csv: expected no --pseudonyms"),
+        (["--to", "html", "--partial"], "--to html: expected no --partial"),
     ],
 )
 def test_an_option_that_is_missing_or_of_another_format_is_named(recorded, words, expected):
@@ -97,3 +99,27 @@ def test_one_student_is_found_by_a_part_of_the_name(recorded):
 
     ran = grade("report", "told.json", "chen", cwd=recorded)
     assert (ran.returncode, "no student is named so" in ran.stderr) == (2, True)
+
+
+def test_pages_are_written_for_each_student_and_for_the_class(recorded):
+    ran = grade("export", "told.json", "--to", "html", cwd=recorded)
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout == "html: 2 students' pages, and index.html for those who grade\n"
+    written = sorted(f.relative_to(recorded).as_posix() for f in recorded.rglob("*.html"))
+    assert written == [
+        "html/index.html",
+        "html/students/s1234567.html",
+        "html/students/s2345678.html",
+    ]
+
+
+def test_the_class_page_is_headed_by_the_assignments_title(recorded):
+    from grader.resources import assignment_dir
+
+    ran = grade(
+        "export", "told.json", "--to", "html", "--assignment", assignment_dir(), cwd=recorded
+    )
+
+    assert ran.returncode == 0
+    assert "<h1>DenseNet on CIFAR-10</h1>" in (recorded / "html" / "index.html").read_text("utf-8")

@@ -63,7 +63,7 @@ def test_the_wheel_holds_the_reference_and_every_data_file_of_the_package(instal
         path.relative_to(ROOT)
         for path in (ROOT / "grader").rglob("*")
         if path.is_file()
-        and path.suffix in {".py", ".json", ".toml", ".txt", ".html", ".css", ".svg"}
+        and path.suffix in {".py", ".json", ".toml", ".txt", ".html", ".css", ".js", ".svg"}
     }
 
     assert [str(path) for path in wanted if not (installed / path).is_file()] == []

@@ -1,0 +1,71 @@
+"""`grade export --to html`: pages from grades, with what their runs hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from grader.domain import Grade
+from grader.errors import UsageError
+from grader.export.html import write_pages
+from grader.export.pseudonyms import Pseudonyms
+from grader.ledger import Ledger, load_or_create_key
+from grader.ledger.key import CourseKey
+from grader.report.html.student import Beside
+from grader.run.beside import beside
+from grader.run.directory import results_of
+
+
+def write_html(
+    path: Path, grades: Sequence[Grade], folder: Path, *, hide_names: bool, title: str
+) -> None:
+    """Write the pages of grades.
+
+    Args:
+        path: Where the grades are recorded: what their runs hold is shown where they lie there.
+        grades: In order.
+        folder: Where to write.
+        hide_names: Whether students get pseudonyms.
+        title: Of the assignment.
+
+    Raises:
+        UsageError: The folder holds other pages, or the pseudonyms would be of another course key.
+        InfrastructureError: The disk failed or is full, or the course key cannot be read.
+    """
+    results = path if Ledger.stands_in(path) else results_of(path)
+    found = partial(beside, results=results, key=load_or_create_key()) if results else _nothing
+    write_pages(
+        grades,
+        folder,
+        beside=found,
+        now=datetime.now(UTC),
+        pseudonyms=_pseudonyms(grades) if hide_names else None,
+        title=title,
+    )
+
+
+def _nothing(_: Grade) -> Beside:
+    """No run lies beside grades that came as a file."""
+    return Beside()
+
+
+def _pseudonyms(grades: Sequence[Grade]) -> Pseudonyms:
+    """Names drawn from the key that the grades were made with.
+
+    Raises:
+        UsageError: It is not here: the names would be others than those drawn elsewhere.
+    """
+    key = load_or_create_key()
+    made_with = {g.provenance.probe_seed_id for g in grades} - {None, key.id}
+    if made_with:
+        raise UsageError(
+            f"--pseudonyms: the grades were made with course key {min(map(str, made_with))[:40]}, "
+            f"and this is {key.id}. Name the file of that key with GRADER_KEY_FILE."
+        )
+    return Pseudonyms(partial(_digest, key))
+
+
+def _digest(key: CourseKey, student_id: str) -> bytes:
+    return key.derive(student_id, "pseudonym")

@@ -1,0 +1,119 @@
+"""Pages: one file for each student, to hand out, and one for the class, to keep.
+
+DIR/index.html              the class: for those who grade
+DIR/students/WHO.html       one student's: what they may see, and nothing of others
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from grader.domain import Grade
+from grader.errors import UsageError
+from grader.export.files import write_out
+from grader.export.pseudonyms import Pseudonyms
+from grader.report.html.classpage import class_page
+from grader.report.html.student import Beside, student_page
+
+STUDENTS = "students"
+LONGEST_NAME = 80
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]*")
+_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
+"""What Windows takes for a device."""
+
+
+def write_pages(
+    grades: Sequence[Grade],
+    folder: Path,
+    *,
+    beside: Callable[[Grade], Beside],
+    now: datetime,
+    pseudonyms: Pseudonyms | None = None,
+    title: str = "",
+) -> None:
+    """Write a page for each grade, and the class page last.
+
+    Args:
+        grades: In order.
+        folder: Where.
+        beside: What lies beside a grade in its run directory.
+        now: What is "after the due date" is decided by this moment, which is aware.
+        pseudonyms: Other names for all students; None for their own.
+        title: Of the assignment.
+
+    Raises:
+        UsageError: The place cannot be written to, or holds pages of others.
+        InfrastructureError: The disk failed or is full.
+    """
+    after_due = is_after_due(grades, now)
+    pairs = [(grade, grade) for grade in grades]
+    if pseudonyms is not None:
+        pairs = [(pseudonyms.grade(grade), grade) for grade in grades]
+        # The order of the class is the order of the names.
+        pairs.sort(key=lambda pair: pair[0].student_id)
+    shown = [one for one, _ in pairs]
+    names = file_names([one.student_id for one in shown])
+    _refuse_others(folder / STUDENTS, names)
+    for (one, whole), name in zip(pairs, names, strict=True):
+        found = beside(whole)
+        if pseudonyms is not None:
+            drawing = pseudonyms.drawing(whole.student_id, found.drawing)
+            found = Beside(drawing, found.mistakes)
+        text = student_page(one, found, after_due=after_due, title=title)
+        write_out(folder / STUDENTS / name, text.encode())
+    links = {place: f"{STUDENTS}/{name}" for place, name in enumerate(names)}
+    write_out(folder / "index.html", class_page(shown, links, title=title).encode())
+
+
+def is_after_due(grades: Iterable[Grade], now: datetime) -> bool:
+    """Whether nobody can hand in any more: what waits for the due date would tell others.
+
+    Args:
+        grades: Of a whole class, with the due time of each where it is known.
+        now: Aware.
+    """
+    moment = now.astimezone(UTC).replace(microsecond=0)
+    due = [grade.deadline.due for grade in grades if grade.deadline is not None]
+    return bool(due) and all(moment > each for each in due)
+
+
+def file_names(students: Sequence[str]) -> list[str]:
+    """A file name for each student: harmless, different from all others on any file system."""
+    taken: set[str] = set()
+    found = []
+    for student in students:
+        stem = _stem(student)
+        name, number = f"{stem}.html", 2
+        while name.casefold() in taken:
+            name, number = f"{stem}-{number}.html", number + 1
+        taken.add(name.casefold())
+        found.append(name)
+    return found
+
+
+def _stem(student: str) -> str:
+    plain = _PLAIN.fullmatch(student) and not student.endswith(".")
+    if plain and len(student) <= LONGEST_NAME and not _DEVICES.match(student):
+        return student
+    digest = hashlib.sha256(student.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    kept = re.sub(r"[^A-Za-z0-9-]+", "_", student)[:40].strip("_-")
+    return f"{kept or 'student'}-{digest}"
+
+
+def _refuse_others(folder: Path, names: Sequence[str]) -> None:
+    """Refuse a folder with pages that would be taken for ones of this class.
+
+    Raises:
+        UsageError: Names one of them.
+    """
+    known = {name.casefold() for name in names}
+    others = sorted(f.name for f in folder.glob("*.html") if f.name.casefold() not in known)
+    if others:
+        raise UsageError(
+            f"{folder}: expected an empty folder, or these students' pages. Received: "
+            f"{others[0][:80]} as well. Remove the folder, or name another with --output."
+        )

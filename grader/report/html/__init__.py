@@ -1,0 +1,1 @@
+"""A grade as a page: one file for each student, and one for the class."""

@@ -1,0 +1,136 @@
+"""The page of the class, for those who grade: every student, the distribution, what went wrong."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import mean, median
+from typing import NamedTuple
+
+from grader.domain import Grade, GradeStatus
+from grader.report.html.pages import page
+from grader.report.html.student import TONES
+from grader.report.overview import (
+    BINS,
+    alike,
+    distribution,
+    frequent,
+    late,
+    met,
+    note,
+    scores,
+    unmeasured,
+)
+from grader.report.words import STATUS_WORDS, duration, percent
+
+GROUPS = {"shape": "shape", "parameters": "parameters", "architecture": "architecture"}
+SCRIPT = "class.js"
+
+
+class Cell(NamedTuple):
+    """What is shown, and what it is sorted by."""
+
+    shown: str
+    value: float | str
+
+
+class Row(NamedTuple):
+    """One student's line."""
+
+    link: str
+    student: str
+    status: str
+    tone: str
+    score: Cell
+    groups: tuple[Cell, ...]
+    accuracy: Cell
+    late: Cell
+    note: str
+
+
+def class_page(grades: Sequence[Grade], links: Mapping[int, str], *, title: str = "") -> str:
+    """The class in one page; everything of every grade may be on it, so it is for no student.
+
+    Args:
+        grades: In order.
+        links: Address of each student's page by the grade's place in `grades`.
+        title: Of the assignment.
+    """
+    own = scores(grades)
+    counts = Counter(grade.status for grade in grades)
+    bins = distribution(grades)
+    most = max((grade.max_score for grade in grades), default=0.0)
+    values = {
+        "title": title,
+        "count": len(grades),
+        "statuses": [(STATUS_WORDS[s], counts[s], TONES[s]) for s in GradeStatus if counts[s]],
+        "rows": [_row(grade, links[place]) for place, grade in enumerate(grades)],
+        "group_names": list(GROUPS.values()),
+        "summary": _summary(own, most) if own else "",
+        "late": late(grades),
+        "met": met(grades),
+        "threshold": _threshold(grades),
+        "unmeasured": unmeasured(grades),
+        "bins": list(_bars(bins, most)),
+        "frequent": frequent(grades),
+        "alike": list(alike(grades)),
+        "withheld": [g for g in grades if g.status in (GradeStatus.WITHHELD, GradeStatus.REVIEW)],
+    }
+    return page("class.html", values, script=SCRIPT)
+
+
+def _summary(own: Sequence[float], most: float) -> str:
+    return (
+        f"median {median(own):.4g}, mean {mean(own):.4g}, lowest {min(own):g}, "
+        f"highest {max(own):g} of {most:g}"
+    )
+
+
+def _threshold(grades: Sequence[Grade]) -> str:
+    found = {g.evaluation.threshold for g in grades if g.evaluation is not None}
+    return percent(found.pop()) if len(found) == 1 else "the threshold"
+
+
+def _row(grade: Grade, link: str) -> Row:
+    graded = grade.status is GradeStatus.GRADED
+    seconds = grade.deadline.seconds_late if grade.deadline is not None else 0.0
+    measured = grade.evaluation
+    accuracy = Cell("–", -1.0)
+    if measured is not None:
+        word = "met" if measured.met else "not met"
+        accuracy = Cell(f"{measured.accuracy:.1%} {word}", measured.accuracy)
+    return Row(
+        link,
+        grade.student_id,
+        STATUS_WORDS[grade.status],
+        TONES[grade.status],
+        Cell(f"{grade.score:g}", grade.score) if graded else Cell("–", -1.0),
+        tuple(_group(grade, name) for name in GROUPS),
+        accuracy,
+        Cell(duration(seconds), seconds) if seconds > 0 else Cell("", 0.0),
+        note(grade),
+    )
+
+
+def _group(grade: Grade, name: str) -> Cell:
+    checks = [check for check in grade.checks if check.group == name]
+    if not checks:
+        return Cell("–", -1.0)
+    earned = round(math.fsum(check.score for check in checks), 2)
+    return Cell(f"{earned:g}/{math.fsum(check.max_score for check in checks):g}", earned)
+
+
+class Column(NamedTuple):
+    """One tenth of the distribution."""
+
+    label: str
+    scores: int
+    height: float
+
+
+def _bars(bins: Sequence[int], most: float) -> Iterator[Column]:
+    highest = max((*bins, 1))
+    for number, count in enumerate(bins):
+        low, high = most * number / BINS, most * (number + 1) / BINS
+        yield Column(f"{low:g} to {high:g}", count, round(100 * count / highest, 1))
