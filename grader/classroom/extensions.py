@@ -48,17 +48,18 @@ def load_extensions(assignment: Assignment) -> Mapping[str, datetime]:
     return MappingProxyType(extensions)
 
 
-def named_nobody(extensions: Iterable[str], students: Collection[str]) -> list[str]:
+def named_nobody(extensions: Iterable[str], students: Mapping[str, Collection[str]]) -> list[str]:
     """A notice for each student of the extensions file who is none of the class.
 
     Args:
         extensions: The student ids of the file.
-        students: Those of the class.
+        students: Those of the class, each with all further ids.
     """
+    everybody = {*students, *(id for ids in students.values() for id in ids)}
     by_case = {student.casefold(): student for student in students}
     notices = []
     for student in extensions:
-        if student not in students:
+        if student not in everybody:
             near = difflib.get_close_matches(student.casefold(), by_case, n=1, cutoff=0.5)
             advice = f" Did you mean {by_case[near[0]]}?" if near else ""
             notices.append(

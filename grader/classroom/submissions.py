@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from grader.assignment import Assignment
 from grader.classroom.extensions import load_extensions, named_nobody
 from grader.errors import UsageError
-from grader.intake import Discovery, IntakePolicy, discover
+from grader.intake import Discovery, IntakePolicy, Item, discover
 from grader.intake.bulk import Unpacked, holds_a_class, unpack
 from grader.intake.names import Platform, safe_id
 from grader.intake.refusal import listed, shown
+from grader.intake.roster import Roster
 
 
 def find_submissions(
@@ -22,6 +23,7 @@ def find_submissions(
     platform: Platform | None = None,
     student_id: str | None = None,
     scratch: Path | None = None,
+    roster: Roster | None = None,
 ) -> Discovery:
     """The submissions behind paths.
 
@@ -31,6 +33,7 @@ def find_submissions(
         platform: What named the submissions; None lets their names decide.
         student_id: Whose the one submission is.
         scratch: Where a class's one big zip is unpacked; without it each zip is one submission.
+        roster: The students of the class.
 
     Returns:
         The submissions, with a notice for all that the instructor should know.
@@ -43,7 +46,7 @@ def find_submissions(
     policy = IntakePolicy(module=assignment.module)
     opened = [] if student_id or scratch is None else _opened(paths, assignment, platform, scratch)
     named = [unpacked.folder for unpacked in opened] or paths
-    found = discover(named, policy, assignment.deadline.zone_info, platform)
+    found = discover(named, policy, assignment.deadline.zone_info, platform, roster)
     left = [name for unpacked in opened for name in unpacked.left_out]
     if opened:
         names = ", ".join(shown(path.name) for path in paths)
@@ -54,11 +57,37 @@ def find_submissions(
         found = replace(found, notices=(*told, *found.notices), is_class=True)
     if student_id:
         return _of_one_student(found, student_id)
+    if roster is not None:
+        found = replace(found, notices=(*found.notices, *_strangers(found.items, roster)))
     if not found.is_class:
         return found
-    students = {i.identity.person or i.identity.student_id for i in found.items}
+    found = replace(found, items=tuple(_with_sure_names(found.items)))
+    students = {_person(item): set(item.identity.known_as) for item in found.items}
+    absent = roster.missing(students.keys()) if roster is not None else ()
+    students |= {each.student_id: set(each.ids) for each in absent}
     unknown = named_nobody(load_extensions(assignment), students)
     return replace(found, notices=(*found.notices, *unknown))
+
+
+def _person(item: Item) -> str:
+    return item.identity.person or item.identity.student_id
+
+
+def _strangers(items: Sequence[Item], roster: Roster) -> list[str]:
+    """A notice of those who are not in the roster."""
+    strange = sorted({_person(i) for i in items if roster.find([_person(i)]) is None})
+    return [f"Not in the roster: {listed(strange)}."] if strange else []
+
+
+def _with_sure_names(items: Sequence[Item]) -> Iterator[Item]:
+    """The items, without names that two students have: an extension by such a name is nobody's."""
+    owners: dict[str, set[str]] = {}
+    for item in items:
+        for name in (_person(item), *item.identity.known_as):
+            owners.setdefault(name, set()).add(_person(item))
+    for item in items:
+        sure = tuple(name for name in item.identity.known_as if len(owners[name]) == 1)
+        yield replace(item, identity=replace(item.identity, known_as=sure))
 
 
 def _opened(

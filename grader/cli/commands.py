@@ -32,6 +32,7 @@ from grader.cli.options import (
     Reference,
     Results,
     Retrain,
+    RosterFile,
     SandboxOption,
     SubmittedAt,
     app,
@@ -84,6 +85,7 @@ def grade(
         Parameter(name="--student-id", help="Whose it is. Default: from the file's name."),
     ] = None,
     platform: From = None,
+    roster: RosterFile = None,
     no_evaluation: NoEvaluation = False,
     retrain: Retrain = False,
     sandbox: SandboxOption = "auto",
@@ -97,6 +99,7 @@ def grade(
     """Grade submissions."""
     from grader.classroom.progress import Progress
     from grader.classroom.submissions import find_submissions
+    from grader.intake.roster import load_roster
     from grader.pipeline import grade_items
     from grader.report.classtable import render_class
 
@@ -117,6 +120,9 @@ def grade(
         device=device,
         reference=reference,
     )
+    students = None
+    if roster is not None:
+        students = load_roster(roster, options.assignment.deadline.zone_info)
     with files.scratch("class") as scratch:
         found = find_submissions(
             paths,
@@ -124,6 +130,7 @@ def grade(
             platform=platform,
             student_id=student_id,
             scratch=scratch,
+            roster=students,
         )
         for notice in found.notices:
             say(notice)
@@ -134,11 +141,17 @@ def grade(
         with Working("Grading", show if several else alone.append, progress) as on_grade:
             grades = grade_items(found.items, options, on_grade, progress)
     # The file first: a screen that goes away must not cost it.
-    write_grades(grades, json)
+    write_grades(grades, json, students)
     for one in alone:
         show(one)
     if several and not quiet:
-        out().print(render_class(grades))
+        out().print(render_class(grades, students))
+    elif students is not None:
+        for name in (
+            student.student_id
+            for student in students.missing({grade.student_id for grade in grades})
+        ):
+            say(f"nothing handed in: {name}")
     return status_of(grades)
 
 

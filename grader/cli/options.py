@@ -99,6 +99,14 @@ From = Annotated[
         "folder have in common.",
     ),
 ]  # fmt: skip
+RosterFile = Annotated[
+    Path | None,
+    Parameter(
+        name="--roster",
+        help="CSV file of the students, of Canvas, Moodle, Gradescope or your own: names, e-mail "
+        "addresses, sections and further ids. Whoever handed nothing in is listed as missing.",
+    ),
+]
 Jobs = Annotated[
     int | None,
     Parameter(name="--jobs", help="Submissions read at the same time. Default: one for each core."),

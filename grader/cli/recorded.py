@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from grader.cli.options import GRADING, Quiet, app, flag
+from grader.cli.options import GRADING, Quiet, RosterFile, app, flag
 from grader.cli.screen import options_from, out, status_of, tell
 from grader.errors import EXIT_GRADED, UsageError
 
@@ -32,17 +32,20 @@ def report(
     ] = None,
     /,
     *,
+    roster: RosterFile = None,
     quiet: Quiet = False,
 ) -> int:
     """Show recorded grades once more, as they were made."""
+    from grader.intake.roster import load_roster
     from grader.report.classtable import render_class
     from grader.report.terminal import render
 
     grades = _finished(path)
+    students = load_roster(roster) if roster is not None and student is None else None
     if student is not None:
         grades = _of_student(grades, student)
-    if len(grades) > 1 and not quiet:
-        out().print(render_class(grades))
+    if (len(grades) > 1 or students is not None) and not quiet:
+        out().print(render_class(grades, students))
     else:
         for grade in grades:
             out().print(render(grade, quiet=quiet))
@@ -124,21 +127,32 @@ def export(
         Path | None,
         Parameter(name="--assignment", help="html: folder of the assignment whose title is shown."),
     ] = None,
+    roster: RosterFile = None,
 ) -> int:
     """Write recorded grades in the form that another program or a browser reads."""
     from grader.cli.pages import write_html
     from grader.export.command import export as write_export
+    from grader.intake.roster import load_roster
 
     grades = _finished(path)
     if to == "html":
-        _refuse(to, into=into, column=column, partial=partial)
+        _refuse(to, into=into, column=column, partial=partial, roster=roster)
         place = output or Path(to)
         title = options_from(assignment=assignment).assignment.title if assignment else ""
         write_html(path, grades, place, hide_names=pseudonyms, title=title)
         tell(f"{place}: {len(grades)} students' pages, and index.html for those who grade")
         return EXIT_GRADED
     _refuse(to, pseudonyms=pseudonyms, assignment=assignment)
-    written = write_export(grades, to, into=into, column=column, output=output, partial=partial)
+    students = load_roster(roster) if roster is not None else None
+    written = write_export(
+        grades,
+        to,
+        into=into,
+        column=column,
+        output=output,
+        partial=partial,
+        roster=students,
+    )
     tell(f"{written.place}: {written.count} grades")
     if written.filled is not None:
         for name, why in written.filled.left:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from grader.classroom.progress import Progress
     from grader.course import GradeOptions
     from grader.domain import Grade
+    from grader.intake.roster import Roster
 
 LONGEST_LINE = 1000
 """Characters of one line of a message."""
@@ -137,12 +138,12 @@ def _board(progress: Progress) -> Live:
     return Board(progress).live()
 
 
-def write_grades(grades: Sequence[Grade], file: Path | None) -> None:
+def write_grades(grades: Sequence[Grade], file: Path | None, roster: Roster | None = None) -> None:
     """--json, where it was asked for."""
     if file is not None:
         from grader.export.json import write_json
 
-        write_json(grades, file)
+        write_json(grades, file, roster)
         say(f"{len(grades)} grades in {file}" if len(grades) != 1 else f"The grade is in {file}")
 
 

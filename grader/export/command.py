@@ -16,16 +16,19 @@ from grader.export.gradebook import Filled, write_canvas, write_moodle
 from grader.export.gradescope import write_gradescope
 from grader.export.json import write_json
 from grader.export.junit import write_junit
+from grader.intake.roster import Roster
 from grader.report.feedback import student_lines
 
 Format = Literal["csv", "json", "junit", "canvas", "moodle", "gradescope", "feedback"]
 SHEETS = ("canvas", "moodle")
 """Formats that fill in a sheet which the platform exported."""
-ONE_FILE: dict[str, tuple[str, Callable[[Sequence[Grade], Path], None]]] = {
+ONE_FILE: dict[str, tuple[str, Callable[[Sequence[Grade], Path, Roster | None], None]]] = {
     "csv": ("grades.csv", write_csv),
     "json": ("grades.json", write_json),
-    "junit": ("grades.xml", write_junit),
+    "junit": ("grades.xml", lambda grades, file, _: write_junit(grades, file)),
 }
+OF_ROSTER = ("csv", "json", *SHEETS)
+"""Formats that say who the students are, or find them by further ids."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ def export(
     column: str | None = None,
     output: Path | None = None,
     partial: bool = False,
+    roster: Roster | None = None,
 ) -> Exported:
     """Write grades in another program's form.
 
@@ -61,6 +65,7 @@ def export(
         column: The sheet's column of this assignment.
         output: Where; by default a name that says the format, in the working folder.
         partial: Whether a sheet gets scores of which points are still open.
+        roster: The students of the class; for `OF_ROSTER` only.
 
     Returns:
         What was written.
@@ -70,13 +75,15 @@ def export(
         InfrastructureError: The disk failed or is full.
     """
     _refuse_other_options(to, into, column, partial)
+    if roster is not None and to not in OF_ROSTER:
+        raise UsageError(f"--roster is for {', '.join(OF_ROSTER[:-1])} and {OF_ROSTER[-1]}.")
     if to in ONE_FILE:
         name, write = ONE_FILE[to]
         place = output or Path(name)
-        write(grades, place)
+        write(grades, place, roster)
         return Exported(place, len(grades))
     if into is not None:
-        return _fill(grades, to, into, column, output, partial)
+        return _fill(grades, to, into, column, output, partial, roster)
     return _one_each(grades, to, output or Path(to))
 
 
@@ -96,11 +103,12 @@ def _fill(
     column: str | None,
     output: Path | None,
     partial: bool,
+    roster: Roster | None,
 ) -> Exported:
     # The platform's own file stays as it is unless somebody names it.
     place = output or into.with_name(f"{into.stem}-graded{into.suffix}")
     if to == "canvas":
-        filled = write_canvas(grades, into, column or "", place, partial=partial)
+        filled = write_canvas(grades, into, column or "", place, partial=partial, roster=roster)
     else:
         filled = write_moodle(
             grades,
@@ -109,6 +117,7 @@ def _fill(
             column=column or "Grade",
             after_due=after_due(grades),
             partial=partial,
+            roster=roster,
         )
     return Exported(place, len(filled.filled), filled)
 

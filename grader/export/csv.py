@@ -10,6 +10,7 @@ from pathlib import Path
 
 from grader.domain import Grade, GradeStatus
 from grader.export.files import write_out
+from grader.intake.roster import Roster, Student
 from grader.report.text import safe_line
 from grader.scoring import open_points
 
@@ -42,6 +43,10 @@ COLUMNS = (
 )
 
 
+OF_ROSTER = ("name", "email", "section")
+"""Further columns, where a roster was given."""
+
+
 def safe_cell(text: str, limit: int = 400) -> str:
     """Untrusted text as a cell: one harmless line that no spreadsheet computes."""
     line = safe_line(text, limit)
@@ -55,14 +60,35 @@ def to_table(rows: Iterable[Sequence[str]]) -> bytes:
     return stream.getvalue().encode("utf-8")
 
 
-def write_csv(grades: Iterable[Grade], file: Path) -> None:
+def write_csv(grades: Iterable[Grade], file: Path, roster: Roster | None = None) -> None:
     """Write a line for each grade, all or nothing. The score is empty where there is none.
+
+    With a roster each line says who it is, and whoever handed nothing in has one as well.
 
     Raises:
         UsageError: The place cannot be written to.
         InfrastructureError: The disk failed or is full.
     """
-    write_out(Path(file), to_table([COLUMNS, *(_row(grade) for grade in grades)]))
+    if roster is None:
+        write_out(Path(file), to_table([COLUMNS, *(_row(grade) for grade in grades)]))
+        return
+    grades = list(grades)
+    missing = roster.missing({grade.student_id for grade in grades})
+    rows = [
+        [*COLUMNS, *OF_ROSTER],
+        *([*_row(grade), *_about(roster.of(grade.student_id))] for grade in grades),
+        *([*_missing(student), *_about(student)] for student in missing),
+    ]
+    write_out(Path(file), to_table(rows))
+
+
+def _about(student: Student | None) -> list[str]:
+    known = student or Student("")
+    return [safe_cell(text) for text in (known.name, known.email, known.section)]
+
+
+def _missing(student: Student) -> list[str]:
+    return [safe_cell(student.student_id), "missing", *[""] * (len(COLUMNS) - 2)]
 
 
 def score_cell(grade: Grade) -> str:

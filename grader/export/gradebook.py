@@ -23,6 +23,7 @@ from grader.domain import Grade, GradeStatus
 from grader.errors import UsageError
 from grader.export.csv import safe_cell
 from grader.export.files import write_out
+from grader.intake.roster import Roster
 from grader.report.feedback import student_lines
 from grader.scoring import open_points
 
@@ -93,7 +94,13 @@ class Sheet:
 
 
 def write_canvas(
-    grades: Sequence[Grade], gradebook: Path, column: str, file: Path, *, partial: bool = False
+    grades: Sequence[Grade],
+    gradebook: Path,
+    column: str,
+    file: Path,
+    *,
+    partial: bool = False,
+    roster: Roster | None = None,
 ) -> Filled:
     """Fill scores into a gradebook exported from Canvas.
 
@@ -104,6 +111,7 @@ def write_canvas(
         column: The assignment's, with or without Canvas's number: "DenseNet (12345)".
         file: Where; may be `gradebook` itself.
         partial: Whether to write scores of which points are still open.
+        roster: Further ids of the students.
 
     Returns:
         Whose score was written, and why others' was not.
@@ -126,7 +134,7 @@ def write_canvas(
         row[at] = _number(grade.score, like=possible)
         return None
 
-    rows = Rows(sheet, CANVAS_IDS, _position(sheet, CANVAS_IDS[-1]))
+    rows = Rows(sheet, CANVAS_IDS, _position(sheet, CANVAS_IDS[-1]), roster)
     filled = _fill(grades, rows, fill, partial)
     write_out(Path(file), sheet.content())
     return filled
@@ -140,6 +148,7 @@ def write_moodle(
     column: str = "Grade",
     after_due: bool = False,
     partial: bool = False,
+    roster: Roster | None = None,
 ) -> Filled:
     """Fill scores and feedback into a grading worksheet downloaded from Moodle.
 
@@ -153,6 +162,7 @@ def write_moodle(
         after_due: Whether the due date has passed for all, so that the feedback tells of the checks
             that are shown only then.
         partial: Whether to write scores of which points are still open.
+        roster: Further ids of the students.
 
     Returns:
         Whose score was written, and why others' was not.
@@ -178,7 +188,8 @@ def write_moodle(
             row[comments] = _html_feedback(grade, after_due)
         return None
 
-    filled = _fill(grades, Rows(sheet, MOODLE_IDS if known else sheet.header[:1], 0), fill, partial)
+    rows = Rows(sheet, MOODLE_IDS if known else sheet.header[:1], 0, roster)
+    filled = _fill(grades, rows, fill, partial)
     write_out(Path(file), sheet.content())
     return filled
 
@@ -219,7 +230,13 @@ def _not_final(grade: Grade, counts: Counter[str], partial: bool) -> Why | None:
 class Rows:
     """The students' rows, by every id they are known by; an id of two students is of none."""
 
-    def __init__(self, sheet: Sheet, names: Sequence[str], numbers: int | None) -> None:
+    def __init__(
+        self,
+        sheet: Sheet,
+        names: Sequence[str],
+        numbers: int | None,
+        roster: Roster | None = None,
+    ) -> None:
         """Read the ids.
 
         Args:
@@ -228,6 +245,7 @@ class Rows:
             numbers: The column with the platform's own number, the last word in it: Moodle writes
                 "Participant 123" there, in the site's language. Downloads are named by it, at the
                 end: doejane_12345.
+            roster: Further ids of the students.
 
         Raises:
             UsageError: None of the columns is there.
@@ -235,7 +253,7 @@ class Rows:
         columns = [sheet.header.index(name) for name in names if name in sheet.header]
         if not columns:
             raise UsageError(f"{sheet.file}: expected one of the columns {', '.join(names)}.")
-        self.all = sheet.rows
+        self.all, self._roster = sheet.rows, roster
         self._by_id = _unique((row[at].strip(), row) for row in self.all for at in columns)
         self._by_number: dict[str, list[str] | None] = {}
         if numbers is not None:
@@ -244,6 +262,11 @@ class Rows:
 
     def of(self, student: str) -> list[str] | None:
         """The row of a student; None where the sheet has none, or not one alone."""
+        known = self._roster.of(student) if self._roster is not None else None
+        rows = (self._named(name) for name in (student, *(known.ids if known else ())))
+        return next((row for row in rows if row is not None), None)
+
+    def _named(self, student: str) -> list[str] | None:
         if student in self._by_id:
             return self._by_id[student]
         return self._by_number.get(student.rpartition("_")[2])

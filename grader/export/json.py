@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from grader.domain import Grade
 from grader.errors import UsageError
 from grader.export.files import write_out
+from grader.intake.roster import Roster, Student
 
 SCHEMA_VERSION = 1
 GRADE_FILE = "grade.json"
@@ -29,26 +30,42 @@ _GRADE_ALONE = {"student_id", "submission", "status", "score", "max_score", "pro
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def to_json(grades: Iterable[Grade]) -> dict[str, Any]:
-    """Grades as the plain object of grade.schema.json."""
-    return {
+def to_json(grades: Iterable[Grade], roster: Roster | None = None) -> dict[str, Any]:
+    """Grades as the plain object of grade.schema.json; with a roster, who the students are."""
+    grades = list(grades)
+    told: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "grades": [_clean(grade.model_dump(mode="json")) for grade in grades],
     }
+    if roster is not None:
+        missing = roster.missing({grade.student_id for grade in grades})
+        told["students"] = [_clean(_student(student)) for student in roster.students]
+        told["missing"] = [student.student_id for student in missing]
+    return told
 
 
-def write_json(grades: Iterable[Grade], file: Path) -> None:
+def _student(student: Student) -> dict[str, Any]:
+    return {
+        "student_id": student.student_id,
+        "name": student.name,
+        "email": student.email,
+        "section": student.section,
+    }
+
+
+def write_json(grades: Iterable[Grade], file: Path, roster: Roster | None = None) -> None:
     """Write grades as JSON, all or nothing.
 
     Args:
         grades: In order.
         file: Where; replaced atomically.
+        roster: The students of the class, where a list of them was given.
 
     Raises:
         UsageError: The place cannot be written to.
         InfrastructureError: The disk failed or is full.
     """
-    text = json.dumps(to_json(grades), ensure_ascii=False, indent=2, allow_nan=False)
+    text = json.dumps(to_json(grades, roster), ensure_ascii=False, indent=2, allow_nan=False)
     write_out(Path(file), text.encode("utf-8") + b"\n")
 
 

@@ -21,7 +21,14 @@ from grader.intake.exports import (
     voted,
 )
 from grader.intake.gradescope import METADATA
-from grader.intake.items import Item, is_everybodys, named, of_loose_files, told_apart
+from grader.intake.items import (
+    Item,
+    in_roster,
+    is_everybodys,
+    named,
+    of_loose_files,
+    told_apart,
+)
 from grader.intake.kinds import ARCHIVE_ENDINGS, clutter, is_weights
 from grader.intake.names import (
     BY_NAME,
@@ -38,6 +45,7 @@ from grader.intake.names import (
 )
 from grader.intake.policy import DEFAULT, IntakePolicy
 from grader.intake.refusal import shown
+from grader.intake.roster import Roster
 from grader.intake.times import TIMESTAMP
 
 NAMED_FILES = 20
@@ -64,6 +72,7 @@ def discover(
     policy: IntakePolicy = DEFAULT,
     zone: tzinfo | None = None,
     platform: Platform | None = None,
+    roster: Roster | None = None,
 ) -> Discovery:
     """Find the submissions behind paths.
 
@@ -77,6 +86,7 @@ def discover(
         policy: Names the module that a submission has.
         zone: Zone of local times in names (the assignment's).
         platform: Whose names they are; None lets the names decide.
+        roster: The students; whoever is one of them has the roster's id.
 
     Returns:
         Each submission once; the given order of paths, names in order below each.
@@ -94,7 +104,8 @@ def discover(
             f"expected a zip, a folder with {policy.module}, or a folder of these. "
             f"Received: {names}, with nothing of the kind in it.{left}"
         )
-    items, repeated = told_apart(search.found.values())
+    known = in_roster(search.found.values(), roster)
+    items, repeated = told_apart(known)
     notices = [*search.notices, *repeated]
     if search.left_out:
         notices.append(f"Not graded, as no submission: {_named(search.left_out)}.")

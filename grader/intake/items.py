@@ -14,6 +14,7 @@ from grader.intake.kinds import ARCHIVE, is_weights
 from grader.intake.names import ID_LENGTH, Identity, Platform, identify, safe_id
 from grader.intake.policy import IntakePolicy
 from grader.intake.refusal import shown
+from grader.intake.roster import Roster, Student
 
 _COPY = re.compile(r"(?:-\d+| ?\(\d+\))(?=\.)", re.ASCII)
 """What Canvas and browsers add to the name of a file that they have seen before."""
@@ -104,6 +105,39 @@ def _as_module(name: str, policy: IntakePolicy) -> str:
     return policy.notebook if name.casefold().endswith(".ipynb") else policy.module
 
 
+def in_roster(items: Iterable[Item], roster: Roster | None) -> list[Item]:
+    """The items, each of a student of the roster under the course's own id.
+
+    Where the roster says when a student's work came and nothing else does, it came then; of several
+    submissions nobody knows which is meant.
+    """
+    items = list(items)
+    if roster is None:
+        return items
+    students = [_student_of(item.identity, roster) for item in items]
+    counts = Counter(student.student_id for student in students if student)
+    return [
+        item if student is None else _of_student(item, student, counts[student.student_id] == 1)
+        for item, student in zip(items, students, strict=True)
+    ]
+
+
+def _student_of(identity: Identity, roster: Roster) -> Student | None:
+    names = (identity.student_id, *identity.known_as)
+    return roster.find(names) or roster.of(identity.student_id)
+
+
+def _of_student(item: Item, student: Student, alone: bool) -> Item:
+    was = item.identity
+    names = (was.student_id, *was.known_as, *student.ids)
+    known_as = tuple(n for n in dict.fromkeys(names) if n != student.student_id)
+    identity = replace(was, student_id=student.student_id, known_as=known_as)
+    if was.received_at is None and student.received_at is not None and alone:
+        when = student.received_at
+        identity = replace(identity, received_at=when, received_from="lms", doubt=None)
+    return replace(item, identity=identity)
+
+
 def told_apart(items: Iterable[Item]) -> tuple[tuple[Item, ...], tuple[str, ...]]:
     """Give each submission an id of its own, so that none replaces another in the record.
 
@@ -168,7 +202,7 @@ def _free_ids(id: str, count: int, taken: set[str]) -> list[str]:
 
 
 def _is_named_only(identity: Identity) -> bool:
-    return identity.platform == "brightspace"
+    return identity.platform == "brightspace" and len(identity.known_as) == 1
 
 
 def _renamed(item: Item, own: str, count: int, namesakes: bool) -> Item:

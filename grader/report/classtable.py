@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from grader.domain import CheckResult, Grade, GradeStatus, Outcome
+from grader.intake.roster import Roster, Student
 from grader.report.text import safe_text
 from grader.report.words import STATUS_STYLE, STATUS_WORDS, WIDE, duration
 from grader.scoring import ACCURACY, open_points
@@ -26,17 +27,18 @@ MAX_WIDTH = 160
 """Columns; wider, the eye loses its line."""
 
 
-def render_class(grades: Sequence[Grade]) -> RenderableType:
+def render_class(grades: Sequence[Grade], roster: Roster | None = None) -> RenderableType:
     """A compact table of a class.
 
     Args:
         grades: In the order to show.
+        roster: The students of the class: who they are, and who is missing.
 
     Returns:
         The table, and below it how many were graded, mean and median, and what needs a person.
         On a narrow screen without the points by group.
     """
-    return ClassTable(tuple(grades))
+    return ClassTable(tuple(grades), roster)
 
 
 @dataclass(frozen=True)
@@ -45,14 +47,16 @@ class ClassTable:
 
     Attributes:
         grades: In the order to show.
+        roster: The students of the class, where a list of them was given.
     """
 
     grades: tuple[Grade, ...]
+    roster: Roster | None = None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield the table and its sums."""
         width = min(options.max_width, MAX_WIDTH)
-        parts = Group(self._table(width >= WIDE), *_summary(self.grades))
+        parts = Group(self._table(width >= WIDE), *_summary(self.grades), *_missing(self.missing))
         yield from console.render(parts, options.update(width=width, max_width=width))
 
     def _table(self, wide: bool) -> Table:
@@ -65,8 +69,26 @@ class ClassTable:
         table.add_column("accuracy", justify="right", no_wrap=True)
         table.add_column("note", overflow="ellipsis", no_wrap=True, ratio=4)
         for grade in self.grades:
-            table.add_row(*_row(grade, wide))
+            table.add_row(*self._row(grade, wide))
+        for student in self.missing:
+            between = [Text("–", "dim")] * (len(table.columns) - 3)
+            id = safe_text(student.student_id, 40, "bold")
+            table.add_row(id, Text("missing", "yellow"), *between, safe_text(student.name, 60))
         return table
+
+    @property
+    def missing(self) -> tuple[Student, ...]:
+        """Those of whom there is no submission."""
+        if self.roster is None:
+            return ()
+        return self.roster.missing({grade.student_id for grade in self.grades})
+
+    def _row(self, grade: Grade, wide: bool) -> Iterator[Text]:
+        *cells, note = _row(grade, wide)
+        student = self.roster.of(grade.student_id) if self.roster is not None else None
+        name = [safe_text(student.name, 60)] if student and student.name else []
+        yield from cells
+        yield Text("; ").join([*name, *([note] if note else [])])
 
 
 def _row(grade: Grade, wide: bool) -> Iterator[Text]:
@@ -130,6 +152,12 @@ def _summary(grades: Sequence[Grade]) -> Iterator[Text]:
     unmeasured = sum(open_points(grade) > 0 for grade in grades)
     if unmeasured:
         yield Text(f"accuracy not evaluated: {unmeasured}, their points stay open", "yellow")
+
+
+def _missing(students: Sequence[Student]) -> Iterator[Text]:
+    if students:
+        names = ", ".join(student.student_id for student in students)
+        yield safe_text(f"nothing handed in: {len(students)} of the roster: {names}", 400, "yellow")
 
 
 def _alike(grades: Sequence[Grade]) -> Iterator[Text]:

@@ -37,8 +37,7 @@ def assess(
     """
     submission = received_by_hand(run.submission(), received_at)
     evidence = evidence_of(run)
-    person = submission.person or submission.student_id
-    person = next((name for name in (person, *submission.known_as) if name in extensions), person)
+    person = extended_as(submission, extensions)
     facts = Facts(
         deadline=apply_deadline(
             assignment, person, submission.received_at, submission.received_from, extensions
@@ -51,6 +50,12 @@ def assess(
         review=_review(submission, evidence),
     )
     return make_grade(assignment, submission, run_checks(checks_of(assignment), evidence), facts)
+
+
+def extended_as(submission: Submission, extensions: Mapping[str, datetime]) -> str:
+    """The id that a student has an extension under: the course's, or one of a platform's."""
+    person = submission.person or submission.student_id
+    return next((name for name in (person, *submission.known_as) if name in extensions), person)
 
 
 def _review(submission: Submission, evidence: Evidence) -> str | None:
