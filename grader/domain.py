@@ -27,8 +27,10 @@ NOTEBOOK = "densenet.ipynb"
 RECIPE = "recipe.toml"
 WEIGHTS = "densenet.weights.h5"
 """The files of a submission. Of several weights files this one counts: `grade train` writes it."""
-LEDGER = "ledger.jsonl"
+LEDGER = "ledger.sqlite"
 """The record of grades of a results folder."""
+LEDGER_APPLICATION_ID = 0x44_4E_47_4C
+"""Stands in that file's header: "DNGL"."""
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 ReceivedFrom = Literal["argument", "lms", "nbgrader", "receipt", "file-time"]

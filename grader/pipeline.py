@@ -27,6 +27,7 @@ from grader.intake import IntakePolicy, Item, Scope, collect, named
 from grader.intake.items import SOURCE_LENGTH
 from grader.intake.refusal import shown
 from grader.ledger import Ledger, load_or_create_key
+from grader.ledger.key import key_to_read
 from grader.report.visibility import for_student, is_after_due, shown_points, shows_structure
 from grader.run.assessment import assess, same_questions
 from grader.run.directory import results_of, sweep
@@ -71,18 +72,21 @@ def grade_items(
     key = load_or_create_key()
     ledger = Ledger(options.results_dir, key)
     sweep(options.results_dir)
-    # A folder that takes no record is known before an hour's work, not after it.
-    by_hand = ledger.received_by_hand()
+    rules = assignment.file.read_bytes()
     grades = []
     with (
-        open_course(options, key, by_hand=by_hand, runs=len(items), progress=progress) as course,
+        ledger,
+        # A folder that takes no record is known before an hour's work, not after it.
+        open_course(
+            options, key, by_hand=ledger.received_by_hand(), runs=len(items), progress=progress
+        ) as course,
         # One more than are read at a time: while a network is measured, others are read.
         ThreadPoolExecutor(max_workers=options.jobs + 1) as pool,
     ):
         # In the order of the submissions, so that the ledger of a class is always the same.
         try:
             for grade in pool.map(lambda item: grade_one(item, course), items):
-                ledger.write_grade(grade)
+                ledger.write_grade(grade, rules)
                 on_grade(grade)
                 grades.append(grade)
         except BaseException:
@@ -158,7 +162,7 @@ def regrade(run_dir: Path, options: GradeOptions) -> Grade:
     extensions = load_extensions(assignment)
     grade = assess(run, assignment, extensions, measured=measured, received_at=received)
     if options.record and ledger is not None:
-        ledger.write_grade(grade)
+        ledger.write_grade(grade, assignment.file.read_bytes())
     return grade
 
 
@@ -180,9 +184,10 @@ def recorded(run_dir: Path) -> Grade:
         UsageError: None was.
         InfrastructureError: The record does not hold together.
     """
-    run = RunFolder(run_dir, load_or_create_key())
-    ledger = _ledger_of(run)
-    grade = None if ledger is None else ledger.grade_of_run(run.name)
+    run = RunFolder(run_dir, key_to_read())
+    results = results_of(run_dir)
+    known = results is not None and Ledger.stands_in(results)
+    grade = Ledger.to_read(results).grade_of_run(run.name) if results and known else None
     if grade is None:
         raise UsageError(
             f"{run_dir}: no grade of this run is recorded. "

@@ -100,6 +100,7 @@ def grade(
     from grader.classroom.progress import Progress
     from grader.classroom.submissions import find_submissions
     from grader.intake.roster import load_roster
+    from grader.ledger.lease import hold
     from grader.pipeline import grade_items
     from grader.report.classtable import render_class
 
@@ -138,7 +139,10 @@ def grade(
         progress = Progress(len(found.items)) if several else None
         show = shown(options, quiet, several)
         alone: list[Grade] = []
-        with Working("Grading", show if several else alone.append, progress) as on_grade:
+        with (
+            hold(options.results_dir, say),
+            Working("Grading", show if several else alone.append, progress) as on_grade,
+        ):
             grades = grade_items(found.items, options, on_grade, progress)
     # The file first: a screen that goes away must not cost it.
     write_grades(grades, json, students)
@@ -355,7 +359,6 @@ def verify(
     /,
 ) -> int:
     """Say which recorded grade or run was changed, dropped or added since it was written."""
-    from grader.ledger import ProblemKind
     from grader.run.audit import verify_results
 
     if not results.is_dir():
@@ -363,7 +366,7 @@ def verify(
     problems = verify_results(results)
     for problem in problems:
         tell(f"{problem.kind.value}: {problem.message}")
-    if all(problem.kind is ProblemKind.INTERRUPTED for problem in problems):
+    if not problems:
         tell(f"{results}: every grade is as it was written.")
         return EXIT_GRADED
     return EXIT_REJECTED

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from grader.cli.options import GRADING, Quiet, RosterFile, app, flag
-from grader.cli.screen import options_from, out, status_of, tell
+from grader.cli.screen import options_from, out, say, status_of, tell
 from grader.errors import EXIT_GRADED, UsageError
 
 if TYPE_CHECKING:
@@ -55,15 +55,17 @@ def report(
 def _finished(path: Path) -> Sequence[Grade]:
     """The grades that are recorded at a path; nothing is run, and nothing is graded again."""
     from grader.export.json import load_grades
-    from grader.ledger import Ledger
+    from grader.ledger import Ledger, standing
     from grader.pipeline import recorded
     from grader.run.folder import RUN_FILE
 
     if (path / RUN_FILE).is_file():
         return [recorded(path)]
     if Ledger.stands_in(path):
-        ledger = Ledger(path)
-        return [ledger.read_grade(entry) for entry in ledger.current()]
+        found = standing(path)
+        if found.unproved is not None:
+            say(f"Not proved: sealed with course key {found.unproved}, which is not here.")
+        return found.grades
     return load_grades(path)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -10,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from pathlib import Path
 
-from grader.domain import LEDGER, RECIPE
+from grader.domain import RECIPE
 from grader.errors import UsageError
 from grader.intake.exports import (
     SAKAI_FILES,
@@ -45,6 +44,7 @@ from grader.intake.names import (
 )
 from grader.intake.policy import DEFAULT, IntakePolicy
 from grader.intake.refusal import shown
+from grader.intake.results import is_results
 from grader.intake.roster import Roster
 from grader.intake.times import TIMESTAMP
 
@@ -448,16 +448,7 @@ class _Search:
 
     def _is_results(self, folder: Path) -> bool:
         """A folder that we wrote grades into; a student's that has such a file is none."""
-        if self._has_module(folder) or not (folder / LEDGER).is_file():
-            return False
-        if not any((folder / name).is_dir() for name in ("grades", "runs")):
-            return False
-        try:
-            with (folder / LEDGER).open("rb") as file:
-                first = json.loads(file.readline(2**16) or b"{}")
-        except (OSError, ValueError, RecursionError):
-            return False
-        return isinstance(first, dict) and {"seq", "grade_file", "mac"} <= first.keys()
+        return not self._has_module(folder) and is_results(folder)
 
 
 _NO_PART = OwnPart("files", "", 0)

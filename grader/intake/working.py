@@ -15,7 +15,7 @@ from enum import StrEnum
 from itertools import islice
 from pathlib import Path
 
-from grader.domain import LEDGER, RECIPE, WEIGHTS
+from grader.domain import RECIPE, WEIGHTS
 from grader.errors import SubmissionRejected
 from grader.intake.kinds import ARCHIVE, Fate, clutter, fate, is_weights
 from grader.intake.members import Member, folder_member
@@ -24,6 +24,7 @@ from grader.intake.notebook import convert
 from grader.intake.paths import Parts
 from grader.intake.policy import DEFAULT, IntakePolicy
 from grader.intake.refusal import listed
+from grader.intake.results import holds_record
 from grader.intake.text import as_utf8
 
 SEEN = 200_000
@@ -163,7 +164,7 @@ def _not_the_work(folder: os.DirEntry[str]) -> str | None:
     inside = Path(folder.path)
     if (inside / "pyvenv.cfg").exists() or (inside / "conda-meta").exists():
         return "a virtual environment"
-    return "results of grading" if (inside / LEDGER).exists() else None
+    return "results of grading" if holds_record(inside) else None
 
 
 # --- choosing -----------------------------------------------------------------------------

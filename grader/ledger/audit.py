@@ -1,17 +1,20 @@
-"""Which line of a ledger was changed by whoever has no key."""
+"""Which record of a ledger was changed by whoever has no key."""
 
 from __future__ import annotations
 
 import hashlib
+import sqlite3
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 
 from grader.domain import LEDGER, Record
-from grader.errors import InfrastructureError
-from grader.ledger.book import HEAD, Head, of_other_key, read_head, unrecorded
-from grader.ledger.durable import disk_error
+from grader.errors import Cause, InfrastructureError
+from grader.ledger import migration
+from grader.ledger.database import opened
 from grader.ledger.key import CourseKey, load_or_create_key
-from grader.ledger.record import GENESIS, Entry, line_sha256, read_line
+from grader.ledger.record import EMPTY, GENESIS, Entry, Head, read_row
+from grader.ledger.rows import events_after, read_head
 
 
 class ProblemKind(StrEnum):
@@ -26,16 +29,15 @@ class ProblemKind(StrEnum):
     RUN_CHANGED = "run-changed"
     HEAD = "head"
     OTHER_KEY = "other-key"
-    INTERRUPTED = "interrupted"
-    """A write that was cut off, by kill or power; the next run mends it. No sign of tampering."""
+    DAMAGED = "damaged"
 
 
 class Problem(Record):
     """One thing that is not as it was written."""
 
     kind: ProblemKind
-    line: int | None
-    """Line of ledger.jsonl as it is now, from 1; for DROPPED the line before which it stood."""
+    seq: int | None = None
+    """The record that it is about; None where it is about no single one."""
     message: str
     """One sentence for a person."""
 
@@ -48,133 +50,104 @@ def verify(results_dir: Path, key: CourseKey | None = None) -> list[Problem]:
         key: The course key; this machine's if None.
 
     Returns:
-        What is wrong, in order of lines; empty where all is as it was written.
+        What is wrong, in order of records; empty where all is as it was written.
 
     Raises:
-        InfrastructureError: INFRA_DISK: it cannot be read.
+        InfrastructureError: It cannot be read.
     """
     key = key if key is not None else load_or_create_key()
-    content = _read(results_dir / LEDGER)
-    *lines, torn = content.split(b"\n")
-    head, problems = _head(results_dir, key, written=bool(content))
-    entries = [read_line(line, key) for line in lines]
-    if lines and not any(entries) and of_other_key(lines[0], key):
-        message = f"{LEDGER} was written with another course key than {key.id}."
-        return [Problem(kind=ProblemKind.OTHER_KEY, line=1, message=message)]
-    good, found = _walk(lines, entries, head)
-    problems = found + problems
-    if torn:
-        message = f"line {len(lines) + 1} is a piece of a line: the last write was cut off."
-        kind = ProblemKind.INTERRUPTED
-        problems.append(Problem(kind=kind, line=len(lines) + 1, message=message))
-    problems += _grades(results_dir, good)
-    if not problems:
-        problems = _unrecorded(results_dir, good, head)
-    return problems
-
-
-def _unrecorded(
-    results_dir: Path, good: list[tuple[int, Entry]], head: Head | None
-) -> list[Problem]:
-    """Grades without a line, where the lines that are left hold together."""
-    lost = unrecorded(results_dir, [entry for _, entry in good])
-    caught_up = len(good) == (head.count if head else 0)
-    if len(lost) == 1 and caught_up:
-        message = f"{lost[0]} is not recorded yet: its run was cut off."
-        return [Problem(kind=ProblemKind.INTERRUPTED, line=None, message=message)]
-    return [
-        Problem(
-            kind=ProblemKind.UNRECORDED,
-            line=None,
-            message=f"{file} has no line in {LEDGER}: it was added, or its line was taken away.",
-        )
-        for file in lost
-    ]
-
-
-def _walk(
-    lines: list[bytes], entries: list[Entry | None], head: Head | None
-) -> tuple[list[tuple[int, Entry]], list[Problem]]:
-    """Follow the chain. Between two good entries, the lines that are not sealed stand for the
-    ones that are missing: as many as are missing were changed, the others were added."""
-    good: list[tuple[int, Entry]] = []
-    problems: list[Problem] = []
-    strangers: list[int] = []
-    seq, last = 0, GENESIS
-    for number, (line, entry) in enumerate(zip(lines, entries, strict=True), start=1):
-        if entry is None:
-            strangers.append(number)
-        elif entry.seq <= seq or (
-            entry.seq == seq + 1 and not strangers and entry.previous != last
-        ):
-            message = f"line {number} was added: a copy of record {entry.seq} or of another ledger."
-            problems.append(Problem(kind=ProblemKind.ADDED, line=number, message=message))
-        else:
-            problems += _between(strangers, range(seq + 1, entry.seq), number)
-            good.append((number, entry))
-            strangers, seq, last = [], entry.seq, line_sha256(line)
-    missing = range(seq + 1, (head.count if head else seq) + 1)
-    return good, problems + _between(strangers, missing, len(lines) + 1)
-
-
-def _between(strangers: list[int], missing: range, before: int) -> list[Problem]:
-    changed, added = strangers[: len(missing)], strangers[len(missing) :]
-    dropped = missing[len(strangers) :]
-    return [
-        *(
-            Problem(kind=ProblemKind.CHANGED, line=n, message=f"line {n} was changed.")
-            for n in changed
-        ),
-        *(
-            Problem(
-                kind=ProblemKind.ADDED,
-                line=n,
-                message=f"line {n} was added: it does not carry the seal.",
-            )
-            for n in added
-        ),
-        *(
-            Problem(
-                kind=ProblemKind.DROPPED,
-                line=before,
-                message=f"record {n} was dropped; it stood before line {before}.",
-            )
-            for n in dropped
-        ),
-    ]
-
-
-def _head(results_dir: Path, key: CourseKey, *, written: bool) -> tuple[Head | None, list[Problem]]:
+    if migration.waits_in(results_dir):
+        trouble = migration.old_problem(results_dir, key)
+        return [Problem(kind=ProblemKind.CHANGED, message=f"{trouble}.")] if trouble else []
     try:
-        head = read_head(results_dir, key)
+        with opened(results_dir, to_write=False) as database:
+            found = list(_problems(database, key))
+            return found or list(_without_record(database))
     except InfrastructureError as error:
-        return None, [Problem(kind=ProblemKind.HEAD, line=None, message=f"{error.message}.")]
-    lines = _read(results_dir / LEDGER).count(b"\n")
-    if head is None and lines > 1:
-        message = f"{HEAD} is missing, so lines dropped from the end cannot be seen."
-        return None, [Problem(kind=ProblemKind.HEAD, line=None, message=message)]
-    return head, []
+        if error.cause is not Cause.INFRA_DISK:
+            raise
+        return [Problem(kind=ProblemKind.DAMAGED, message=f"{error.message}.")]
 
 
-def _grades(results_dir: Path, good: list[tuple[int, Entry]]) -> list[Problem]:
-    problems = []
-    for number, entry in good:
-        path = results_dir / entry.grade_file
-        if not path.is_file():
-            kind, what = ProblemKind.GRADE_MISSING, "is missing"
-        elif hashlib.sha256(_read(path)).hexdigest() != entry.grade_sha256:
-            kind, what = ProblemKind.GRADE_CHANGED, "was changed"
-        else:
-            continue
-        message = f"{entry.grade_file}, the grade of line {number}, {what}."
-        problems.append(Problem(kind=kind, line=number, message=message))
-    return problems
+def _problems(database: sqlite3.Connection, key: CourseKey) -> Iterator[Problem]:
+    rows = {row["seq"]: row for row in events_after(database, -(2**63))}
+    entries = {seq: read_row(row) for seq, row in rows.items()}
+    sealed = {seq: entry for seq, entry in entries.items() if entry and entry.holds(key)}
+    if rows and not sealed and all(e and e.key_id != key.id for e in entries.values()):
+        message = f"{LEDGER} was written with another course key than {key.id}."
+        yield Problem(kind=ProblemKind.OTHER_KEY, message=message)
+        return
+    head = _head(database, key)
+    if head is None:
+        message = "the head is missing or was changed, so records taken from the end are not seen."
+        yield Problem(kind=ProblemKind.HEAD, message=message)
+    count = head.count if head else max(sealed, default=0)
+    yield from _of_chain(sorted({*rows, *range(1, count + 1)}), rows, sealed, count)
+    if head and (last := sealed.get(count)) and last.sha256 != head.last:
+        message = f"record {count} is not the one that stood at the end: it is of another record."
+        yield Problem(kind=ProblemKind.ADDED, seq=count, message=message)
+    yield from _of_contents(database, sealed)
 
 
-def _read(path: Path) -> bytes:
+def _head(database: sqlite3.Connection, key: CourseKey) -> Head | None:
     try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return b""
-    except OSError as error:
-        raise disk_error(path.name, error) from error
+        head = read_head(database)
+    except InfrastructureError:
+        return None
+    if head == EMPTY:
+        return EMPTY if not events_after(database, 0) else None
+    return head if head.holds(key) else None
+
+
+def _of_chain(
+    numbers: Sequence[int],
+    rows: dict[int, sqlite3.Row],
+    sealed: dict[int, Entry],
+    count: int,
+) -> Iterator[Problem]:
+    """What is wrong with the events themselves, by their numbers."""
+    for seq in numbers:
+        entry, before = sealed.get(seq), sealed.get(seq - 1)
+        if seq not in rows:
+            message = f"record {seq} was taken away."
+            yield Problem(kind=ProblemKind.DROPPED, seq=seq, message=message)
+        elif not 1 <= seq <= count:
+            message = f"record {seq} was added."
+            yield Problem(kind=ProblemKind.ADDED, seq=seq, message=message)
+        elif entry is None:
+            message = f"record {seq} was changed."
+            yield Problem(kind=ProblemKind.CHANGED, seq=seq, message=message)
+        elif (before or seq == 1) and entry.previous != (before.sha256 if before else GENESIS):
+            message = f"record {seq} was added: it is of another record of grades."
+            yield Problem(kind=ProblemKind.ADDED, seq=seq, message=message)
+
+
+def _of_contents(database: sqlite3.Connection, sealed: dict[int, Entry]) -> Iterator[Problem]:
+    """What is wrong with the grades that the events name."""
+    right: set[str | None] = set()
+    wrong: set[str | None] = set()
+    for digest, text in database.execute("SELECT sha256, text FROM content"):
+        whole = isinstance(text, str) and hashlib.sha256(text.encode()).hexdigest() == digest
+        (right if whole else wrong).add(digest)
+    for seq, entry in sealed.items():
+        if entry.kind == "grade" and entry.grade_sha256 not in right:
+            changed = entry.grade_sha256 in wrong
+            kind = ProblemKind.GRADE_CHANGED if changed else ProblemKind.GRADE_MISSING
+            what = "was changed" if changed else "is missing"
+            message = f"the grade of {entry.student_id} in record {seq} {what}."
+            yield Problem(kind=kind, seq=seq, message=message)
+    rules = {entry.assignment_sha256 for entry in sealed.values()}
+    for digest in sorted(str(each) for each in wrong & rules):
+        message = f"the assignment.toml ({digest[:12]}) that grades were made by was changed."
+        yield Problem(kind=ProblemKind.CHANGED, message=message)
+
+
+def _without_record(database: sqlite3.Connection) -> Iterator[Problem]:
+    """Grades that no event names, where the events that are left hold together."""
+    query = """
+        SELECT sha256 FROM content EXCEPT SELECT grade_sha256 FROM event
+        EXCEPT SELECT assignment_sha256 FROM event
+    """
+    for (digest,) in database.execute(query):
+        message = f"a text ({digest[:12]}) has no record: it was added, or its record taken away."
+        yield Problem(kind=ProblemKind.UNRECORDED, message=message)

@@ -1,7 +1,7 @@
 """Bytes that are on the disk when the call returns, whole or not at all.
 
-A file is put in its place by `grader.files`. A line is appended in one write and cut off again if
-the disk took only part of it. Every failure says what could not be stored, and what to do.
+A file is put in its place by `grader.files`. Every failure says what could not be stored, and what
+to do.
 """
 
 from __future__ import annotations
@@ -61,39 +61,6 @@ def store(path: Path, content: bytes) -> None:
         files.write_atomically(path, content)
     except OSError as error:
         raise disk_error(path.name, error) from error
-
-
-def append_durably(path: Path, content: bytes) -> None:
-    """Append to a file; after a failure the file is as it was.
-
-    Raises:
-        InfrastructureError: INFRA_DISK.
-    """
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-    try:
-        created = not path.exists()
-        handle = os.open(path, flags, 0o644)
-        try:
-            before = os.fstat(handle).st_size
-            try:
-                _write_all(handle, content)
-                os.fsync(handle)
-            except OSError:
-                os.ftruncate(handle, before)
-                raise
-        finally:
-            os.close(handle)
-        if created:
-            files.flush_folder(path.parent)
-    except OSError as error:
-        raise disk_error(path.name, error) from error
-
-
-def _write_all(handle: int, content: bytes) -> None:
-    rest = memoryview(content)
-    while rest:
-        rest = rest[os.write(handle, rest) :]
 
 
 @contextmanager

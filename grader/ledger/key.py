@@ -80,6 +80,31 @@ def default_key_path() -> Path:
     return Path(home) / "densenet-grader" / "course.key"
 
 
+def load_key(path: Path | None = None) -> CourseKey | None:
+    """Read the course key; None where this machine has none. Makes and changes nothing.
+
+    Args:
+        path: Where it is; `default_key_path()` if None.
+
+    Raises:
+        UsageError: The file is there but holds no key.
+        InfrastructureError: INFRA_DISK: it cannot be read.
+    """
+    place = path if path is not None else default_key_path()
+    try:
+        content = place.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise disk_error("the course key", error) from error
+    return _key_in(place, content)
+
+
+def key_to_read() -> CourseKey:
+    """This machine's course key, or where there is none one that has sealed nothing."""
+    return load_key() or CourseKey.of(bytes(KEY_BYTES))
+
+
 def load_or_create_key(path: Path | None = None) -> CourseKey:
     """Read the course key; make one, mode 0600, where there is none.
 
@@ -103,6 +128,10 @@ def load_or_create_key(path: Path | None = None) -> CourseKey:
         content = place.read_bytes()
     except OSError as error:
         raise disk_error("the course key", error) from error
+    return _key_in(place, content)
+
+
+def _key_in(place: Path, content: bytes) -> CourseKey:
     if not _FORMAT.fullmatch(content):
         raise UsageError(
             f"{place}: expected a course key (64 hexadecimal digits). Received: something else. "

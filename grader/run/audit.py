@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from grader.ledger import CourseKey, Problem, ProblemKind, load_or_create_key, verify
+from grader.domain import LEDGER
+from grader.ledger import CourseKey, Ledger, Problem, ProblemKind, load_or_create_key, verify
 from grader.run.directory import RUNS
-from grader.run.folder import RunFolder
+from grader.run.folder import RUN_FILE, RunFolder
 
 
 def verify_results(results_dir: Path, key: CourseKey | None = None) -> list[Problem]:
@@ -23,7 +24,19 @@ def verify_results(results_dir: Path, key: CourseKey | None = None) -> list[Prob
         InfrastructureError: INFRA_DISK: it cannot be read.
     """
     key = key if key is not None else load_or_create_key()
-    return verify(results_dir, key) + changed_runs(results_dir, key)
+    return verify(results_dir, key) + _without_record(results_dir) + changed_runs(results_dir, key)
+
+
+def _without_record(results_dir: Path) -> list[Problem]:
+    """Finished runs in a folder that has no record of grades at all."""
+    runs = list((results_dir / RUNS).glob(f"*-*/{RUN_FILE}"))
+    if not runs or Ledger.stands_in(results_dir):
+        return []
+    message = (
+        f"{LEDGER} is missing, and {len(runs)} finished runs are there: it was taken away, or "
+        "grading was cut off before the first grade."
+    )
+    return [Problem(kind=ProblemKind.UNRECORDED, message=message)]
 
 
 def changed_runs(results_dir: Path, key: CourseKey) -> list[Problem]:
@@ -31,7 +44,7 @@ def changed_runs(results_dir: Path, key: CourseKey) -> list[Problem]:
     found = (results_dir / RUNS).glob("*-*")
     folders = sorted(path for path in found if path.is_dir() and not path.name.startswith("."))
     return [
-        Problem(kind=ProblemKind.RUN_CHANGED, line=None, message=f"{RUNS}/{folder.name}: {what}.")
+        Problem(kind=ProblemKind.RUN_CHANGED, message=f"{RUNS}/{folder.name}: {what}.")
         for folder in folders
         for what in RunFolder(folder, key, folder.name).changed_files()
     ]

@@ -1,5 +1,8 @@
 """`grade verify`: 0 where every record is as it was written, 1 where one is not."""
 
+import contextlib
+import sqlite3
+
 import pytest
 
 from grader.cli import run
@@ -32,13 +35,13 @@ def test_untouched_records_end_in_0(results, capsys):
     assert "as it was written" in capsys.readouterr().out
 
 
-def test_a_changed_line_ends_in_1_and_is_named(results, capsys):
-    ledger = results / "ledger.jsonl"
-    ledger.write_text(ledger.read_text().replace("82.0", "99.0", 1))
+def test_a_changed_record_ends_in_1_and_is_named(results, capsys):
+    with contextlib.closing(sqlite3.connect(results / "ledger.sqlite")) as ledger, ledger:
+        ledger.execute("UPDATE event SET score = 99 WHERE seq = 1")
 
     status = run(["verify", str(results)])
     assert status == 1
-    assert "changed: line 1" in capsys.readouterr().out
+    assert "changed: record 1" in capsys.readouterr().out
 
 
 def test_a_folder_that_is_not_there_is_a_usage_error(tmp_path, capsys):

@@ -1,5 +1,6 @@
 """From paths to submissions: each one once, none forgotten, nothing else."""
 
+from collections.abc import Callable
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -8,6 +9,7 @@ import pytest
 from grader.errors import UsageError
 from grader.intake import discover
 from grader.intake.names import Platform
+from grader.ledger.database import opened
 
 
 def tree(root: Path, *names: str) -> Path:
@@ -302,15 +304,27 @@ def test_a_class_folder_that_is_called_submitted_is_a_class_folder(tmp_path: Pat
 
 
 def test_a_submission_that_holds_a_ledger_is_graded(tmp_path: Path) -> None:
-    tree(tmp_path, "alice/densenet.py", "alice/ledger.jsonl", "bob/ledger.jsonl", "bob/runs/x")
+    tree(tmp_path, "alice/densenet.py", "alice/ledger.sqlite", "bob/ledger.sqlite", "bob/runs/x")
 
     assert students(tmp_path).keys() == {"alice", "bob"}
 
 
-def test_a_results_folder_is_recognised_and_said(tmp_path: Path) -> None:
-    tree(tmp_path, "alice.zip", "results/grades/x.json")
+def of_earlier_versions(results: Path) -> None:
     line = b'{"grade_file": "grades/x.json", "mac": "0", "seq": 1}\n'
-    (tmp_path / "results" / "ledger.jsonl").write_bytes(line)
+    (results / "ledger.jsonl").write_bytes(line)
+
+
+def of_this_version(results: Path) -> None:
+    with opened(results, to_write=True):
+        pass
+
+
+@pytest.mark.parametrize("write", [of_earlier_versions, of_this_version])
+def test_a_results_folder_is_recognised_and_said(
+    tmp_path: Path, write: Callable[[Path], None]
+) -> None:
+    tree(tmp_path, "alice.zip", "results/runs/x.json")
+    write(tmp_path / "results")
 
     assert students(tmp_path).keys() == {"alice"}
     assert "results is a results folder" in notices(tmp_path)

@@ -18,6 +18,7 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import sys
 import tempfile
 import time
@@ -35,6 +36,8 @@ from grader.report import classtable, terminal  # noqa: F401 - before the first 
 from grader.run.audit import verify_results
 from tests.pipeline.test_pipeline import Replay, replayed
 
+OPERATIONS = 50
+"""Of SQLite's virtual machine, that are one step."""
 CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.truncate", "os.chmod"}
 
 
@@ -76,10 +79,17 @@ def note(log: Path, what: str) -> None:
 
 
 def die_at(step: int, places: tuple[str, ...]) -> None:
+    """End this process at its so manyth change of the disk, or piece of SQLite's work on one."""
     count = 0
 
-    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+    def one_more() -> int:
         nonlocal count
+        count += 1
+        if count == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return 0
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
         opens = event == "open" and (arguments[2] or 0) & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
         if not (opens or event in CHANGES):
             return
@@ -87,10 +97,16 @@ def die_at(step: int, places: tuple[str, ...]) -> None:
         path = str(arguments[0])
         if path.startswith("/") and not path.startswith(places):
             return
-        count += 1
-        if count == step:
-            os.kill(os.getpid(), signal.SIGKILL)
+        one_more()
 
+    connect = sqlite3.connect
+
+    def watched(*arguments: Any, **more: Any) -> sqlite3.Connection:
+        connection: sqlite3.Connection = connect(*arguments, **more)
+        connection.set_progress_handler(one_more, OPERATIONS)
+        return connection
+
+    sqlite3.connect = watched  # type: ignore[assignment]
     sys.addaudithook(hook)
 
 
@@ -153,7 +169,7 @@ def state(folder: Path) -> dict[str, Any]:
     done = log.read_text().split() if log.exists() else []
     return {
         "grades": sorted([g.student_id, g.status.value, g.score] for g in grades),
-        "lines": len((results / "ledger.jsonl").read_bytes().splitlines()),
+        "events": Ledger(results).head().count,
         "problems": [p.message for p in verify_results(results)],
         "files": sorted(
             p.relative_to(folder).as_posix()

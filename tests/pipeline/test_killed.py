@@ -18,7 +18,7 @@ import pytest
 
 from grader import files
 from grader.errors import Cause, InfrastructureError
-from grader.ledger import Ledger
+from grader.ledger.lease import hold
 
 ROOT = Path(__file__).parents[2]
 KILLED = (sys.executable, "-m", "tests.pipeline.killed")
@@ -39,7 +39,7 @@ def steps() -> list[dict[str, Any]]:
     return [json.loads(line) for line in ran.stdout.splitlines()]
 
 
-@pytest.mark.parametrize("what", ["grades", "lines", "problems", "files", "beside", "json"])
+@pytest.mark.parametrize("what", ["grades", "events", "problems", "files", "beside", "json"])
 def test_killed_at_any_step_the_same_command_leaves_what_one_run_leaves(
     steps: list[dict[str, Any]], what: str
 ) -> None:
@@ -53,7 +53,7 @@ def test_killed_at_any_step_the_same_command_leaves_what_one_run_leaves(
 def test_every_grade_is_there_once_and_sealed(steps: list[dict[str, Any]]) -> None:
     for step in steps:
         assert [name for name, *_ in step["grades"]] == ["ada", "ben", "eve"]
-        assert (step["lines"], step["problems"]) == (3, [])
+        assert (step["events"], step["problems"]) == (3, [])
         assert step["statuses"][1] == 1  # one of the three is rejected
 
 
@@ -231,8 +231,8 @@ def test_a_file_system_without_locks_is_refused_by_name(
 
     monkeypatch.setattr("fcntl.flock", no_locks)
 
-    with pytest.raises(InfrastructureError) as caught:
-        Ledger(tmp_path / "results").head()
+    with pytest.raises(InfrastructureError) as caught, hold(tmp_path / "results", print):
+        pass
     assert caught.value.cause is Cause.INFRA_DISK
     assert "no locks" in caught.value.help
     assert "--results" in caught.value.help

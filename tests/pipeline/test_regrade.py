@@ -4,8 +4,10 @@ The sandbox answers from hand-written graphs and the accuracy is made up; what i
 often each was asked.
 """
 
+import contextlib
 import json
 import shutil
+import sqlite3
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,6 +18,7 @@ import grader.engine.accuracy
 from grader.cli import run
 from grader.course import GradeOptions
 from grader.domain import (
+    LEDGER,
     CheckResult,
     Dataset,
     Details,
@@ -119,6 +122,12 @@ class Bench:
     def again(self, student="ada", course=None, **more):
         options = GradeOptions(course or self.course, evaluate=False)
         return regrade(self.run_of(student), replace(options, **more))
+
+    def words(self, *words):
+        """The command line, on this class and course."""
+        more = ["--results", str(self.results), "--assignment", str(self.course)]
+        first, *rest = words
+        return run([str(self.folder / first), *rest, *more, "--device", "cpu"])
 
     def state(self):
         return {
@@ -387,14 +396,22 @@ def test_a_run_is_reported_by_its_recorded_grade_and_no_other_rubric(bench, caps
     assert "120 / 120" in capsys.readouterr().out
 
 
-def test_a_recorded_grade_file_named_alone_is_shown(bench, capsys):
+def test_a_record_is_read_where_the_course_key_is_not_and_cannot_be_written(
+    bench, capsys, monkeypatch
+):
     bench.grade()
-    (file,) = (bench.results / "grades").glob("ada-*.json")
+    monkeypatch.setenv("GRADER_KEY_FILE", str(bench.folder / "no" / "course.key"))
 
-    status = run(["report", str(file), "--quiet"])
+    status = run(["report", str(bench.results), "ada", "--quiet"])
+    of_run = run(["report", str(bench.run_of("ada")), "--quiet"])
+    seen = capsys.readouterr()
 
-    assert status == 0
-    assert capsys.readouterr().out.startswith("ada  graded  100 / 100")
+    assert (status, of_run) == (0, 0)
+    assert seen.out.count("ada  graded  100 / 100") == 2
+    assert "sealed with course key" in seen.err
+    assert not (bench.folder / "no").exists()
+    assert bench.words("in") == 3
+    assert "GRADER_KEY_FILE" in capsys.readouterr().err
 
 
 def test_a_run_of_which_nothing_is_recorded_says_so(bench, capsys):
@@ -501,11 +518,10 @@ def test_a_run_of_an_older_version_is_to_be_graded_again(bench, capsys):
 
 def test_an_edited_grade_is_not_healed_in_silence(bench):
     bench.grade()
-    (file,) = (bench.results / "grades").glob("ada-*.json")
-    file.write_text(file.read_text().replace('"score": 100.0', '"score": 99.0'))
+    with contextlib.closing(sqlite3.connect(bench.results / LEDGER)) as ledger, ledger:
+        ledger.execute("UPDATE content SET text = replace(text, ' 100.0', ' 99.0')")
 
-    words = [str(bench.folder / "in"), "--results", str(bench.results), "--device", "cpu"]
-    status = run([*words, "--assignment", str(bench.course)])
+    status = bench.words("in")
 
     assert status == 3
-    assert [problem.kind for problem in verify_results(bench.results)] == ["grade-changed"]
+    assert {problem.kind for problem in verify_results(bench.results)} == {"grade-changed"}

@@ -170,7 +170,7 @@ def test_results_are_kept_in_the_mounted_folder_for_its_owner_and_by_one_key(
     assert "WITHHELD" not in first
     assert again == first
     assert "every grade is as it was written" in verified
-    assert len((folder / "results/ledger.jsonl").read_bytes().splitlines()) == 1
+    assert (folder / "results/ledger.sqlite").is_file()
     assert {p.stat().st_uid for p in (folder / "results").rglob("*")} == {1234}
 
 
