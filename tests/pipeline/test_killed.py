@@ -61,8 +61,9 @@ def test_what_was_finished_is_not_done_again(steps: list[dict[str, Any]]) -> Non
     assert (steps[0]["runs"], steps[0]["measures"]) == (2, 2)  # the second command added none
 
     for step in steps:
-        # Killed between the end of the work and its record, one piece is done twice.
-        assert step["runs"] + step["measures"] <= 5, step["step"]
+        # Killed between the end of the work and its record, one piece is done twice; so it may be
+        # of the submission that was being read meanwhile.
+        assert step["runs"] + step["measures"] <= 6, step["step"]
 
 
 # --- leftovers ----------------------------------------------------------------------------
