@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from grader.domain import LEDGER, Record
-from grader.errors import Cause, InfrastructureError
+from grader.errors import Cause, InfrastructureError, UsageError
 from grader.ledger import migration
 from grader.ledger.database import opened
 from grader.ledger.key import CourseKey, load_or_create_key
@@ -67,6 +67,8 @@ def verify(results_dir: Path, key: CourseKey | None = None) -> list[Problem]:
         if error.cause is not Cause.INFRA_DISK:
             raise
         return [Problem(kind=ProblemKind.DAMAGED, message=f"{error.message}.")]
+    except UsageError as error:  # the version that it names
+        return [Problem(kind=ProblemKind.DAMAGED, message=str(error))]
 
 
 def _problems(database: sqlite3.Connection, key: CourseKey) -> Iterator[Problem]:

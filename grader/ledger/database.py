@@ -243,11 +243,11 @@ def explained(results_dir: Path) -> Iterator[None]:
     """
     try:
         yield
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeError) as error:  # the second of names in a damaged schema
         raise _ours(error, results_dir) from error
 
 
-def _ours(error: sqlite3.Error, results_dir: Path) -> InfrastructureError:
+def _ours(error: Exception, results_dir: Path) -> InfrastructureError:
     exact = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
     code = sqlite3.SQLITE_PROTOCOL if exact in _OF_LOCKS else exact & 0xFF
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
