@@ -1,5 +1,5 @@
 # make demo   set all up, grade the reference solution, leave demo/grade.json
-# make quick  set all up, run the tests that start nothing: no TensorFlow, no sandbox, no container
+# make quick  set all up, run the tests that start nothing: no TensorFlow, sandbox, container or browser
 # make test   set all up, run all tests; of the catalogue of the self-test a sample
 # make test-all   the same, and then the whole catalogue
 # make check  format, lint, types
@@ -30,7 +30,7 @@ demo: $(READY)
 	$(BIN)/grade demo/submission.zip --reference --json demo/grade.json --results demo/results
 
 quick: $(READY)
-	$(TESTS) -m "not (tensorflow or sandbox or docker or slow)" $(PYTEST_ARGS)
+	$(TESTS) -m "not (tensorflow or sandbox or docker or browser or slow)" $(PYTEST_ARGS)
 
 test: $(READY)
 	$(TESTS) $(PYTEST_ARGS)
