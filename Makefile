@@ -1,7 +1,7 @@
 # make demo   set all up, grade the reference solution, leave demo/grade.json
 # make quick  set all up, run the tests that start nothing: no TensorFlow, sandbox, container or browser
-# make test   set all up, run all tests; of the catalogue of the self-test a sample
-# make test-all   the same, and then the whole catalogue
+# make test   set all up, run all tests; of what is long and alike a sample
+# make test-all   make test, and then the whole of what it takes a sample of
 # make check  format, lint, types
 # make fix    format and mend what ruff can mend
 # make student-wheel   build what students install, without the answer, into dist/student
@@ -9,7 +9,7 @@
 #
 # A machine needs Python 3.11, 3.12 or 3.13, make, and a package index that pip can reach.
 # PYTHON=python3.12 make demo   takes another interpreter.
-# JOBS=2 make test   shares the files of tests among so many processes.
+# JOBS=2 make test   shares the tests among so many processes.
 
 PYTHON ?= python3
 VENV := .venv
@@ -18,7 +18,6 @@ READY := $(VENV)/.ready
 JOBS ?= 0
 # Each file of tests runs in one process: its tests share what is expensive to make.
 TESTS := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
-JUDGE := tests/selftest/test_the_judge.py
 
 .PHONY: demo quick test test-all check fix lock student-wheel
 .DELETE_ON_ERROR:
@@ -36,7 +35,7 @@ test: $(READY)
 	$(TESTS) $(PYTEST_ARGS)
 
 test-all: test
-	GRADER_TEST_ALL=1 $(BIN)/python -m pytest $(JUDGE)
+	$(TESTS) -m exhaustive
 
 check: $(READY)
 	$(BIN)/ruff format --check .

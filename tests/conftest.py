@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.costs import Costs
-from tests.workers import FIRST_SEAT, PARALLEL
+from tests.workers import FIRST_SEAT, PARALLEL, share_of, turn_of
 
 SANDBOXES = {"ranges", "workshops"}
 """Fixtures that open one."""
@@ -19,12 +19,26 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what asks for a sandbox; where processes share the files, begin with the longest."""
+    """Mark what asks for a sandbox; where processes share the tests, begin with the longest."""
     for item in items:
         if not SANDBOXES.isdisjoint(getattr(item, "fixturenames", ())):
             item.add_marker("sandbox")
     if PARALLEL:
-        items.sort(key=lambda item: "slow" not in item.keywords)
+        items.sort(key=turn_of)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `--dist loadfile` a file is run by one process, but for those whose tests are shared."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class Shares(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return share_of(nodeid)
+
+    return Shares(config, log)
 
 
 @pytest.fixture(autouse=True, scope="session")

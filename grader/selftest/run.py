@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -34,8 +34,8 @@ from grader.selftest.catalogue import Mutant, catalogue, write
 
 SEED = hashlib.sha256(b"grade selftest").digest()
 """Draws the hidden probes; fixed, so that two selftests ask the same."""
-QUICK = {"wrong": 24, "right": 12, "remark": 4}
-"""How many of each kind a quick selftest takes, spread over all checks; about three minutes."""
+QUICK = {"wrong": 32, "right": 8, "remark": 4}
+"""How many of each kind a quick selftest takes, some of every check and family; two minutes."""
 
 Kind = Literal["wrong", "right", "remark", "reference", "template"]
 
@@ -326,32 +326,39 @@ def choose(names: Iterable[str] = (), *, everything: bool = False) -> list[Case]
 
 
 def sample(mutants: Sequence[Mutant], sizes: Mapping[str, int] = QUICK) -> list[Mutant]:
-    """Some mutants of each kind, the same ones every time.
+    """Some mutants of each kind, the same ones every time, from as many checks and families as fit.
 
-    Within a kind they are drawn in turn from groups, the checks that should say no and then the
-    families, so that no frequent mistake crowds out a rare one.
+    Args:
+        mutants: Which to draw from.
+        sizes: How many of each kind.
     """
     chosen: list[Mutant] = []
     for kind, size in sizes.items():
-        groups: defaultdict[str, list[Mutant]] = defaultdict(list)
-        for mutant in mutants:
-            if mutant.kind == kind:
-                for group in (f"{mutant.family}.txt", *mutant.loses):
-                    groups[group].append(mutant)
-        for members in groups.values():
-            members.sort(key=lambda m: hashlib.sha256(m.name.encode()).digest())
-        taken: dict[str, Mutant] = {}
-        while len(taken) < size and any(groups.values()):
-            for key in sorted(groups, key=lambda k: (k.endswith(".txt"), len(groups[k]), k)):
-                while groups[key]:
-                    mutant = groups[key].pop(0)
-                    if mutant.name not in taken:
-                        taken[mutant.name] = mutant
-                        break
-                if len(taken) == size:
-                    break
-        chosen += taken.values()
+        chosen += _drawn([mutant for mutant in mutants if mutant.kind == kind], size)
     return chosen
+
+
+def _drawn(mutants: Sequence[Mutant], size: int) -> list[Mutant]:
+    """Each from the check or family of which the fewest are there, of these the rarest."""
+    groups: defaultdict[str, list[Mutant]] = defaultdict(list)
+    for mutant in sorted(mutants, key=lambda m: hashlib.sha256(m.name.encode()).digest()):
+        for group in _groups_of(mutant):
+            groups[group].append(mutant)
+    drawn: list[Mutant] = []
+    counts: Counter[str] = Counter()
+    while groups and len(drawn) < size:
+        key = min(groups, key=lambda k: (counts[k], k.endswith(".txt"), len(groups[k]), k))
+        drawn.append(groups[key][0])
+        for group in _groups_of(drawn[-1]):
+            counts[group] += 1
+            groups[group].remove(drawn[-1])
+            if not groups[group]:
+                del groups[group]
+    return drawn
+
+
+def _groups_of(mutant: Mutant) -> set[str]:
+    return {f"{mutant.family}.txt", *mutant.loses}
 
 
 def case_of(mutant: Mutant) -> Case:

@@ -10,8 +10,10 @@ import pytest
 GRADE = [sys.executable, "-m", "grader.cli"]
 
 WAITS = """
-import sys, time, types
+import signal, sys, time, types
 from grader.cli import run
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # tests may run in the background
 
 class Pipeline(types.ModuleType):
     def grade_items(self, items, options, on_grade, progress=None):

@@ -939,15 +939,28 @@ def test_a_warm_parent_that_died_is_made_anew(ranges: Any) -> None:
     assert answer(found.run(HONEST)) == 42
 
 
-def test_an_interrupt_ends_the_run(ranges: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """An interrupt raises, in tests that run in the background too."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupt_ends_the_run(ranges: Any, interruptible: None) -> None:
     found: Range = ranges("process")
     tree = found.tree("import time\ndef answer(): time.sleep(LONG_S)", {})
     main = threading.get_ident()
-    timer = threading.Timer(1.0, lambda: signal.pthread_kill(main, signal.SIGINT))
-    timer.start()
 
+    def interrupt() -> None:
+        settle(lambda: len(survivors(found.scratch)) > 0)
+        signal.pthread_kill(main, signal.SIGINT)
+
+    interrupter = threading.Thread(target=interrupt)
+    interrupter.start()
     with pytest.raises(KeyboardInterrupt):
-        found.run_tree(tree, {}, wall_time_s=60)
+        found.run_tree(tree, {}, wall_time_s=2 * SETTLED_S)
+    interrupter.join()
 
     assert settle(lambda: not survivors(found.scratch))
     assert settle(lambda: list(found.scratch.iterdir()) == [])

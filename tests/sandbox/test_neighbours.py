@@ -316,25 +316,31 @@ def test_who_waits_to_be_alone_goes_before_those_that_come_later() -> None:
 
 # --- in the sandbox -----------------------------------------------------------------------
 
-BURN = "import os, time\nos.sched_setaffinity(0, {%d})\nend = time.monotonic() + %g\n"
-LOOP = "while time.monotonic() < end: pass\n"
+BURN = """
+import os, time
+os.sched_setaffinity(0, {%d})
+end = time.monotonic() + %g
+print(flush=True)
+while time.monotonic() < end: pass
+"""
 
 
 @pytest.fixture
-def burners() -> Iterator[Callable[[float], None]]:
-    """Eight programs that take the core of the first seat for some seconds."""
-    started: list[subprocess.Popen[bytes]] = []
-
-    def burn(seconds: float) -> None:
-        cores = sorted(os.sched_getaffinity(0))
-        program = BURN % (cores[FIRST_SEAT % len(cores)], seconds) + LOOP
-        command = [sys.executable, "-c", program]
-        started.extend(subprocess.Popen(command, start_new_session=True) for _ in range(8))
-
-    yield burn
+def burners() -> Iterator[None]:
+    """Eight programs that take the core of the first seat for as long as the test lasts."""
+    cores = sorted(os.sched_getaffinity(0))
+    program = BURN % (cores[FIRST_SEAT % len(cores)], 2 * SETTLED_S)
+    command = [sys.executable, "-c", program]
+    started = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) for _ in range(8)
+    ]
+    for process in started:
+        assert process.stdout is not None
+        process.stdout.readline()
+    yield
     for process in started:
         process.kill()
-        process.wait()
+        process.communicate()
 
 
 NEEDS = """
@@ -347,28 +353,23 @@ def answer(seconds):
 
 @pytest.mark.parametrize("name", ["jail", "process"])
 def test_a_starved_program_is_not_out_of_time(
-    ranges: Callable[[str], Range], burners: Callable[[float], None], name: str
+    ranges: Callable[[str], Range], burners: None, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    found = ranges(name)
-    burners(8)
+    # However busy the machine is, nobody loses patience: see above for who does.
+    monkeypatch.setattr(pump, "PATIENCE", 1000)
+    needs, allowed = 0.5, 2.5
+    assert needs * (8 + 1) > allowed, "with its share of the core alone it would be out of time"
 
-    try:
-        outcome = found.run(NEEDS, wall_time_s=1.5, seconds=0.8)
-    except InfrastructureError as error:  # beside still more than those eight
-        ended = (error.cause, None)
-    else:
-        ended = (outcome.run.cause, outcome.json_frames.get("answer"))
+    outcome = ranges(name).run(NEEDS, wall_time_s=allowed, seconds=needs)
 
-    assert ended in ((None, b'"done"'), (Cause.INFRA_BUSY, None))
+    assert outcome.json_frames == {"answer": b'"done"'}
+    assert outcome.run.cause is None
 
 
 def test_a_program_that_sleeps_beside_busy_ones_is_out_of_time(
-    ranges: Callable[[str], Range], burners: Callable[[float], None]
+    ranges: Callable[[str], Range], burners: None
 ) -> None:
-    found = ranges("jail")
-    burners(SETTLED_S)
-
-    outcome = found.run("import time\ndef answer(): time.sleep(LONG_S)", wall_time_s=1)
+    outcome = ranges("jail").run("import time\ndef answer(): time.sleep(LONG_S)", wall_time_s=1)
 
     assert outcome.run.cause is Cause.STUDENT_TIMEOUT
     assert outcome.run.wall_time_s < SETTLED_S

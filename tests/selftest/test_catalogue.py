@@ -71,6 +71,20 @@ def test_every_check_is_needed_by_some_mutant():
     assert needed == {check.name for check in CHECKS}
 
 
+def test_a_mistake_in_one_place_is_found_in_that_place_by_its_frozen_verdict():
+    verdicts = frozen.read().catalogue
+    places = {
+        mutant.name: [p for line in verdicts[mutant.name].values() for p in line.places]
+        for mutant in catalogue()
+    }
+    located = [m for m in catalogue() if m.kind == "wrong" and m.where]
+
+    missed = [m.name for m in located if not any(m.where in place for place in places[m.name])]
+
+    assert len(located) > 400
+    assert len(missed) <= 0.03 * len(located), missed
+
+
 def test_a_mutant_loses_the_checks_whose_rule_it_breaks_by_its_frozen_verdict():
     verdicts = frozen.read().catalogue
 

@@ -91,18 +91,19 @@ def test_a_remark_that_is_not_made_is_counted():
     assert (found.remark_made, found.remark_missing) == (1, 1)
 
 
-def test_the_sample_is_the_same_every_time_and_reaches_every_check():
+def test_the_sample_is_the_same_every_time_and_reaches_every_check_and_family():
     chosen = sample(catalogue())
 
     assert Counter(m.kind for m in chosen) == QUICK
     assert chosen == sample(catalogue())
     assert {name for m in chosen for name in m.loses} == {check.name for check in CHECKS}
-
-
-def test_a_sample_as_large_as_that_of_the_tests_reaches_every_family():
-    chosen = sample(catalogue(), {"wrong": 120, "right": 45, "remark": 15})
-
     assert {m.family for m in chosen} == {m.family for m in catalogue()}
+
+
+def test_a_sample_of_everything_is_everything_once():
+    chosen = sample(catalogue(), dict.fromkeys(QUICK, len(catalogue())))
+
+    assert sorted(m.name for m in chosen) == sorted(m.name for m in catalogue())
 
 
 def test_reference_and_template_are_always_among_the_chosen():
