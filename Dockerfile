@@ -20,6 +20,7 @@ RUN python -c "import re, sys; lock = open('/src/locks/dev.txt').read(); \
  && python -m pip install --quiet --no-cache-dir --disable-pip-version-check --root-user-action ignore \
       --require-hashes --only-binary :all: -r /build.txt
 COPY pyproject.toml README.md LICENSE CHANGELOG.md /src/
+COPY locks/cpu.txt /src/locks/cpu.txt
 COPY grader /src/grader
 COPY assignment /src/assignment
 COPY student_template /src/student_template

@@ -37,6 +37,7 @@ def to_gradescope(grade: Grade) -> dict[str, Any]:
         "extra_data": {
             "status": grade.status.value,
             "cause": grade.cause.value if grade.cause else None,
+            "isolation": grade.isolation,
             "grader": grade.provenance.grader,
             "assignment_sha256": grade.provenance.assignment_sha256,
         },

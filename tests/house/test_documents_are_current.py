@@ -18,6 +18,7 @@ DOCUMENTS = [
     "CONTRIBUTING.md",
     "docs/students.md",
     "docs/instructors.md",
+    "docs/bundles.md",
     "docs/course-authors.md",
     "docs/operators.md",
     "docs/troubleshooting.md",

@@ -31,6 +31,7 @@ ORDER = (
     "comparison",
     "course",
     "pipeline",
+    "bundle",
     "selftest",
     "student",
     "doctor",
