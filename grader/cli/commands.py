@@ -23,8 +23,10 @@ from grader.cli.options import (
     Backend,
     Data,
     Device,
+    FailedOnly,
     Folder,
     From,
+    Having,
     Jobs,
     JsonFile,
     NoEvaluation,
@@ -34,6 +36,7 @@ from grader.cli.options import (
     Retrain,
     RosterFile,
     SandboxOption,
+    Sort,
     SubmittedAt,
     app,
     flag,
@@ -94,6 +97,9 @@ def grade(
     backend: Backend = "auto",
     device: Device = "auto",
     reference: Reference = False,
+    sort: Sort = "class",
+    filter: Having = "",
+    failed_only: FailedOnly = False,
     quiet: Quiet = False,
 ) -> int:
     """Grade submissions."""
@@ -102,7 +108,7 @@ def grade(
     from grader.intake.roster import load_roster
     from grader.ledger.lease import hold
     from grader.pipeline import grade_items
-    from grader.report.classtable import render_class
+    from grader.report.classtable import View, render_class
 
     if not paths:
         raise UsageError("grade: expected a submission, such as submission.zip. See grade --help.")
@@ -149,7 +155,7 @@ def grade(
     for one in alone:
         show(one)
     if several and not quiet:
-        out().print(render_class(grades, students))
+        out().print(render_class(grades, students, View(sort, filter, failed_only)))
     elif students is not None:
         for name in (
             student.student_id

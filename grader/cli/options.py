@@ -115,6 +115,26 @@ Quiet = Annotated[
     bool,
     flag("--quiet", "One line for each submission in place of report or table."),
 ]
+Sort = Annotated[
+    Literal["class", "student", "score", "accuracy", "late", "lost"],
+    Parameter(
+        name="--sort",
+        help="Order of the class table: as found, or the lowest score or accuracy, the latest, or "
+        "who lost most first.",
+    ),
+]
+Having = Annotated[
+    str,
+    Parameter(
+        name="--filter",
+        help="Only the lines of the class table with this text in the student_id, the verdict, the "
+        "note or a check that was lost.",
+    ),
+]
+FailedOnly = Annotated[
+    bool,
+    flag("--failed-only", "Only the lines of the class table that lost points or have no score."),
+]
 NoEvaluation = Annotated[
     bool,
     flag("--no-evaluation", "Leave the accuracy unmeasured."),

@@ -11,11 +11,13 @@ from grader.domain import Grade
 from grader.errors import UsageError
 from grader.export.html import write_pages
 from grader.export.pseudonyms import Pseudonyms
-from grader.ledger import Ledger, load_or_create_key
-from grader.ledger.key import CourseKey
+from grader.ledger import Ledger, load_key
+from grader.ledger.key import CourseKey, key_to_read
 from grader.report.html.student import Beside
 from grader.run.beside import beside
 from grader.run.directory import results_of
+
+NAME_IT = "Pseudonyms are drawn from the course key: name its file with GRADER_KEY_FILE."
 
 
 def write_html(
@@ -35,7 +37,8 @@ def write_html(
         InfrastructureError: The disk failed or is full, or the course key cannot be read.
     """
     results = path if Ledger.stands_in(path) else results_of(path)
-    found = partial(beside, results=results, key=load_or_create_key()) if results else _nothing
+    # Without the course key a run cannot be proved, and its page has no picture of the network.
+    found = partial(beside, results=results, key=key_to_read()) if results else _nothing
     write_pages(
         grades,
         folder,
@@ -57,12 +60,14 @@ def _pseudonyms(grades: Sequence[Grade]) -> Pseudonyms:
     Raises:
         UsageError: It is not here: the names would be others than those drawn elsewhere.
     """
-    key = load_or_create_key()
+    key = load_key()
+    if key is None:
+        raise UsageError(f"--pseudonyms: there is no course key here. {NAME_IT}")
     made_with = {g.provenance.probe_seed_id for g in grades} - {None, key.id}
     if made_with:
         raise UsageError(
             f"--pseudonyms: the grades were made with course key {min(map(str, made_with))[:40]}, "
-            f"and this is {key.id}. Name the file of that key with GRADER_KEY_FILE."
+            f"and this is {key.id}. {NAME_IT}"
         )
     return Pseudonyms(partial(_digest, key))
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from grader.cli.options import GRADING, Quiet, RosterFile, app, flag
+from grader.cli.options import GRADING, FailedOnly, Having, Quiet, RosterFile, Sort, app, flag
 from grader.cli.screen import options_from, out, say, status_of, tell
 from grader.errors import EXIT_GRADED, UsageError
 
@@ -33,22 +33,26 @@ def report(
     /,
     *,
     roster: RosterFile = None,
+    sort: Sort = "class",
+    filter: Having = "",
+    failed_only: FailedOnly = False,
     quiet: Quiet = False,
 ) -> int:
     """Show recorded grades once more, as they were made."""
     from grader.intake.roster import load_roster
-    from grader.report.classtable import render_class
+    from grader.report.classtable import View, render_class
     from grader.report.terminal import render
 
     grades = _finished(path)
     students = load_roster(roster) if roster is not None and student is None else None
     if student is not None:
         grades = _of_student(grades, student)
+    view = View(sort, filter, failed_only)
     if (len(grades) > 1 or students is not None) and not quiet:
-        out().print(render_class(grades, students))
+        out().print(render_class(grades, students, view))
     else:
-        for grade in grades:
-            out().print(render(grade, quiet=quiet))
+        for grade in view.of(grades):
+            out().print(render(grade, quiet=quiet), crop=False)
     return status_of(grades)
 
 

@@ -91,7 +91,10 @@ def shown(
 
     assignment = options.assignment
     console = Console(stderr=True) if several and not quiet else out()
-    return lambda grade: console.print(render(grade, assignment, quiet=quiet or several, **how))
+    # Each view fits itself to a screen; a line in a pipe is whole.
+    return lambda grade: console.print(
+        render(grade, assignment, quiet=quiet or several, **how), crop=False
+    )
 
 
 def unseen(grade: Grade) -> None:

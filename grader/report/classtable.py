@@ -1,4 +1,4 @@
-"""A whole class in one table: a line for each submission, the sums below."""
+"""A whole class in one table: a line for each submission, and below it what the class did."""
 
 from __future__ import annotations
 
@@ -7,38 +7,109 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import mean, median
+from typing import Literal
 
 from rich import box
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from grader.domain import CheckResult, Grade, GradeStatus, Outcome
+from grader.domain import CheckResult, Grade, GradeStatus
 from grader.intake.roster import Roster, Student
+from grader.report.overview import (
+    alike,
+    distribution,
+    frequent,
+    late,
+    lost,
+    met,
+    note,
+    scores,
+    unmeasured,
+)
 from grader.report.text import safe_text
-from grader.report.words import STATUS_STYLE, STATUS_WORDS, WIDE, duration
-from grader.scoring import ACCURACY, open_points
+from grader.report.words import STATUS_STYLE, STATUS_WORDS, WIDE, bars, percent
+from grader.scoring import open_points
 
 GROUPS = {"shape": "shape", "parameters": "param", "architecture": "archit"}
 """Group → heading of its column; the accuracy has a column of its own."""
+LONGEST_ID = 200
+WIDEST_ID, WIDEST_WIDE = 30, 44
+"""Columns of a student_id, on a narrow and a wide screen; a longer one goes on below. None is cut:
+two could look alike."""
+FREQUENT_SHOWN = 8
+"""Checks that many lost, named below the table."""
+
+Order = Literal["class", "student", "score", "accuracy", "late", "lost"]
 
 
-MAX_WIDTH = 160
-"""Columns; wider, the eye loses its line."""
+@dataclass(frozen=True)
+class View:
+    """Which lines the table has, and in which order; what stands below it is of the whole class.
+
+    Attributes:
+        order: By what; the lowest score and accuracy, the latest and the dearest first.
+        having: Lines with this text in the id, the verdict, the note or a check that was lost.
+        failed_only: Only who lost points or has no score.
+    """
+
+    order: Order = "class"
+    having: str = ""
+    failed_only: bool = False
+
+    def of(self, grades: Sequence[Grade]) -> tuple[Grade, ...]:
+        """The grades that are shown, in their order."""
+        shown = [grade for grade in grades if self._shows(grade)]
+        return tuple(shown if self.order == "class" else sorted(shown, key=self._key))
+
+    @property
+    def narrows(self) -> bool:
+        """Whether it may leave lines out."""
+        return bool(self.having) or self.failed_only
+
+    def has(self, *texts: str) -> bool:
+        """Whether one of some texts holds what is looked for."""
+        return self.having.casefold() in "\n".join(texts).casefold()
+
+    def _shows(self, grade: Grade) -> bool:
+        if self.failed_only and grade.status is GradeStatus.GRADED:
+            if grade.score >= grade.max_score:
+                return False
+        checks = [one.check.name for one in lost(grade)]
+        return self.has(grade.student_id, STATUS_WORDS[grade.status], note(grade), *checks)
+
+    def _key(self, grade: Grade) -> float | str:
+        match self.order:
+            case "student":
+                return grade.student_id.casefold()
+            case "score":
+                return grade.score if grade.status is GradeStatus.GRADED else -1.0
+            case "accuracy":
+                return grade.evaluation.accuracy if grade.evaluation is not None else -1.0
+            case "late":
+                return -(grade.deadline.seconds_late if grade.deadline is not None else 0.0)
+            case _:
+                return -math.fsum(one.points for one in lost(grade))
 
 
-def render_class(grades: Sequence[Grade], roster: Roster | None = None) -> RenderableType:
+ALL_LINES = View()
+
+
+def render_class(
+    grades: Sequence[Grade], roster: Roster | None = None, view: View = ALL_LINES
+) -> RenderableType:
     """A compact table of a class.
 
     Args:
-        grades: In the order to show.
+        grades: In the order of the class.
         roster: The students of the class: who they are, and who is missing.
+        view: Which lines are shown, and in which order.
 
     Returns:
-        The table, and below it how many were graded, mean and median, and what needs a person.
-        On a narrow screen without the points by group.
+        The table, and below it the verdicts, the scores, what many did not understand, and what
+        needs a person. On a narrow screen without the points by group.
     """
-    return ClassTable(tuple(grades), roster)
+    return ClassTable(tuple(grades), roster, view)
 
 
 @dataclass(frozen=True)
@@ -46,34 +117,53 @@ class ClassTable:
     """The class; which columns it has is decided when the console is known.
 
     Attributes:
-        grades: In the order to show.
+        grades: In the order of the class.
         roster: The students of the class, where a list of them was given.
+        view: Which lines are shown, and in which order.
     """
 
     grades: tuple[Grade, ...]
     roster: Roster | None = None
+    view: View = ALL_LINES
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield the table and its sums."""
-        width = min(options.max_width, MAX_WIDTH)
-        parts = Group(self._table(width >= WIDE), *_summary(self.grades), *_missing(self.missing))
-        yield from console.render(parts, options.update(width=width, max_width=width))
+        wide = options.max_width >= WIDE
+        shown = self.view.of(self.grades)
+        missing = tuple(s for s in self.missing if self.view.has(s.student_id, s.name, "missing"))
+        parts: list[RenderableType] = [self._table(shown, missing, wide)]
+        if self.view.narrows:
+            all_lines = len(self.grades) + len(self.missing)
+            parts.append(Text(f"{len(shown) + len(missing)} of {all_lines} lines are shown", "dim"))
+        below = Group(*parts, *_summary(self.grades), *_missing(self.missing))
+        yield from console.render(below, options)
 
-    def _table(self, wide: bool) -> Table:
-        table = Table(box=box.SIMPLE_HEAD, expand=True, pad_edge=False, padding=(0, 1))
-        table.add_column("student", overflow="ellipsis", no_wrap=True, ratio=2)
-        table.add_column("verdict", no_wrap=True)
+    def _table(self, grades: Sequence[Grade], missing: Sequence[Student], wide: bool) -> Table:
+        table = Table(
+            box=box.SIMPLE_HEAD,
+            expand=True,
+            pad_edge=False,
+            padding=(0, 1),
+            collapse_padding=True,
+        )
+        table.add_column("student", overflow="fold", max_width=WIDEST_WIDE if wide else WIDEST_ID)
+        if wide:
+            table.add_column("verdict", no_wrap=True)
         table.add_column("score", justify="right", no_wrap=True)
         for heading in GROUPS.values() if wide else ():
             table.add_column(heading, justify="right", no_wrap=True)
         table.add_column("accuracy", justify="right", no_wrap=True)
-        table.add_column("note", overflow="ellipsis", no_wrap=True, ratio=4)
-        for grade in self.grades:
+        table.add_column("note", overflow="ellipsis", no_wrap=True, ratio=1)
+        for grade in grades:
             table.add_row(*self._row(grade, wide))
-        for student in self.missing:
-            between = [Text("–", "dim")] * (len(table.columns) - 3)
-            id = safe_text(student.student_id, 40, "bold")
-            table.add_row(id, Text("missing", "yellow"), *between, safe_text(student.name, 60))
+        for student in missing:
+            id, name = _id(student.student_id), safe_text(student.name, 60)
+            between = [Text("–", "dim")] * (len(table.columns) - (3 if wide else 2))
+            verdict = Text("missing", "yellow")
+            if wide:
+                table.add_row(id, verdict, *between, name)
+            else:
+                table.add_row(id, *between, Text("  ").join([verdict, name]))
         return table
 
     @property
@@ -92,13 +182,21 @@ class ClassTable:
 
 
 def _row(grade: Grade, wide: bool) -> Iterator[Text]:
-    yield safe_text(grade.student_id, 40, "bold")
-    yield Text(grade.status.value, STATUS_STYLE[grade.status])
-    yield Text(f"{grade.score:g}" if grade.status is GradeStatus.GRADED else "–", "bold")
+    yield _id(grade.student_id)
+    verdict = Text(STATUS_WORDS[grade.status], STATUS_STYLE[grade.status])
+    graded = grade.status is GradeStatus.GRADED
+    if wide:
+        yield verdict
+    yield Text(f"{grade.score:g}" if graded else "–", "bold")
     for group in GROUPS if wide else ():
         yield _group_share([check for check in grade.checks if check.group == group])
     yield _accuracy(grade)
-    yield _note(grade)
+    words = safe_text(note(grade), 400)
+    yield words if wide or graded else Text("  ").join([verdict, words])
+
+
+def _id(student_id: str) -> Text:
+    return safe_text(student_id, LONGEST_ID, "bold")
 
 
 def _group_share(checks: Sequence[CheckResult]) -> Text:
@@ -117,60 +215,60 @@ def _accuracy(grade: Grade) -> Text:
     return Text(f"{grade.evaluation.accuracy:.1%} {word}", style)
 
 
-def _note(grade: Grade) -> Text:
-    """The one thing to know: why there is no score, lateness, else the first cause that failed."""
-    parts: list[Text] = []
-    if grade.message:
-        parts.append(safe_text(grade.message, 80))
-    if grade.deadline is not None and grade.deadline.seconds_late > 0:
-        parts.append(Text(f"{duration(grade.deadline.seconds_late)} late", "yellow"))
-    if grade.isolation == "none":
-        parts.append(Text("isolation: none", "red"))
-    failed = [c for c in grade.checks if c.outcome is Outcome.FAILED and c.name != ACCURACY]
-    if failed and not grade.message:
-        first = min(failed, key=lambda check: check.rank or len(grade.checks))
-        more = f" + {len(failed) - 1}" if len(failed) > 1 else ""
-        parts.append(safe_text(first.name, 40).append(more))
-    return Text("; ").join(parts)
+def _summary(grades: Sequence[Grade]) -> Iterator[RenderableType]:
+    yield _counts(grades)
+    own = scores(grades)
+    if own:
+        most = max(grade.max_score for grade in grades)
+        line = Text.assemble("scores  ", (bars(distribution(grades)), "bold"), "  ")
+        line.append(f"0 to {most:g}: mean {mean(own):.1f}, median {median(own):.1f}, ")
+        yield line.append(f"lowest {min(own):g}, highest {max(own):g}")
+    above, measured = met(grades)
+    if measured:
+        yield Text(f"accuracy above {_threshold(grades)}: {above} of {measured}")
+    yield from _frequent(grades)
+    for what, students in alike(grades):
+        yield safe_text(f"the same {what}: {', '.join(students)}", LONGEST_ID * 4, "yellow")
+    still_open = unmeasured(grades)
+    if still_open:
+        yield Text(f"accuracy not evaluated: {still_open}, their points stay open", "yellow")
 
 
-def _summary(grades: Sequence[Grade]) -> Iterator[Text]:
+def _counts(grades: Sequence[Grade]) -> Text:
     counts = Counter(grade.status for grade in grades)
     line = Text(f"{len(grades)} submissions" if len(grades) != 1 else "1 submission", "bold")
     for status in GradeStatus:
         if counts[status]:
             line.append(f"  {counts[status]} {STATUS_WORDS[status]}", STATUS_STYLE[status])
-    yield line
-    scores = [grade.score for grade in grades if grade.status is GradeStatus.GRADED]
-    if scores:
-        most = max(grade.max_score for grade in grades)
-        yield Text(
-            f"scores of {most:g}: mean {mean(scores):.1f}, median {median(scores):.1f}, "
-            f"lowest {min(scores):g}, highest {max(scores):g}"
-        )
-    yield from _alike(grades)
-    unmeasured = sum(open_points(grade) > 0 for grade in grades)
-    if unmeasured:
-        yield Text(f"accuracy not evaluated: {unmeasured}, their points stay open", "yellow")
+    if late(grades):
+        line.append(f"  {late(grades)} late", "yellow")
+    return line
+
+
+def _threshold(grades: Sequence[Grade]) -> str:
+    found = {grade.evaluation.threshold for grade in grades if grade.evaluation is not None}
+    return percent(found.pop()) if len(found) == 1 else "the threshold"
+
+
+def _frequent(grades: Sequence[Grade]) -> Iterator[RenderableType]:
+    """What was not understood: how many students, which check, and what was found most often."""
+    found = frequent(grades)
+    if not found:
+        return
+    table = Table.grid(padding=(0, 1), expand=True)
+    table.add_column(justify="right", no_wrap=True, min_width=4)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+    for one in found[:FREQUENT_SHOWN]:
+        words = safe_text(one.words, 400, "dim")
+        table.add_row(Text(str(len(one.students)), "bold"), safe_text(one.check, 40), words)
+    yield Text("what was not understood: students, check, found most often")
+    yield table
+    if len(found) > FREQUENT_SHOWN:
+        yield Text(f"     + {len(found) - FREQUENT_SHOWN} more checks", "dim")
 
 
 def _missing(students: Sequence[Student]) -> Iterator[Text]:
     if students:
         names = ", ".join(student.student_id for student in students)
         yield safe_text(f"nothing handed in: {len(students)} of the roster: {names}", 400, "yellow")
-
-
-def _alike(grades: Sequence[Grade]) -> Iterator[Text]:
-    """Students who handed in the same work: for the instructor, in no student's report."""
-    for what, field in (
-        ("dense_block and transition", "written_sha256"),
-        ("weights", "weights_sha256"),
-    ):
-        students: dict[str, dict[str, None]] = {}
-        for grade in grades:
-            digest = getattr(grade.submission, field)
-            if digest is not None:
-                students.setdefault(digest, {})[grade.student_id] = None
-        for names in students.values():
-            if len(names) > 1:
-                yield safe_text(f"the same {what}: {', '.join(names)}", 200, "yellow")

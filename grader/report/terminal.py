@@ -78,7 +78,7 @@ def one_line(grade: Grade, *, checking: bool = False) -> Text:
     reason = grade.message or _first_cause(grade)
     reason = reason or (grade.evaluation_note if open_points(grade) else None)
     if reason:
-        line.append("  ").append_text(safe_text(reason, 120, "dim"))
+        line.append("  ").append_text(safe_text(reason, 400, "dim"))
     return line
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from grader.domain import Grade, GradeStatus, Outcome
@@ -77,6 +78,12 @@ def running_time(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def bars(counts: Sequence[int]) -> str:
+    """Counts as bars from none to the highest, one character each; one of many is seen as well."""
+    most = max((*counts, 1))
+    return "".join(_BARS[math.ceil((len(_BARS) - 1) * count / most)] for count in counts)
 
 
 def sparkline(values: Sequence[float]) -> str:

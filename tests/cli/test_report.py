@@ -85,3 +85,27 @@ def test_what_goes_into_a_pipe_has_no_colour_codes(file, capsys):
 
     run(["report", str(file)])
     assert "\x1b" not in capsys.readouterr().out
+
+
+def test_a_quiet_line_is_whole_in_a_pipe_however_long_its_reason(file, capsys):
+    reason = "the file " + "a-very-long-name-" * 15 + "is no zip file"
+    write_json([REJECTED.model_copy(update={"message": reason})], file)
+
+    run(["report", str(file), "--quiet"])
+
+    assert capsys.readouterr().out == f"s2  rejected  no score (of 100)  {reason}\n"
+
+
+def test_the_class_table_is_sorted_filtered_and_narrowed_from_the_command_line(file, capsys):
+    write_json([a_grade("zoe"), REJECTED, a_grade("amy", remarks=())], file)
+
+    def shown(*words):
+        run(["report", str(file), *words])
+        out = capsys.readouterr().out
+        return [name for name in ("amy", "s2", "zoe") if f"\n {name} " in out], out
+
+    assert shown("--failed-only")[0] == ["amy", "s2", "zoe"]
+    assert shown("--filter", "zip")[0] == ["s2"]
+    out = shown("--sort", "student")[1]
+    assert out.index("amy") < out.index("s2") < out.index("zoe")
+    assert "1 of 3 lines are shown" in shown("--filter", "zoe")[1]

@@ -98,7 +98,26 @@ def test_pseudonyms_are_drawn_from_the_course_key_and_from_no_other(
     assert not [p for p in first.values() if "ada" in p.text.split() or "ben" in p.text.split()]
     assert load_or_create_key().id not in "".join(p.text for p in first.values())
 
-    run(["report", "results", "--quiet"])
-    monkeypatch.setenv("GRADER_KEY_FILE", str(tmp_path / "other.key"))
-    assert run([*words, "third"]) != 0
-    assert "GRADER_KEY_FILE" in capsys.readouterr().err
+    capsys.readouterr()
+    other = tmp_path / "other.key"
+    monkeypatch.setenv("GRADER_KEY_FILE", str(other))
+    assert run([*words, "third"]) == 2
+    assert "there is no course key here" in capsys.readouterr().err
+    assert not other.exists()
+    other.write_text("ab" * 32)
+    assert run([*words, "third"]) == 2
+    assert "were made with course key" in capsys.readouterr().err
+    assert not (tmp_path / "third").exists()
+
+
+def test_who_has_no_course_key_gets_pages_without_what_cannot_be_proved(
+    results, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("GRADER_KEY_FILE", str(tmp_path / "none.key"))
+
+    assert run(["export", "results", "--to", "html", "--output", "out"]) == 0
+
+    assert not (tmp_path / "none.key").exists()
+    found = pages(tmp_path / "out")
+    assert found.keys() == {"ada", "ben"}
+    assert not [page for page in found.values() if "beside the paper" in page.text]

@@ -32,11 +32,11 @@ FORBIDDEN = re.compile(
 )
 
 
-def printed(renderable, width: int, **options) -> str:
+def printed(renderable, width: int, crop: bool = True, **options) -> str:
     """What a console without colour prints, without the spaces at line ends."""
     file = io.TextIOWrapper(io.BytesIO(), encoding=options.pop("encoding", "utf-8"), newline="\n")
     console = Console(file=file, width=width, **options)
-    console.print(renderable)
+    console.print(renderable, crop=crop)
     file.flush()
     text = file.buffer.getvalue().decode(file.encoding)
     return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
@@ -225,11 +225,12 @@ def test_quiet_is_one_line_cut_on_a_screen_and_whole_in_a_pipe(examples, name):
     line = render(getattr(examples, name)(), examples.ASSIGNMENT, quiet=True)
 
     screen = printed(line, 80, force_terminal=True, color_system=None)
-    pipe = printed(line, 80)
+    pipe = printed(line, 80, crop=False)
 
     assert len(screen.splitlines()) == len(pipe.splitlines()) == 1
     assert len(screen.replace("\u0301", "")) <= 81
     assert pipe.startswith(screen.rstrip("\n").rstrip("…").rstrip())
+    assert pipe == printed(line, 1000)
 
 
 def test_quiet_says_student_verdict_score_and_accuracy(examples):
