@@ -98,13 +98,26 @@ def export(
     /,
     *,
     to: Annotated[
-        Literal["csv", "json", "junit", "canvas", "moodle", "gradescope", "feedback", "html"],
+        Literal[
+            "csv",
+            "json",
+            "junit",
+            "canvas",
+            "moodle",
+            "gradescope",
+            "autolab",
+            "prairielearn",
+            "classroom50",
+            "feedback",
+            "html",
+        ],
         Parameter(
             name="--to",
             help="csv, json and junit are one file; canvas and moodle fill in the sheet of --into; "
-            "gradescope and feedback are a folder with a file for each student; html is a folder "
-            "with a page for the class and, in students/, one for each student. feedback and the "
-            "students' pages say what a student may see, all else is for those who grade.",
+            "gradescope, autolab, prairielearn, classroom50 and feedback are a folder with a file "
+            "for each student, feedback under the names that Canvas and Moodle take back; html is "
+            "a folder with a page for the class and, in students/, one for each student. feedback "
+            "and the students' pages say what a student may see, all else is for those who grade.",
         ),
     ],
     into: Annotated[
@@ -134,6 +147,13 @@ def export(
         Parameter(name="--assignment", help="html: folder of the assignment whose title is shown."),
     ] = None,
     roster: RosterFile = None,
+    classroom: Annotated[
+        str | None,
+        Parameter(
+            name="--classroom",
+            help="classroom50: its classroom and assignment, such as dl-2027/densenet.",
+        ),
+    ] = None,
 ) -> int:
     """Write recorded grades in the form that another program or a browser reads."""
     from grader.cli.pages import write_html
@@ -142,7 +162,7 @@ def export(
 
     grades = _finished(path)
     if to == "html":
-        _refuse(to, into=into, column=column, partial=partial, roster=roster)
+        _refuse(to, into=into, column=column, partial=partial, roster=roster, classroom=classroom)
         place = output or Path(to)
         title = options_from(assignment=assignment).assignment.title if assignment else ""
         write_html(path, grades, place, hide_names=pseudonyms, title=title)
@@ -158,8 +178,11 @@ def export(
         output=output,
         partial=partial,
         roster=students,
+        classroom=classroom,
     )
     tell(f"{written.place}: {written.count} grades")
+    for name in written.left:
+        tell(f"left out: {name}: no score: a person has to decide first")
     if written.filled is not None:
         for name, why in written.filled.left:
             tell(f"left out: {name}: {why.value}")

@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial as partly
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from grader.domain import Grade
 from grader.errors import UsageError
 from grader.export.csv import write_csv
 from grader.export.files import write_out
 from grader.export.gradebook import Filled, write_canvas, write_moodle
-from grader.export.gradescope import write_gradescope
+from grader.export.gradescope import to_gradescope
 from grader.export.json import write_json
 from grader.export.junit import write_junit
+from grader.export.platforms import (
+    feedback_name,
+    feedback_text,
+    is_decided,
+    to_autolab,
+    to_classroom50,
+    to_prairielearn,
+)
 from grader.intake.roster import Roster
-from grader.report.feedback import student_lines
 
-Format = Literal["csv", "json", "junit", "canvas", "moodle", "gradescope", "feedback"]
+Format = Literal[
+    "csv", "json", "junit", "canvas", "moodle", "gradescope", "autolab", "prairielearn",
+    "classroom50", "feedback",
+]  # fmt: skip
 SHEETS = ("canvas", "moodle")
 """Formats that fill in a sheet which the platform exported."""
 ONE_FILE: dict[str, tuple[str, Callable[[Sequence[Grade], Path, Roster | None], None]]] = {
@@ -27,6 +40,8 @@ ONE_FILE: dict[str, tuple[str, Callable[[Sequence[Grade], Path, Roster | None], 
     "json": ("grades.json", write_json),
     "junit": ("grades.xml", lambda grades, file, _: write_junit(grades, file)),
 }
+UNDECIDED = ("gradescope", "feedback")
+"""Formats with a file for each student that can say that a person has to decide first."""
 OF_ROSTER = ("csv", "json", *SHEETS)
 """Formats that say who the students are, or find them by further ids."""
 
@@ -39,11 +54,13 @@ class Exported:
         place: The file, or the folder of files.
         count: Grades in it.
         filled: What became of each grade where a sheet was filled in.
+        left: Students whose grade a person has to decide on first.
     """
 
     place: Path
     count: int
     filled: Filled | None = None
+    left: tuple[str, ...] = ()
 
 
 def export(
@@ -55,6 +72,7 @@ def export(
     output: Path | None = None,
     partial: bool = False,
     roster: Roster | None = None,
+    classroom: str | None = None,
 ) -> Exported:
     """Write grades in another program's form.
 
@@ -66,6 +84,7 @@ def export(
         output: Where; by default a name that says the format, in the working folder.
         partial: Whether a sheet gets scores of which points are still open.
         roster: The students of the class; for `OF_ROSTER` only.
+        classroom: Classroom 50's short name and assignment, "dl-2027/densenet"; needed there.
 
     Returns:
         What was written.
@@ -75,6 +94,11 @@ def export(
         InfrastructureError: The disk failed or is full.
     """
     _refuse_other_options(to, into, column, partial)
+    if (to == "classroom50") != bool(re.fullmatch(r"[\w.-]+/[\w.-]+", classroom or "")):
+        raise UsageError(
+            "--to classroom50 needs --classroom CLASSROOM/ASSIGNMENT, such as dl-2027/densenet; no "
+            "other format takes it."
+        )
     if roster is not None and to not in OF_ROSTER:
         raise UsageError(f"--roster is for {', '.join(OF_ROSTER[:-1])} and {OF_ROSTER[-1]}.")
     if to in ONE_FILE:
@@ -84,7 +108,7 @@ def export(
         return Exported(place, len(grades))
     if into is not None:
         return _fill(grades, to, into, column, output, partial, roster)
-    return _one_each(grades, to, output or Path(to))
+    return _one_each(grades, to, output or Path(to), classroom or "")
 
 
 def _refuse_other_options(to: Format, into: Path | None, column: str | None, partial: bool) -> None:
@@ -122,17 +146,33 @@ def _fill(
     return Exported(place, len(filled.filled), filled)
 
 
-def _one_each(grades: Sequence[Grade], to: Format, folder: Path) -> Exported:
+def _one_each(grades: Sequence[Grade], to: Format, folder: Path, classroom: str) -> Exported:
     names = [grade.student_id for grade in grades]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UsageError(f"--to {to}: one grade each, but several are of {', '.join(twice)}.")
-    for grade in grades:
-        if to == "gradescope":
-            write_gradescope(grade, folder / f"{grade.student_id}.json")
-        else:
-            text = "\n".join(student_lines(grade, after_due([grade]))) + "\n"
-            write_out(folder / f"{grade.student_id}.txt", text.encode())
-    return Exported(folder, len(grades))
+    told = [grade for grade in grades if to in UNDECIDED or is_decided(grade)]
+    for grade in told:
+        name, text = _for_one(grade, to, classroom)
+        write_out(folder / name, text.encode())
+    left = tuple(grade.student_id for grade in grades if grade not in told)
+    return Exported(folder, len(told), left=left)
+
+
+def _for_one(grade: Grade, to: Format, classroom: str) -> tuple[str, str]:
+    """Name and content of one student's file."""
+    if to == "feedback":
+        return feedback_name(grade), feedback_text(grade, after_due([grade]))
+    if to == "autolab":
+        return f"{grade.student_id}.txt", to_autolab(grade)
+    short, _, slug = classroom.partition("/")
+    writers: dict[str, Callable[[Grade], dict[str, Any]]] = {
+        "gradescope": to_gradescope,
+        "prairielearn": to_prairielearn,
+        "classroom50": partly(to_classroom50, classroom=short, assignment=slug),
+    }
+    content = writers[to](grade)
+    text = json.dumps(content, ensure_ascii=False, indent=2, allow_nan=False)
+    return f"{grade.student_id}.json", f"{text}\n"
 
 
 def after_due(grades: Sequence[Grade]) -> bool:

@@ -63,7 +63,7 @@ def test_a_sheet_is_filled_in_beside_itself_and_says_who_is_left_out(recorded):
     assert (recorded / "book.csv").read_text(encoding="utf-8") == SHEET
 
 
-@pytest.mark.parametrize("kind", ["gradescope", "feedback"])
+@pytest.mark.parametrize("kind", ["gradescope", "autolab", "prairielearn", "feedback"])
 def test_each_student_gets_a_file_that_names_no_other(recorded, kind):
     ran = grade("export", "told.json", "--to", kind, cwd=recorded)
 
@@ -73,9 +73,25 @@ def test_each_student_gets_a_file_that_names_no_other(recorded, kind):
     assert "s2345678" not in files["s1234567"]
 
 
+def test_a_platform_without_a_word_for_review_is_not_told_and_the_student_is_named(recorded):
+    from grader.export.json import write_json
+
+    write_json([examples.full_marks(), examples.under_review()], recorded / "told.json")
+
+    ran = grade(
+        "export", "told.json", "--to", "classroom50", "--classroom", "dl/densenet", cwd=recorded
+    )
+
+    assert ran.stdout.startswith("classroom50: 1 grades\nleft out: ")
+    (file,) = (recorded / "classroom50").iterdir()
+    assert json.loads(file.read_text(encoding="utf-8"))["classroom"] == "dl"
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
+        (["--to", "classroom50"], "needs --classroom CLASSROOM/ASSIGNMENT"),
+        (["--to", "csv", "--classroom", "a/b"], "no other format takes it"),
         (["--to", "canvas"], "--to canvas needs --into SHEET"),
         (["--to", "canvas", "--into", "book.csv"], "--to canvas needs --column"),
         (["--to", "csv", "--into", "book.csv"], "are for canvas and moodle"),
