@@ -145,7 +145,11 @@ def _of_contents(database: sqlite3.Connection, sealed: dict[int, Entry]) -> Iter
 
 
 def _without_record(database: sqlite3.Connection) -> Iterator[Problem]:
-    """Grades that no event names, where the events that are left hold together."""
+    """Grades that no event names, and damage that no event shows, where the events hold."""
+    (damage,) = database.execute("PRAGMA integrity_check(1)").fetchone()
+    if damage != "ok":
+        message = f"{LEDGER} is damaged: {damage[:200]}"
+        yield Problem(kind=ProblemKind.DAMAGED, message=message)
     query = """
         SELECT sha256 FROM content EXCEPT SELECT grade_sha256 FROM event
         EXCEPT SELECT assignment_sha256 FROM event
