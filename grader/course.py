@@ -125,7 +125,7 @@ class Course:
         if self.key is None:
             unknown = {"received_at": None, "received_from": None, "doubt": None}
             return submission.model_copy(update=unknown)
-        known = self.by_hand.get((submission.student_id, submission.sha256))
+        known = self.by_hand.get((submission.student, submission.sha256))
         return received_by_hand(submission, self.options.submitted_at or known)
 
     def asks(self, submission: Submission) -> RunRequest:

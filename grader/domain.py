@@ -97,6 +97,11 @@ class Submission(Record):
     remarks: tuple[str, ...] = ()
     """What intake ignored, repaired or noticed (clutter, magics in a notebook)."""
 
+    @property
+    def student(self) -> str:
+        """Whose it is: of several submissions of one student, the id that they share."""
+        return self.person or self.student_id
+
 
 # --- sandbox ------------------------------------------------------------------------------
 
@@ -490,8 +495,22 @@ class SubmissionRef(Record):
     received_from: ReceivedFrom | None = None
 
 
+class Override(Record):
+    """A score that a person has set in the place of the computed one."""
+
+    score: float
+    why: str
+    by: str
+    """Who decided, in their own words."""
+    at: AwareDatetime
+    computed_status: GradeStatus
+    """What the grader said, and would say again."""
+    computed_score: float
+    computed_message: str | None = None
+
+
 class Grade(Record):
-    """The verdict on one submission; grade.schema.md is this record as JSON."""
+    """The verdict on one submission; grade.schema.json is this record as JSON."""
 
     student_id: str
     submission: SubmissionRef
@@ -511,3 +530,13 @@ class Grade(Record):
     remarks: tuple[str, ...] = ()
     """What intake noticed."""
     provenance: Provenance
+    counts: bool = True
+    """Whether it is the one grade of its student that counts; not part of what is recorded."""
+    superseded_by: str | None = None
+    """SHA-256 of the submission that counts in its place (its path, where it could not be read)."""
+    override: Override | None = None
+    """What a person decided; a record of its own."""
+
+
+STANDING = {"counts", "superseded_by", "override"}
+"""What is not known when a grade is made: it follows from all grades and decisions together."""

@@ -28,6 +28,7 @@ from grader.intake.items import SOURCE_LENGTH
 from grader.intake.refusal import shown
 from grader.ledger import Ledger, load_or_create_key
 from grader.ledger.key import key_to_read
+from grader.ledger.standing import marked
 from grader.report.visibility import for_student, is_after_due, shown_points, shows_structure
 from grader.run.assessment import assess, same_questions
 from grader.run.directory import results_of, sweep
@@ -58,7 +59,7 @@ def grade_items(
         progress: Told what is being done with whose submission.
 
     Returns:
-        The grades in the order of the submissions.
+        The grades in the order of the submissions, each with how it stands in the record.
 
     Raises:
         UsageError: The assignment or an option is wrong.
@@ -93,7 +94,7 @@ def grade_items(
             # An interrupt waits for what is being read, not for the rest of the class.
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    return grades
+        return marked(grades, ledger)
 
 
 def check_folder(
@@ -158,7 +159,7 @@ def regrade(run_dir: Path, options: GradeOptions) -> Grade:
     if received is None and ledger is not None:
         submission = run.submission()
         known = ledger.received_by_hand()
-        received = known.get((submission.student_id, submission.sha256))
+        received = known.get((submission.student, submission.sha256))
     extensions = load_extensions(assignment)
     grade = assess(run, assignment, extensions, measured=measured, received_at=received)
     if options.record and ledger is not None:
@@ -187,13 +188,14 @@ def recorded(run_dir: Path) -> Grade:
     run = RunFolder(run_dir, key_to_read())
     results = results_of(run_dir)
     known = results is not None and Ledger.stands_in(results)
-    grade = Ledger.to_read(results).grade_of_run(run.name) if results and known else None
-    if grade is None:
+    ledger = Ledger.to_read(results) if results and known else None
+    grade = ledger.grade_of_run(run.name) if ledger is not None else None
+    if ledger is None or grade is None:
         raise UsageError(
             f"{run_dir}: no grade of this run is recorded. "
             "`grade regrade` shows what it would be by an assignment."
         )
-    return grade
+    return marked([grade], ledger)[0]
 
 
 def _ledger_of(run: RunFolder) -> Ledger | None:
@@ -288,7 +290,8 @@ def _read(item: Item, course: Course) -> RunFolder:
         if not run.is_complete:
             result = traced(course.sandbox, tree, asked.for_sandbox, assignment.limits)
             write_run(run, result, asked)
-        write_submission(run, _with_likeness(submission, tree, run, course), tree)
+        run.handed_in = _with_likeness(submission, tree, run, course)
+        write_submission(run, run.handed_in, tree)
     return run
 
 
@@ -324,7 +327,7 @@ def _have_accuracy(run: RunFolder, course: Course) -> None:
 def _ungraded(error: SubmissionRejected | InfrastructureError, item: Item, course: Course) -> Grade:
     assignment, options = course.assignment, course.options
     identity = item.identity
-    student = identity.student_id
+    student = identity.person or identity.student_id
     source = shown(item.source, SOURCE_LENGTH)
     digest = None if item.files else _sha256_of(item.path)
     moment, told_by = identity.received_at, identity.received_from

@@ -34,6 +34,7 @@ MAX_ARGUMENTS = 32
 NEEDS_ZONE = "needs_zone"
 """Type of the error that only follows from a wrong zone; it is not reported beside its cause."""
 
+Attempt = Literal["latest", "best"]
 Points = Annotated[float, Field(ge=0, le=10_000)]
 Seconds = Annotated[float, Field(gt=0)]
 NonEmpty = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
@@ -429,6 +430,8 @@ class Contents(Table):
     """Due date and late policy."""
     evaluation: EvaluationRule | None = None
     """How accuracy is measured and judged; left out: it is not asked for."""
+    attempt: Attempt = "latest"
+    """Which of a student's submissions counts: the latest received, or the one with most points."""
     time_budgets: TimeBudgets
     """Wall-clock budgets."""
     limits: Limits = Limits()

@@ -41,6 +41,7 @@ def report(
     """Show recorded grades once more, as they were made."""
     from grader.intake.roster import load_roster
     from grader.report.classtable import View, render_class
+    from grader.report.overview import superseded
     from grader.report.terminal import render
 
     grades = _finished(path)
@@ -48,12 +49,15 @@ def report(
     if student is not None:
         grades = _of_student(grades, student)
     view = View(sort, filter, failed_only)
-    if (len(grades) > 1 or students is not None) and not quiet:
+    counting = [grade for grade in grades if grade.counts] or grades
+    if (len(counting) > 1 or students is not None) and not quiet:
         out().print(render_class(grades, students, view))
     else:
-        for grade in view.of(grades):
+        for grade in view.of(counting):
             out().print(render(grade, quiet=quiet), crop=False)
-    return status_of(grades)
+        for line in superseded(grades) if not quiet else ():
+            tell(line)
+    return status_of(counting)
 
 
 def _finished(path: Path) -> Sequence[Grade]:
@@ -161,6 +165,8 @@ def export(
     from grader.intake.roster import load_roster
 
     grades = _finished(path)
+    if to != "json":  # which says of each whether it counts
+        grades = [grade for grade in grades if grade.counts]
     if to == "html":
         _refuse(to, into=into, column=column, partial=partial, roster=roster, classroom=classroom)
         place = output or Path(to)

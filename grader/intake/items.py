@@ -155,13 +155,7 @@ def told_apart(items: Iterable[Item]) -> tuple[tuple[Item, ...], tuple[str, ...]
         namesakes = len({i.identity.known_as for i in same if _is_named_only(i.identity)}) > 1
         for item, own in zip(same, _free_ids(id, len(same), taken), strict=True):
             numbered[item] = _renamed(item, own, len(same), namesakes)
-        ids = ", ".join(f"{numbered[i].identity.student_id} ({i.source})" for i in same)
-        notices.append(
-            f"{id}: {len(same)} submissions have this student_id. "
-            f"Each is graded and kept by itself: {ids}."
-            + (" They may be of several people of that name." if namesakes else "")
-            + (IF_A_CLASS if same[0].identity.platform == "folders" else "")
-        )
+        notices.append(_said(id, [numbered[i] for i in same], namesakes))
     return tuple(numbered.get(item, item) for item in items), tuple(notices)
 
 
@@ -201,13 +195,26 @@ def _free_ids(id: str, count: int, taken: set[str]) -> list[str]:
     return found
 
 
+def _said(id: str, same: Sequence[Item], namesakes: bool) -> str:
+    """What the instructor is told of several submissions with one student_id."""
+    start = f"{id}: {len(same)} submissions have this student_id. "
+    if namesakes:
+        ids = ", ".join(f"{item.identity.student_id} ({item.source})" for item in same)
+        kept = f"{start}Each is graded and kept by itself: {ids}."
+        return f"{kept} They may be of several people of that name."
+    ids = ", ".join(item.source for item in same)
+    one = f"{start}Each is graded, and one of them counts: {ids}."
+    return one + (IF_A_CLASS if same[0].identity.platform == "folders" else "")
+
+
 def _is_named_only(identity: Identity) -> bool:
     return identity.platform == "brightspace" and len(identity.known_as) == 1
 
 
 def _renamed(item: Item, own: str, count: int, namesakes: bool) -> Item:
     was = item.identity
-    remark = f"{count} submissions have the student_id {was.student_id}; this one is kept as {own}."
+    remark = f"{count} submissions have the student_id {was.student_id}; this one is "
+    remark += f"kept as {own}." if namesakes else f"{shown(item.source)}."
     person = None if namesakes else was.student_id
     identity = replace(was, student_id=own, person=person, remarks=(*was.remarks, remark))
     return replace(item, identity=identity)

@@ -37,6 +37,7 @@ from grader.ledger.rows import (
     keep_content,
     read_content,
     read_head,
+    text_of,
     write_head,
 )
 
@@ -58,7 +59,8 @@ class Ledger:
         """The course key that seals the record, where this machine does not have it."""
         self._only_reads = False
         self._seen = EMPTY
-        self._current: dict[Subject, Entry] = {}
+        self._current: dict[tuple[str, str | None, str], Entry] = {}
+        self._overrides: dict[Subject, Entry] = {}
         self._entries: list[Entry] = []
         self._kept: contextlib.ExitStack | None = None
         self._connection: sqlite3.Connection | None = None
@@ -106,7 +108,7 @@ class Ledger:
         with self._database(to_write=True) as database, transaction(database):
             self._catch_up(database)
             entry = self._entry(grade, digest)
-            known = self._current.get(entry.subject)
+            known = self._current.get(entry.attempt)
             if known is not None and known.grade_sha256 == digest:
                 read_content(database, known)  # what was lost or changed is not healed in silence
                 return known
@@ -119,10 +121,39 @@ class Ledger:
         return entry
 
     def current(self) -> tuple[Entry, ...]:
-        """The last entry for each student and submission, in order of recording."""
+        """The last grade of each student, submission and path, in order of recording."""
         with self._database() as database:
             self._catch_up(database)
-        return tuple(sorted(self._current.values(), key=lambda entry: entry.seq))
+        return tuple(self._current.values())
+
+    def events(self) -> tuple[Entry, ...]:
+        """Everything that was recorded, in order."""
+        with self._database() as database:
+            self._catch_up(database)
+        return tuple(self._entries)
+
+    def overrides(self) -> dict[Subject, Entry]:
+        """What a person has decided and not taken back, by student and submission."""
+        with self._database() as database:
+            self._catch_up(database)
+        return dict(self._overrides)
+
+    def rules(self, assignment_sha256: str | None) -> str | None:
+        """The text of an assignment.toml that grades were made by; None where it is not kept.
+
+        Raises:
+            InfrastructureError: It is not what was written.
+        """
+        with self._database() as database:
+            text = text_of(database, assignment_sha256)
+        if text is not None and hashlib.sha256(text.encode()).hexdigest() != assignment_sha256:
+            raise foreign_hand("an assignment.toml in it was changed")
+        return text
+
+    def rules_of_last(self) -> str | None:
+        """The text of the assignment.toml that the last grade was made by."""
+        grades = [entry for entry in self.events() if entry.kind == "grade"]
+        return self.rules(grades[-1].assignment_sha256) if grades else None
 
     @staticmethod
     def stands_in(results_dir: Path) -> bool:
@@ -214,7 +245,12 @@ class Ledger:
         self._seen = Head(count=entry.seq, last=entry.sha256)
         self._entries.append(entry)
         if entry.kind == "grade":
-            self._current[entry.subject] = entry
+            self._current.pop(entry.attempt, None)
+            self._current[entry.attempt] = entry
+        elif entry.kind == "override":
+            self._overrides[entry.subject] = entry
+        else:
+            self._overrides.pop(entry.subject, None)
 
     def _catch_up(self, database: sqlite3.Connection) -> None:
         """Read what others have added since.

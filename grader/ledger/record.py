@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, Field, ValidationError
 
-from grader.domain import Grade, GradeStatus, ReceivedFrom, Record, Sha256
+from grader.domain import STANDING, Grade, GradeStatus, ReceivedFrom, Record, Sha256
 from grader.errors import Cause
 from grader.ledger.key import CourseKey
 
@@ -63,8 +63,13 @@ class Entry(Record):
 
     @property
     def subject(self) -> Subject:
-        """What a later entry with the same value replaces, by whatever assignment it was made."""
+        """Whose, and of which bytes: what a person decides is decided of this."""
         return self.student_id, self.submission_sha256 or self.source
+
+    @property
+    def attempt(self) -> tuple[str, str | None, str]:
+        """What a later grade with the same value takes the place of."""
+        return self.student_id, self.submission_sha256, self.source
 
     @property
     def sha256(self) -> str:
@@ -116,7 +121,7 @@ def canonical(value: Any) -> bytes:
 
 def grade_bytes(grade: Grade) -> bytes:
     """A grade as it is stored: indented JSON, the same bytes for the same grade."""
-    data = grade.model_dump(mode="json")
+    data = grade.model_dump(mode="json", exclude=STANDING)
     return json.dumps(data, sort_keys=True, indent=1, ensure_ascii=True).encode() + b"\n"
 
 

@@ -18,6 +18,7 @@ from grader.domain import CheckResult, Grade, GradeStatus
 from grader.intake.roster import Roster, Student
 from grader.report.overview import (
     alike,
+    by_rules,
     distribution,
     frequent,
     late,
@@ -25,6 +26,7 @@ from grader.report.overview import (
     met,
     note,
     scores,
+    superseded,
     unmeasured,
 )
 from grader.report.text import safe_text
@@ -129,13 +131,15 @@ class ClassTable:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield the table and its sums."""
         wide = options.max_width >= WIDE
-        shown = self.view.of(self.grades)
+        counting = [grade for grade in self.grades if grade.counts]
+        shown = self.view.of(counting)
         missing = tuple(s for s in self.missing if self.view.has(s.student_id, s.name, "missing"))
         parts: list[RenderableType] = [self._table(shown, missing, wide)]
         if self.view.narrows:
-            all_lines = len(self.grades) + len(self.missing)
+            all_lines = len(counting) + len(self.missing)
             parts.append(Text(f"{len(shown) + len(missing)} of {all_lines} lines are shown", "dim"))
-        below = Group(*parts, *_summary(self.grades), *_missing(self.missing))
+        others = [safe_text(line, 400, "dim") for line in superseded(self.grades)]
+        below = Group(*parts, *_summary(counting), *others, *_missing(self.missing))
         yield from console.render(below, options)
 
     def _table(self, grades: Sequence[Grade], missing: Sequence[Student], wide: bool) -> Table:
@@ -217,12 +221,19 @@ def _accuracy(grade: Grade) -> Text:
 
 def _summary(grades: Sequence[Grade]) -> Iterator[RenderableType]:
     yield _counts(grades)
-    own = scores(grades)
-    if own:
-        most = max(grade.max_score for grade in grades)
-        line = Text.assemble("scores  ", (bars(distribution(grades)), "bold"), "  ")
+    rules = by_rules(grades)
+    for some in rules:
+        own, most = scores(some), max(grade.max_score for grade in some)
+        line = Text.assemble("scores  ", (bars(distribution(some)), "bold"), "  ")
         line.append(f"0 to {most:g}: mean {mean(own):.1f}, median {median(own):.1f}, ")
-        yield line.append(f"lowest {min(own):g}, highest {max(own):g}")
+        line.append(f"lowest {min(own):g}, highest {max(own):g}")
+        if len(rules) > 1:
+            digest = some[0].provenance.assignment_sha256[:12]
+            line.append(f" ({len(some)} by assignment {digest})")
+        yield line
+    if len(rules) > 1:
+        advice = "by several versions of assignment.toml: `grade regrade RESULTS` judges all by one"
+        yield Text(advice, "yellow")
     above, measured = met(grades)
     if measured:
         yield Text(f"accuracy above {_threshold(grades)}: {above} of {measured}")

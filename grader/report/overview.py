@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from grader.domain import CheckResult, Grade, GradeStatus, Outcome
 from grader.report.causes import brief_words, causes_of
-from grader.report.words import duration, minus
+from grader.report.words import duration, minus, override_words
 from grader.scoring import ACCURACY, open_points
 
 BINS = 10
@@ -43,7 +43,9 @@ def note(grade: Grade) -> str:
 
 
 def _notes(grade: Grade) -> Iterator[str]:
-    if grade.message:
+    if grade.override is not None:
+        yield override_words(grade.override)
+    elif grade.message:
         yield grade.message
     if grade.deadline is not None and grade.deadline.seconds_late > 0:
         yield f"{duration(grade.deadline.seconds_late)} late"
@@ -106,6 +108,26 @@ def scores(grades: Sequence[Grade]) -> list[float]:
     return [grade.score for grade in grades if grade.status is GradeStatus.GRADED]
 
 
+def by_rules(grades: Sequence[Grade]) -> list[list[Grade]]:
+    """The grades that have a score, apart for each version of assignment.toml: points by one
+    rubric are no points by another."""
+    rules: dict[str, list[Grade]] = {}
+    for grade in grades:
+        if grade.status is GradeStatus.GRADED:
+            rules.setdefault(grade.provenance.assignment_sha256, []).append(grade)
+    return list(rules.values())
+
+
+def superseded(grades: Sequence[Grade]) -> Iterator[str]:
+    """Submissions in whose place another of the same student counts, each in a line."""
+    sources = {g.submission.sha256 or g.submission.source: g.submission.source for g in grades}
+    for grade in grades:
+        if not grade.counts:
+            score = f" ({grade.score:g})" if grade.status is GradeStatus.GRADED else ""
+            by = sources.get(grade.superseded_by or "", "another submission")
+            yield f"superseded: {grade.student_id}, {grade.submission.source}{score}, by {by}"
+
+
 def distribution(grades: Sequence[Grade]) -> tuple[int, ...]:
     """How many scores lie in each tenth of the maximum; the maximum itself lies in the last."""
     counts = [0] * BINS
@@ -118,7 +140,9 @@ def distribution(grades: Sequence[Grade]) -> tuple[int, ...]:
 
 def alike(grades: Sequence[Grade]) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Students who handed in the same work: for the instructor, in no student's report."""
+    told: set[frozenset[str]] = set()
     for what, field in (
+        ("file", "sha256"),
         ("dense_block and transition", "written_sha256"),
         ("weights", "weights_sha256"),
     ):
@@ -128,7 +152,8 @@ def alike(grades: Sequence[Grade]) -> Iterator[tuple[str, tuple[str, ...]]]:
             if digest is not None:
                 students.setdefault(digest, {})[grade.student_id] = None
         for names in students.values():
-            if len(names) > 1:
+            if len(names) > 1 and frozenset(names) not in told:
+                told.add(frozenset(names))
                 yield what, tuple(names)
 
 

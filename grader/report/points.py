@@ -87,6 +87,8 @@ def _sum(grade: Grade) -> Iterator[tuple[Text, tuple[Text, ...]]]:
     if grade.deadline is not None and grade.deadline.penalty:
         yield Text("All checks"), _points(points_of_checks(grade), grade.max_score)
         yield Text("Late", "yellow"), (Text(minus(grade.deadline.penalty), "yellow"),)
+    if grade.override is not None:
+        yield Text("Set by hand", "magenta"), _points(grade.score, grade.max_score)
     yield Text("Score", "bold"), _points(grade.score, grade.max_score, bold=True)
 
 

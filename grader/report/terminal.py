@@ -31,6 +31,7 @@ from grader.report.words import (
     STATUS_WORDS,
     WIDE,
     minus,
+    override_words,
     score_words,
     share_style,
 )
@@ -76,6 +77,8 @@ def one_line(grade: Grade, *, checking: bool = False) -> Text:
         if grade.deadline is not None and grade.deadline.penalty:
             line.append(f"  late: {minus(grade.deadline.penalty)}")
     reason = grade.message or _first_cause(grade)
+    if grade.override is not None:
+        reason = override_words(grade.override)
     reason = reason or (grade.evaluation_note if open_points(grade) else None)
     if reason:
         line.append("  ").append_text(safe_text(reason, 400, "dim"))
@@ -140,10 +143,11 @@ class Report:
         zone = self.assignment.deadline.zone_info if self.assignment else None
         yield _header(grade, self.assignment, ascii_only, self.checking)
         noticed = [_notice(grade)] if grade.message or grade.help else []
-        if grade.status is not GradeStatus.GRADED:
+        instead = grade.status is not GradeStatus.GRADED or grade.override is not None
+        if instead:
             yield from noticed
         yield from _explanations(grade.checks, ascii_only, wide)
-        if grade.status is GradeStatus.GRADED:  # how the program ended, below the cause
+        if not instead:  # how the program ended, below the cause
             yield from noticed
         if grade.checks:
             yield _section("Points")
@@ -246,7 +250,11 @@ def _notice(grade: Grade) -> RenderableType:
     lines = Table.grid(padding=(0, 1))
     lines.add_column(no_wrap=True, style="dim")
     lines.add_column(overflow="fold")
-    if grade.message:
+    if grade.override is not None:
+        lines.add_row("why", safe_text(override_words(grade.override), 400, "bold magenta"))
+        if grade.override.computed_message:
+            lines.add_row("was", safe_text(grade.override.computed_message, 400))
+    elif grade.message:
         lines.add_row("why", safe_text(grade.message, 400, f"bold {style}"))
     if grade.cause:
         lines.add_row("cause", Text(grade.cause.value, style))

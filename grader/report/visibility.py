@@ -62,6 +62,7 @@ def for_student(grade: Grade, after_due: bool) -> Grade:
         the maximum are sums over what is left, what follows from an unseen check stands for
         itself, and an unseen accuracy was never measured.
     """
+    grade = _without_reasons(grade)
     shown = [check for check in grade.checks if is_shown(check.visibility, after_due)]
     unseen = {check.name: check for check in grade.checks if check not in shown}
     if not unseen:
@@ -71,13 +72,24 @@ def for_student(grade: Grade, after_due: bool) -> Grade:
         "max_score": round(math.fsum(check.max_score for check in shown), 2),
         "message": _message(grade, unseen),
     }
-    if grade.status is GradeStatus.GRADED:
+    if grade.override is not None:
+        update["max_score"] = grade.max_score  # what a person has set is of the whole
+    elif grade.status is GradeStatus.GRADED:
         penalty = grade.deadline.penalty if grade.deadline is not None else 0.0
         points = math.fsum(check.score for check in shown) - penalty
         update["score"] = max(0.0, round(points, 2))
     if ACCURACY in unseen:
         update |= {"evaluation": None, "evaluation_note": None}
     return grade.model_copy(update=update)
+
+
+def _without_reasons(grade: Grade) -> Grade:
+    """A decision of a person without who, why, and what the grader had said."""
+    if grade.override is None:
+        return grade
+    said = {"why": "", "by": "", "computed_message": None, "computed_score": grade.score}
+    told = grade.override.model_copy(update={**said, "computed_status": grade.status})
+    return grade.model_copy(update={"override": told})
 
 
 def _without(check: CheckResult, unseen: Mapping[str, CheckResult]) -> CheckResult:

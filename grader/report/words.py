@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from grader.domain import Grade, GradeStatus, Outcome
+from grader.domain import Grade, GradeStatus, Outcome, Override
 from grader.scoring import open_points
 
 MAX_WIDTH = 132
@@ -42,6 +42,14 @@ def score_words(grade: Grade) -> str:
     still_open = open_points(grade)
     rest = f", {still_open:g} open" if still_open else ""
     return f"{grade.score:g} / {grade.max_score:g}{rest}"
+
+
+def override_words(override: Override) -> str:
+    """What a person decided, for those who grade."""
+    before = f"{override.computed_score:g}"
+    if override.computed_status is not GradeStatus.GRADED:
+        before = STATUS_WORDS[override.computed_status]
+    return f"by hand: {before} → {override.score:g} ({override.by}: {override.why})"
 
 
 def percent(share: float) -> str:

@@ -54,7 +54,7 @@ def assess(
 
 def extended_as(submission: Submission, extensions: Mapping[str, datetime]) -> str:
     """The id that a student has an extension under: the course's, or one of a platform's."""
-    person = submission.person or submission.student_id
+    person = submission.student
     return next((name for name in (person, *submission.known_as) if name in extensions), person)
 
 

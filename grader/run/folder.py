@@ -43,6 +43,8 @@ class RunFolder:
         self.path = path
         self.key = key
         self.name = name or named_run(_bytes_of(path / RUN_FILE)) or path.name
+        self.handed_in: Submission | None = None
+        """What was handed in just now: the same bytes may lie under two paths of one student."""
 
     @property
     def is_complete(self) -> bool:
@@ -60,7 +62,9 @@ class RunFolder:
         return self._read(RUN_FILE, RunRecord)
 
     def submission(self) -> Submission:
-        """submission.json: what was handed in. Raises as `record` does."""
+        """What was handed in just now, else submission.json. Raises as `record` does."""
+        if self.handed_in is not None:
+            return self.handed_in
         if not self.has_submission:
             raise damaged(SUBMISSION_FILE, "it is not there")
         return self._read(SUBMISSION_FILE, Submission)

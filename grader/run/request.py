@@ -81,7 +81,7 @@ class RunRequest:
         return run_directory(
             results_dir,
             self.submission.sha256,
-            self.submission.student_id,
+            self.submission.student,
             self.questions.model_dump_json(),
             json.dumps(self.for_sandbox, sort_keys=True),
             self.key.id if self.key is not None else "public",

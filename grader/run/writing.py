@@ -89,7 +89,7 @@ def write_submission(run: RunFolder, submission: Submission, tree: Path) -> None
         InfrastructureError: INFRA_DISK.
     """
     described = submission.model_copy(update={"root": ""})
-    if not run.has_submission or run.submission() != described:
+    if not run.has_submission or RunFolder(run.path, run.key, run.name).submission() != described:
         run.write(described)
     if submission.recipe is not None:
         store(run.path / RECIPE, (tree / submission.recipe).read_bytes())

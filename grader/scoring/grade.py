@@ -86,7 +86,7 @@ def make_grade(
         checks = (*checks, accuracy)
     results = apply_rubric(assignment.rubric, checks)
     base = Grade(
-        student_id=submission.student_id,
+        student_id=submission.student,
         submission=reference_to(submission),
         status=GradeStatus.GRADED,
         cause=facts.cause,
@@ -209,6 +209,8 @@ def reference_to(submission: Submission) -> SubmissionRef:
 
 def open_points(grade: Grade) -> float:
     """Points that nobody has decided on, because the accuracy was not measured."""
+    if grade.override is not None:
+        return 0.0
     return sum(
         check.max_score
         for check in grade.checks

@@ -14,6 +14,7 @@ from grader.report.html.student import TONES
 from grader.report.overview import (
     BINS,
     alike,
+    by_rules,
     distribution,
     frequent,
     late,
@@ -57,7 +58,6 @@ def class_page(grades: Sequence[Grade], links: Mapping[int, str], *, title: str 
         links: Address of each student's page by the grade's place in `grades`.
         title: Of the assignment.
     """
-    own = scores(grades)
     counts = Counter(grade.status for grade in grades)
     bins = distribution(grades)
     most = max((grade.max_score for grade in grades), default=0.0)
@@ -67,7 +67,7 @@ def class_page(grades: Sequence[Grade], links: Mapping[int, str], *, title: str 
         "statuses": [(STATUS_WORDS[s], counts[s], TONES[s]) for s in GradeStatus if counts[s]],
         "rows": [_row(grade, links[place]) for place, grade in enumerate(grades)],
         "group_names": list(GROUPS.values()),
-        "summary": _summary(own, most) if own else "",
+        "summary": "; ".join(_summary(each) for each in by_rules(grades)),
         "late": late(grades),
         "met": met(grades),
         "threshold": _threshold(grades),
@@ -80,7 +80,8 @@ def class_page(grades: Sequence[Grade], links: Mapping[int, str], *, title: str 
     return page("class.html", values, script=SCRIPT)
 
 
-def _summary(own: Sequence[float], most: float) -> str:
+def _summary(grades: Sequence[Grade]) -> str:
+    own, most = scores(grades), max(grade.max_score for grade in grades)
     return (
         f"median {median(own):.4g}, mean {mean(own):.4g}, lowest {min(own):g}, "
         f"highest {max(own):g} of {most:g}"
