@@ -316,13 +316,13 @@ class _Search:
         self, children: Sequence[Path], own: dict[Path, OwnPart | None]
     ) -> dict[Path, list[tuple[str, Path]]]:
         """The loose files of each person that handed in code without an archive, by their first."""
-        groups: dict[tuple[str, str], list[tuple[str, Path]]] = {}
+        groups: dict[tuple[str, ...], list[tuple[str, Path]]] = {}
         loose = [c for c in children if c.is_file() and not _is_archive(c)]
         for file in loose:
             part = own[file]
             if part and not _is_typed(file, part):
                 name = file.name[part.end :]
-                groups.setdefault((part.who, part.when), []).append((name, file))
+                groups.setdefault((part.who, part.when, *part.known_as), []).append((name, file))
         for files in groups.values():  # the newest first: of two of one name it counts
             files.sort(key=lambda each: (-(own[each[1]] or _NO_PART).number, each[0]))
         for code in [c for c in loose if own[c] is None and self._is_submitted_code(c.name)]:

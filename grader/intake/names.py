@@ -61,6 +61,10 @@ _CANVAS = re.compile(
     r"_(?:question_\d+_)?(?P<file>\d{3,})_",
     re.ASCII,
 )
+_CANVAS_LOOSE = re.compile(
+    _CANVAS.pattern.replace(r"\d{2,}", r"\d+").replace(r"\d{3,}", r"\d+"), re.ASCII
+)
+"""Where the names are known to be Canvas's: a small installation has small numbers."""
 _MOODLE = re.compile(
     r"(?P<who>.+?)_(?P<number>\d+)_assignsubmission_(?:file|onlinetext)(?:_|$)", re.ASCII
 )
@@ -168,7 +172,7 @@ def plain(path: Path, platform: Platform | None = None) -> Identity:
 
 def own_part(parts: Sequence[str], platform: Platform | None = None) -> OwnPart | None:
     """The platform's part of the first name that has one, folders before what lies in them."""
-    reader = _sakai if platform == "sakai" else _READERS.get(platform) if platform else None
+    reader = (_SURE.get(platform) or _READERS.get(platform)) if platform else None
     readers = _READERS.items() if platform is None else [(platform, reader)]
     for name in parts:
         found = [part for _, read in readers if read and (part := read(name))]
@@ -258,8 +262,8 @@ def _digest(text: str) -> str:
 # --- platforms ----------------------------------------------------------------------------
 
 
-def _canvas(name: str) -> OwnPart | None:
-    found = _CANVAS.match(name)
+def _canvas(name: str, pattern: re.Pattern[str] = _CANVAS) -> OwnPart | None:
+    found = pattern.match(name)
     if not found:
         return None
     known = () if found["anon"] else (found["user"], found["who"])
@@ -316,6 +320,11 @@ _READERS: dict[Platform, Callable[[str], OwnPart | None]] = {
     "canvas": _canvas,
 }
 """Those whose part of a name is told from any other name."""
+_SURE: dict[Platform, Callable[[str], OwnPart | None]] = {
+    "sakai": _sakai,
+    "canvas": lambda name: _canvas(name, _CANVAS_LOOSE),
+}
+"""How names are read that are known to be of a platform, where that is more than can be told."""
 _TIMES: dict[Platform, Callable[[str], datetime | None]] = {
     "blackboard": blackboard_time,
     "brightspace": brightspace_time,

@@ -101,16 +101,18 @@ class Roster:
     def of(self, student_id: str) -> Student | None:
         """The student of an id that a submission was recorded under.
 
-        Downloads are named by name and number, such as doejane_48213; several submissions of one
-        student bear a number at the end.
+        Downloads are named by name and number, such as doejane_48213, or begin with an address,
+        such as jane@uni.edu_3_densenet; several submissions of one student bear a number at the
+        end. Where a name merely begins as another it is another student's: li_wei is not li.
         """
         whole = [student_id, re.sub(r"-\d+$", "", student_id)]
         for name in whole:
             start, _, end = name.rpartition("_")
-            found = self.find([name]) or (self.find([end, start]) if start else None)
+            found = self.find([name]) or (self.find([end, start]) if end.isdecimal() else None)
             if found is not None:
                 return found
-        return None
+        address = re.match(r"[^@_]+(?:_[^@_]+)*@[^@_]+(?=_)", student_id)
+        return self.find([address[0]]) if address else None
 
     def missing(self, student_ids: Collection[str]) -> tuple[Student, ...]:
         """Those of whom there is no submission.

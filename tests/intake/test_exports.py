@@ -59,6 +59,16 @@ def test_of_two_archives_from_canvas_the_one_with_the_higher_number_is_the_later
     assert students["doe_48213-2"].identity.person == "doe_48213"
 
 
+def test_the_small_numbers_of_a_small_canvas_are_read_where_canvas_is_known(
+    tmp_path: Path,
+) -> None:
+    tree(tmp_path, "o_brien_12345_9_a_1_2.zip", "doe_7_8_densenet.py", "LATE_anon_x7Ab2_9_s.zip")
+
+    items = discover([tmp_path], zone=ZONE, platform="canvas").items
+
+    assert {i.identity.student_id for i in items} == {"o_brien_12345", "doe_7", "anon_x7Ab2"}
+
+
 # --- Moodle -------------------------------------------------------------------------------
 
 
@@ -161,6 +171,13 @@ def test_two_people_of_one_name_in_brightspace_are_not_taken_for_one(tmp_path: P
     assert students.keys() == {"Jane_Doe-1", "Jane_Doe-2"}
     assert all(item.identity.person is None for item in students.values())
     assert "several people" in notices(tmp_path)
+
+
+def test_loose_files_of_two_people_of_one_name_stay_apart(tmp_path: Path) -> None:
+    when = "Jane Doe - Sep 30, 2027 1058 PM"
+    tree(tmp_path, f"12-34 - {when} - densenet.py", f"12-35 - {when} - densenet.py")
+
+    assert [len(item.files) for item in found(tmp_path).values()] == [1, 1]
 
 
 def test_two_submissions_of_one_number_in_brightspace_are_one_persons(tmp_path: Path) -> None:

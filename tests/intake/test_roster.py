@@ -52,6 +52,14 @@ def test_the_tables_of_platforms_and_of_courses_name_one_student(tmp_path: Path,
     assert roster.of("roe") is None
 
 
+@pytest.mark.parametrize("name", ["jane@uni.edu_3_densenet", "jdoe_3", "jdoe-2"])
+def test_a_name_that_begins_with_an_id_is_that_students(tmp_path: Path, name: str) -> None:
+    roster = read(tmp_path, ROSTERS["own"])
+
+    assert roster.of(name) == roster.students[0]
+    assert roster.of("jdoe_smith") is None
+
+
 def test_the_courses_own_id_is_the_student_id(tmp_path: Path) -> None:
     ids = {name: read(tmp_path, text).students[0].student_id for name, text in ROSTERS.items()}
 
