@@ -142,21 +142,25 @@ def told_apart(items: Iterable[Item]) -> tuple[tuple[Item, ...], tuple[str, ...]
     """Give each submission an id of its own, so that none replaces another in the record.
 
     Returns:
-        The items in their order, and a notice for each id that several had.
+        The items in their order, those of one student in the order in which they came: where no
+        time tells which is the latest, the last one recorded is. And a notice for each id that
+        several had.
     """
     items = _with_sources_apart(tuple(items))
     counts = Counter(item.identity.student_id for item in items)
     taken = {id for id, count in counts.items() if count == 1}
-    numbered: dict[Item, Item] = {}
-    notices = []
+    placed, notices = list(items), []
     for id in (id for id, count in counts.items() if count > 1):
         same = sorted((i for i in items if i.identity.student_id == id), key=_arrival)
         # Brightspace has no login in its names: two of one name may be two people.
         namesakes = len({i.identity.known_as for i in same if _is_named_only(i.identity)}) > 1
-        for item, own in zip(same, _free_ids(id, len(same), taken), strict=True):
-            numbered[item] = _renamed(item, own, len(same), namesakes)
-        notices.append(_said(id, [numbered[i] for i in same], namesakes))
-    return tuple(numbered.get(item, item) for item in items), tuple(notices)
+        ids = zip(same, _free_ids(id, len(same), taken), strict=True)
+        named = [_renamed(item, own, len(same), namesakes) for item, own in ids]
+        places = [at for at, item in enumerate(items) if item.identity.student_id == id]
+        for at, item in zip(places, named, strict=True):
+            placed[at] = item
+        notices.append(_said(id, named, namesakes))
+    return tuple(placed), tuple(notices)
 
 
 def _with_sources_apart(items: tuple[Item, ...]) -> tuple[Item, ...]:

@@ -55,6 +55,7 @@ def test_of_two_archives_from_canvas_the_one_with_the_higher_number_is_the_later
 
     students = found(tmp_path)
 
+    assert list(students) == ["doe_48213-1", "doe_48213-2", "roe_48214"]
     assert students["doe_48213-2"].path.name == "doe_48213_100000_a-1.zip"
     assert students["doe_48213-2"].identity.person == "doe_48213"
 
