@@ -69,4 +69,4 @@ lock:
 	  uv lock --upgrade --quiet && mkdir -p locks && \
 	  $(EXPORT) --extra cpu -o locks/cpu.txt && \
 	  $(EXPORT) --extra gpu -o locks/gpu.txt && \
-	  $(EXPORT) --extra cpu --extra jax --extra nbgrader --extra dev -o locks/dev.txt
+	  $(EXPORT) --extra cpu --extra jax --extra nbgrader --extra cluster --extra dev -o locks/dev.txt

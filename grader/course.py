@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from grader import sandbox as sandboxes
 from grader.assignment import Assignment, load_assignment
 from grader.checks import CHECKS
 from grader.classroom.extensions import load_extensions
 from grader.classroom.progress import Progress
-from grader.domain import Submission
+from grader.cluster import Cluster, joined
+from grader.domain import MeasuredAccuracy, Submission
 from grader.engine.accuracy import Instruments
 from grader.engine.gpu import Device
 from grader.intake.names import Platform
@@ -24,12 +26,14 @@ from grader.ledger import CourseKey
 from grader.ledger.key import KEY_BYTES
 from grader.ledger.record import Subject
 from grader.run.assessment import received_by_hand
+from grader.run.evaluation import measured_in
 from grader.run.reference import REFERENCES, ReferenceTrace, trace_references
 from grader.run.request import RunRequest
 from grader.sandbox import Kind
 from grader.sandbox.contract import Sandbox
 from grader.scoring.accuracy import ACCURACY
 
+Engine = Literal["local", "ray"]
 KNOWN_CHECKS = frozenset({c.name for c in CHECKS} | {ACCURACY})
 """What a rubric has to name."""
 
@@ -48,6 +52,8 @@ class GradeOptions:
         retrain: Whether to train here instead of taking the student's weights.
         sandbox: "auto", "docker", "jail" or "process".
         jobs: Submissions at the same time.
+        engine: "local", or "ray": stages and measurements run on a Ray cluster.
+        address: Of the Ray cluster; None to start one on this machine.
         data: Folder with CIFAR-10.
         backend: What computes the accuracy; see `grader.engine.evaluate.runtimes`.
         device: "auto", "cpu" or "gpu"; where a GPU is asked for, nothing else will do.
@@ -64,6 +70,8 @@ class GradeOptions:
     retrain: bool = False
     sandbox: Kind = "auto"
     jobs: int = 1
+    engine: Engine = "local"
+    address: str | None = None
     data: Path | None = None
     backend: str = "auto"
     device: Device = "auto"
@@ -97,9 +105,11 @@ class Course:
         sandbox: Where student code runs.
         references: The references' traces by check name.
         by_hand: Times of receipt that a person has set; see `Ledger.received_by_hand`.
+        measure: Measures an accuracy; here, or on a cluster.
         own_key: Seals what is not kept, where there is no course key.
         lock: Held by who writes to a file that all submissions share.
         reading: Held while a submission is read in the sandbox: so many at a time.
+        lanes: Submissions worked on at a time; more than are read at a time.
         progress: Told what is being done.
     """
 
@@ -110,9 +120,11 @@ class Course:
     sandbox: Sandbox
     references: Mapping[str, ReferenceTrace] = field(default_factory=dict)
     by_hand: Mapping[Subject, datetime] = field(default_factory=dict)
+    measure: Callable[..., MeasuredAccuracy] = measured_in
     own_key: CourseKey = field(default_factory=lambda: CourseKey.of(secrets.token_bytes(KEY_BYTES)))
     lock: threading.Lock = field(default_factory=threading.Lock)
     reading: threading.Semaphore = field(default_factory=threading.Semaphore)
+    lanes: int = 2
     progress: Progress = field(default_factory=Progress)
 
     @property
@@ -159,9 +171,11 @@ def open_course(
         InfrastructureError: This machine has no sandbox as asked.
     """
     assignment = options.assignment
-    warm = runs + len(assignment.networks) > 1
-    room = sandboxes.open_sandbox(options.sandbox, warm=warm)
-    try:
+    with ExitStack() as stack:
+        cluster = stack.enter_context(_cluster(options)) if options.engine == "ray" else None
+        warm = runs + len(assignment.networks) > 1
+        room = cluster.sandbox if cluster else sandboxes.open_sandbox(options.sandbox, warm=warm)
+        stack.callback(room.close)
         references = trace_references(
             assignment, room, options.results_dir / REFERENCES, may_lack=key is None
         )
@@ -174,8 +188,13 @@ def open_course(
             room,
             references,
             by_hand or {},
-            reading=threading.Semaphore(options.jobs),
+            measure=cluster.measure if cluster else measured_in,
+            reading=threading.Semaphore(cluster.cores if cluster else options.jobs),
+            # While an accuracy is measured, others are read.
+            lanes=cluster.cores + max(1, cluster.gpus) if cluster else options.jobs + 1,
             progress=progress or Progress(runs),
         )
-    finally:
-        room.close()
+
+
+def _cluster(options: GradeOptions) -> AbstractContextManager[Cluster]:
+    return joined(options.address, options.sandbox, options.jobs)

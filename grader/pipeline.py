@@ -68,7 +68,7 @@ def grade_items(
     assignment = options.assignment
     if options.retrain and assignment.evaluation is None:
         raise UsageError(f"--retrain: {NO_ACCURACY}.")
-    if options.evaluate and assignment.evaluation is not None:
+    if options.evaluate and assignment.evaluation is not None and options.engine == "local":
         require_device(options.device, options.backend)
     key = load_or_create_key()
     ledger = Ledger(options.results_dir, key)
@@ -81,8 +81,7 @@ def grade_items(
         open_course(
             options, key, by_hand=ledger.received_by_hand(), runs=len(items), progress=progress
         ) as course,
-        # One more than are read at a time: while a network is measured, others are read.
-        ThreadPoolExecutor(max_workers=options.jobs + 1) as pool,
+        ThreadPoolExecutor(max_workers=course.lanes) as pool,
     ):
         # In the order of the submissions, so that the ledger of a class is always the same.
         try:
@@ -314,7 +313,7 @@ def _have_accuracy(run: RunFolder, course: Course) -> None:
     if assignment.evaluation is None:
         have_note(run, NO_ACCURACY)
     elif options.evaluate:
-        have_evaluation(run, assignment, options.instruments)
+        have_evaluation(run, assignment, options.instruments, course.measure)
     elif course.key is None:
         have_note(run, "accuracy is measured when the submission is graded")
     else:

@@ -19,10 +19,12 @@ from grader.cli.options import (
     RESULTS_ENVIRONMENT,
     STUDENT,
     TOOLS,
+    Address,
     Assignment,
     Backend,
     Data,
     Device,
+    Engine,
     FailedOnly,
     Folder,
     From,
@@ -93,6 +95,8 @@ def grade(
     retrain: Retrain = False,
     sandbox: SandboxOption = "auto",
     jobs: Jobs = None,
+    engine: Engine = "local",
+    address: Address = None,
     data: Data = None,
     backend: Backend = "auto",
     device: Device = "auto",
@@ -112,6 +116,8 @@ def grade(
 
     if not paths:
         raise UsageError("grade: expected a submission, such as submission.zip. See grade --help.")
+    if address is not None and engine != "ray":
+        raise UsageError(f"--address {address}: only a Ray cluster has one. Add --engine ray.")
     options = options_from(
         assignment=assignment,
         results=results,
@@ -122,6 +128,8 @@ def grade(
         retrain=retrain,
         sandbox=sandbox,
         jobs=workers(jobs),
+        engine=engine,
+        address=address,
         data=data,
         backend=backend,
         device=device,

@@ -109,7 +109,23 @@ RosterFile = Annotated[
 ]
 Jobs = Annotated[
     int | None,
-    Parameter(name="--jobs", help="Submissions read at the same time. Default: one for each core."),
+    Parameter(
+        name="--jobs",
+        help="Submissions read at the same time. Default: one for each core. On a Ray cluster with "
+        "an address: one for each of its cores.",
+    ),
+]
+Engine = Annotated[
+    Literal["local", "ray"],
+    Parameter(
+        name="--engine",
+        help="Where the work is done: on this machine, or on a Ray cluster, which is started here "
+        "unless --address names one.",
+    ),
+]
+Address = Annotated[
+    str | None,
+    Parameter(name="--address", help="Of the Ray cluster, such as 10.0.0.5:6379."),
 ]
 Quiet = Annotated[
     bool,

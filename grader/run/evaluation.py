@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from grader import files
@@ -32,12 +33,24 @@ def digest_of(instruments: Instruments) -> str:
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
 
-def have_evaluation(run: RunFolder, assignment: Assignment, instruments: Instruments) -> None:
-    """Measure the accuracy, unless what is known answers the assignment already."""
+def have_evaluation(
+    run: RunFolder,
+    assignment: Assignment,
+    instruments: Instruments,
+    measure: Callable[..., MeasuredAccuracy],
+) -> None:
+    """Measure the accuracy, unless what is known answers the assignment already.
+
+    Args:
+        run: The run.
+        assignment: Whether what is known answers it.
+        instruments: What it is measured with.
+        measure: `measured_in`, or what does the same elsewhere.
+    """
     known = run.evaluation()
     stands = known is not None and known.asked == digest_of(instruments) and known.runs
     if known is None or not stands or unanswered(assignment, known) is not None:
-        keep_measured(run, assignment, instruments)
+        keep_measured(run, assignment, instruments, measure)
 
 
 def have_note(run: RunFolder, note: str) -> None:
@@ -47,10 +60,13 @@ def have_note(run: RunFolder, note: str) -> None:
 
 
 def keep_measured(
-    run: RunFolder, assignment: Assignment, instruments: Instruments
+    run: RunFolder,
+    assignment: Assignment,
+    instruments: Instruments,
+    measure: Callable[..., MeasuredAccuracy] | None = None,
 ) -> MeasuredAccuracy:
     """Measure the accuracy and keep what came of it in the run directory."""
-    measured = measured_in(run, assignment, instruments, scratch=run.path)
+    measured = (measure or measured_in)(run, assignment, instruments, scratch=run.path)
     run.write(EvaluationRecord(asked=digest_of(instruments), **dict(measured)))
     return measured
 

@@ -28,6 +28,7 @@ ORDER = (
     "ledger",
     "classroom",
     "run",
+    "cluster",
     "comparison",
     "course",
     "pipeline",
