@@ -11,6 +11,7 @@ from grader.domain import Grade
 from grader.errors import UsageError
 from grader.export.html import write_pages
 from grader.export.pseudonyms import Pseudonyms
+from grader.intake.roster import Roster
 from grader.ledger import Ledger, load_key
 from grader.ledger.key import CourseKey, key_to_read
 from grader.report.html.student import Beside
@@ -21,7 +22,13 @@ NAME_IT = "Pseudonyms are drawn from the course key: name its file with GRADER_K
 
 
 def write_html(
-    path: Path, grades: Sequence[Grade], folder: Path, *, hide_names: bool, title: str
+    path: Path,
+    grades: Sequence[Grade],
+    folder: Path,
+    *,
+    hide_names: bool,
+    title: str,
+    roster: Roster | None,
 ) -> None:
     """Write the pages of grades.
 
@@ -31,11 +38,14 @@ def write_html(
         folder: Where to write.
         hide_names: Whether students get pseudonyms.
         title: Of the assignment.
+        roster: The students of the class; not with pseudonyms.
 
     Raises:
         UsageError: The folder holds other pages, or the pseudonyms would be of another course key.
         InfrastructureError: The disk failed or is full, or the course key cannot be read.
     """
+    if hide_names and roster is not None:
+        raise UsageError("--pseudonyms: expected no --roster with it: it has the names.")
     results = path if Ledger.stands_in(path) else results_of(path)
     # Without the course key a run cannot be proved, and its page has no picture of the network.
     found = partial(beside, results=results, key=key_to_read()) if results else _nothing
@@ -46,6 +56,7 @@ def write_html(
         now=datetime.now(UTC),
         pseudonyms=_pseudonyms(grades) if hide_names else None,
         title=title,
+        roster=roster,
     )
 
 

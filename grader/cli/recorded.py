@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
+from rich.console import Console
 
 from grader.cli.options import GRADING, FailedOnly, Having, Quiet, RosterFile, Sort, app, flag
 from grader.cli.screen import options_from, out, say, status_of, tell
@@ -168,10 +169,12 @@ def export(
     if to != "json":  # which says of each whether it counts
         grades = [grade for grade in grades if grade.counts]
     if to == "html":
-        _refuse(to, into=into, column=column, partial=partial, roster=roster, classroom=classroom)
+        _refuse(to, into=into, column=column, partial=partial, classroom=classroom)
         place = output or Path(to)
         title = options_from(assignment=assignment).assignment.title if assignment else ""
-        write_html(path, grades, place, hide_names=pseudonyms, title=title)
+        students = load_roster(roster) if roster is not None else None
+        with Console(stderr=True).status("Writing pages"):
+            write_html(path, grades, place, hide_names=pseudonyms, title=title, roster=students)
         tell(f"{place}: {len(grades)} students' pages, and index.html for those who grade")
         return EXIT_GRADED
     _refuse(to, pseudonyms=pseudonyms, assignment=assignment)

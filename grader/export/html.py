@@ -16,6 +16,7 @@ from grader.domain import Grade
 from grader.errors import UsageError
 from grader.export.files import write_out
 from grader.export.pseudonyms import Pseudonyms
+from grader.intake.roster import Roster
 from grader.report.html.classpage import class_page
 from grader.report.html.student import Beside, student_page
 
@@ -34,6 +35,7 @@ def write_pages(
     now: datetime,
     pseudonyms: Pseudonyms | None = None,
     title: str = "",
+    roster: Roster | None = None,
 ) -> None:
     """Write a page for each grade, and the class page last.
 
@@ -44,6 +46,7 @@ def write_pages(
         now: What is "after the due date" is decided by this moment, which is aware.
         pseudonyms: Other names for all students; None for their own.
         title: Of the assignment.
+        roster: The students of the class; not with pseudonyms.
 
     Raises:
         UsageError: The place cannot be written to, or holds pages of others.
@@ -66,7 +69,7 @@ def write_pages(
         text = student_page(one, found, after_due=after_due, title=title)
         write_out(folder / STUDENTS / name, text.encode())
     links = {place: f"{STUDENTS}/{name}" for place, name in enumerate(names)}
-    write_out(folder / "index.html", class_page(shown, links, title=title).encode())
+    write_out(folder / "index.html", class_page(shown, links, title=title, roster=roster).encode())
 
 
 def is_after_due(grades: Iterable[Grade], now: datetime) -> bool:

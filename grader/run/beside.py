@@ -12,6 +12,7 @@ from grader.ledger.key import CourseKey
 from grader.report.html.student import Beside
 from grader.run.directory import RUNS
 from grader.run.folder import RUN_FILE, RunFolder
+from grader.run.record import RunRecord
 
 MISTAKES = Path("evaluation") / "mistakes.png"
 LARGEST_PICTURE = 4 * 2**20
@@ -33,13 +34,17 @@ def beside(grade: Grade, results: Path, key: CourseKey) -> Beside:
     run_dir = results / RUNS / name
     if not (run_dir / RUN_FILE).is_file():
         return Beside()
-    return Beside(_drawing(RunFolder(run_dir, key)), _picture(run_dir / MISTAKES))
-
-
-def _drawing(run: RunFolder) -> Drawing | None:
-    """The network as students may know it: no frame of a hidden probe is read for it."""
+    run = RunFolder(run_dir, key)
     try:
         record = run.record
+    except (InfrastructureError, UsageError):
+        return Beside()
+    return Beside(_drawing(run, record), _picture(run_dir / MISTAKES))
+
+
+def _drawing(run: RunFolder, record: RunRecord) -> Drawing | None:
+    """The network as students may know it: no frame of a hidden probe is read for it."""
+    try:
         public = [p for p in record.probes if p.function == "build_densenet" and not p.hidden][:1]
         wanted = {"module", "model", "constants:model"}
         wanted |= {f"{kind}:{probe.id}" for kind in ("probe", "constants") for probe in public}
@@ -50,7 +55,7 @@ def _drawing(run: RunFolder) -> Drawing | None:
             record.run.cause,
             record.run.message,
         )
-    except (InfrastructureError, UsageError):
+    except InfrastructureError:
         return None
     return draw(evidence)
 

@@ -139,3 +139,22 @@ def test_the_class_page_is_headed_by_the_assignments_title(recorded):
 
     assert ran.returncode == 0
     assert "<h1>DenseNet on CIFAR-10</h1>" in (recorded / "html" / "index.html").read_text("utf-8")
+
+
+def test_the_class_page_names_who_is_on_the_roster_and_who_is_missing(recorded):
+    (recorded / "roster.csv").write_text(
+        "student_id,name\ns1234567,Ada <b>Roe</b>\nzoe,Zoe Doe\n", encoding="utf-8"
+    )
+    words = ("export", "told.json", "--to", "html", "--roster", "roster.csv")
+
+    ran = grade(*words, cwd=recorded)
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+    index = (recorded / "html" / "index.html").read_text("utf-8")
+    assert "Ada &lt;b&gt;Roe&lt;/b&gt;" in index
+    assert "Nothing handed in" in index
+    assert "Zoe Doe" in index
+    pages = (recorded / "html" / "students").glob("*.html")
+    assert not [page for page in pages if "Doe" in page.read_text("utf-8")]
+    ran = grade(*words, "--pseudonyms", cwd=recorded)
+    assert (ran.returncode, "expected no --roster" in ran.stderr) == (2, True)

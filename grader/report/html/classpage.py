@@ -9,6 +9,7 @@ from statistics import mean, median
 from typing import NamedTuple
 
 from grader.domain import Grade, GradeStatus
+from grader.intake.roster import Roster
 from grader.report.html.pages import page
 from grader.report.html.student import TONES
 from grader.report.overview import (
@@ -41,6 +42,7 @@ class Row(NamedTuple):
 
     link: str
     student: str
+    name: str
     status: str
     tone: str
     score: Cell
@@ -50,14 +52,22 @@ class Row(NamedTuple):
     note: str
 
 
-def class_page(grades: Sequence[Grade], links: Mapping[int, str], *, title: str = "") -> str:
+def class_page(
+    grades: Sequence[Grade],
+    links: Mapping[int, str],
+    *,
+    title: str = "",
+    roster: Roster | None = None,
+) -> str:
     """The class in one page; everything of every grade may be on it, so it is for no student.
 
     Args:
         grades: In order.
         links: Address of each student's page by the grade's place in `grades`.
         title: Of the assignment.
+        roster: The students of the class: who they are, and who is missing.
     """
+    missing = roster.missing({grade.student_id for grade in grades}) if roster else ()
     counts = Counter(grade.status for grade in grades)
     bins = distribution(grades)
     most = max((grade.max_score for grade in grades), default=0.0)
@@ -65,7 +75,7 @@ def class_page(grades: Sequence[Grade], links: Mapping[int, str], *, title: str 
         "title": title,
         "count": len(grades),
         "statuses": [(STATUS_WORDS[s], counts[s], TONES[s]) for s in GradeStatus if counts[s]],
-        "rows": [_row(grade, links[place]) for place, grade in enumerate(grades)],
+        "rows": [_row(grade, links[place], roster) for place, grade in enumerate(grades)],
         "group_names": list(GROUPS.values()),
         "summary": "; ".join(_summary(each) for each in by_rules(grades)),
         "late": late(grades),
@@ -75,7 +85,7 @@ def class_page(grades: Sequence[Grade], links: Mapping[int, str], *, title: str 
         "bins": list(_bars(bins, most)),
         "frequent": frequent(grades),
         "alike": list(alike(grades)),
-        "withheld": [g for g in grades if g.status in (GradeStatus.WITHHELD, GradeStatus.REVIEW)],
+        "missing": missing,
     }
     return page("class.html", values, script=SCRIPT)
 
@@ -93,7 +103,8 @@ def _threshold(grades: Sequence[Grade]) -> str:
     return percent(found.pop()) if len(found) == 1 else "the threshold"
 
 
-def _row(grade: Grade, link: str) -> Row:
+def _row(grade: Grade, link: str, roster: Roster | None) -> Row:
+    student = roster.of(grade.student_id) if roster is not None else None
     graded = grade.status is GradeStatus.GRADED
     seconds = grade.deadline.seconds_late if grade.deadline is not None else 0.0
     measured = grade.evaluation
@@ -104,6 +115,7 @@ def _row(grade: Grade, link: str) -> Row:
     return Row(
         link,
         grade.student_id,
+        student.name if student is not None else "",
         STATUS_WORDS[grade.status],
         TONES[grade.status],
         Cell(f"{grade.score:g}", grade.score) if graded else Cell("–", -1.0),
