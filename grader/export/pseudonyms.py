@@ -29,9 +29,9 @@ COMMON = {
 }  # fmt: skip
 """Words that many ids hold, and that say nothing of whom."""
 OURS = {
-    "status", "cause", "outcome", "visibility", "severity", "mode", "isolation", "received_from",
-    "sha256", "written_sha256", "weights_sha256", "assignment_sha256", "name", "group",
-    "follows_from", "stopped", "decided_by",
+    "status", "computed_status", "cause", "outcome", "visibility", "severity", "mode", "isolation",
+    "received_from", "sha256", "written_sha256", "weights_sha256", "assignment_sha256", "name",
+    "group", "follows_from", "stopped", "decided_by",
 }  # fmt: skip
 """Fields that only the grader writes, with words of its own."""
 
@@ -61,6 +61,7 @@ class Pseudonyms:
             "student_id": self.of(grade.student_id),
             "submission": hidden.submission.model_copy(update={"source": "", "sha256": None}),
             "remarks": (),
+            "superseded_by": None,
         }
         if measured is not None:
             # The numbers of a measurement are long, and no student writes a word of them.

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from grader.domain import Details, Epoch, GradeStatus
+from grader.domain import Details, Epoch, GradeStatus, Override
 from grader.graph.drawing import Drawing, Row
 from grader.report.html.classpage import class_page
 from grader.report.html.student import Beside, student_page
@@ -255,6 +255,26 @@ def test_an_unseen_accuracy_leaves_no_picture():
     assert "ccuracy" not in page.text
     assert page.of("img") == []
     assert "beside the paper" in page.text
+
+
+def test_a_score_set_by_hand_is_said_to_be_without_who_and_why():
+    override = Override(
+        score=88.0,
+        why="spoke with the dean",
+        by="Prof. Ada",
+        at=examples.DUE,
+        computed_status=GradeStatus.GRADED,
+        computed_score=50.0,
+        computed_message="what the grader said",
+    )
+    grade = measured_grade().model_copy(update={"override": override, "score": 88.0})
+
+    html = student_page(grade, Beside(DRAWING, PNG), after_due=True)
+
+    assert "A person has set this score." in html
+    assert "88 / 100 points" in Page(html).text
+    assert [w for w in ("dean", "Prof", "what the grader said") if w in html] == []
+    assert "Prof. Ada" in class_page([grade], {0: "students/x.html"})
 
 
 # --- the class ----------------------------------------------------------------------------
