@@ -10,8 +10,10 @@ from contextlib import ExitStack
 from os import environ
 from pathlib import Path
 
+from grader.assignment import load_assignment
 from grader.bundle.platforms import PLATFORMS
 from grader.bundle.serving import grade_here
+from grader.course import KNOWN_CHECKS
 from grader.errors import GraderError
 from grader.ledger.key import ENVIRONMENT
 
@@ -41,9 +43,10 @@ def main(words: Sequence[str], root: Path | None = None) -> int:
             environ[ENVIRONMENT] = str(Path(place) / "course.key")
             stack.callback(environ.pop, ENVIRONMENT)
         try:
+            assignment = load_assignment(asked.assignment, KNOWN_CHECKS)
             item = platform.received(where)
             grade = grade_here(item, asked.assignment, evaluate=asked.evaluation)
-            return platform.answer(grade, where)
+            return platform.answer(grade, where, assignment)
         except GraderError as error:
             print(f"{error}\n{getattr(error, 'help', '')}".strip(), file=sys.stderr)
             return 3

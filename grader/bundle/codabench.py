@@ -95,7 +95,7 @@ def received(root: Path) -> Item:
     return handed_in(root / "input/res", in_time("participant"))
 
 
-def answer(grade: Grade, root: Path) -> int:
+def answer(grade: Grade, root: Path, _: Assignment) -> int:
     """Write the scores, where there are some, and the page that the participant reads.
 
     The leaderboard shows everybody all scores, so the points of unseen checks are not in them.

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from grader import files
+from grader.assignment import Assignment
 from grader.bundle.parts import put, put_course, put_grader, render, write_zip
 from grader.bundle.platform import Order, Platform, exit_status, handed_in
 from grader.domain import Grade
@@ -22,18 +23,14 @@ from grader.intake.names import Identity, safe_id
 BUNDLE = "autograder.zip"
 METADATA = "submission_metadata.json"
 RESULTS = "results/results.json"
-KERAS = "/autograder/keras"
-"""Where CIFAR-10 lies where the accuracy is measured there."""
 
 
 def write(order: Order, folder: Path) -> list[str]:
     """Write the autograder's zip."""
-    fetch = f'KERAS_HOME={KERAS} "$venv/bin/grade" fetch' if order.evaluation else ""
     with files.scratch("gradescope") as parts:
-        names = ("setup.sh", "run_autograder")
-        texts = {n: render(f"gradescope/{n}", order, fetch=fetch, keras=KERAS) for n in names}
-        put(parts, texts, runnable=names)
-        put_grader(order, parts)
+        name = "run_autograder"
+        put(parts, {name: render(f"gradescope/{name}", order)}, runnable=(name,))
+        put_grader(order, parts, source="/autograder/source", home="/autograder")
         put_course(order.assignment, parts / "assignment")
         write_zip(parts, folder / BUNDLE)
     return [
@@ -69,7 +66,7 @@ def received(root: Path) -> Item:
     return handed_in(root / "submission", identity)
 
 
-def answer(grade: Grade, root: Path) -> int:
+def answer(grade: Grade, root: Path, _: Assignment) -> int:
     """Write results.json. Without a score, Gradescope shows that the autograder failed."""
     write_gradescope(grade, root / RESULTS)
     return exit_status(grade)

@@ -87,8 +87,18 @@ def _copy_one(file: Path, home: Path, folder: Path) -> Path:
     return Path(shutil.copyfile(file, place))
 
 
-def put_grader(order: Order, folder: Path) -> None:
-    """Copy what installs the grader: its wheel, and what it needs, locked by hash."""
+def put_grader(order: Order, folder: Path, *, source: str, home: str) -> None:
+    """Write what installs the grader: its wheel, what it needs, locked by hash, and setup.sh.
+
+    Args:
+        order: What the bundle is made of.
+        folder: Where.
+        source: The same folder on the platform, in words of a shell.
+        home: Where the platform keeps what is installed, in words of a shell.
+    """
+    fetch = f'KERAS_HOME="{home}/keras" "$venv/bin/grade" fetch' if order.evaluation else ""
+    setup = render("install.sh", order, source=source, venv=f'"{home}/venv"', fetch=fetch)
+    put(folder, {"setup.sh": setup}, runnable=("setup.sh",))
     shutil.copyfile(shipped("locks") / "cpu.txt", folder / "requirements.txt")
     wheel = order.wheel()
     shutil.copyfile(wheel, folder / wheel.name)

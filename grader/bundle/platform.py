@@ -69,7 +69,7 @@ class Platform:
     root: Path
     write: Callable[[Order, Path], list[str]]
     received: Callable[[Path], Item]
-    answer: Callable[[Grade, Path], int]
+    answer: Callable[[Grade, Path, Assignment], int]
 
 
 def in_time(student_id: str) -> Identity:
@@ -90,6 +90,17 @@ def handed_in(folder: Path, identity: Identity) -> Item:
     alone = zips if len(own) == 1 else [path for path in zips if path.name == ARCHIVE]
     path = alone[0] if alone else folder
     return Item(path, identity, path.name)
+
+
+def handed_in_as(file: Path, identity: Identity) -> Item:
+    """What a platform keeps under one name.
+
+    Raises:
+        UsageError: There is no such file.
+    """
+    if not file.is_file():
+        raise UsageError(f"{file}: expected the submission under this name.")
+    return Item(file, identity, file.name)
 
 
 def exit_status(grade: Grade) -> int:

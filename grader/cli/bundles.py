@@ -14,7 +14,10 @@ from grader.errors import EXIT_GRADED
 
 @app.command(group=TOOLS)
 def bundle(
-    platform: Annotated[Literal["gradescope", "codabench"], Parameter(help="Who runs the grader.")],
+    platform: Annotated[
+        Literal["gradescope", "codabench", "autolab", "prairielearn", "classroom50"],
+        Parameter(help="Who runs the grader."),
+    ],
     folder: Annotated[Path, Parameter(help="A new or empty folder.")],
     /,
     *,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ import yaml
 
 from grader.bundle.command import write_bundle
 from grader.sandbox.docker import _engine
+from tests.bundle.test_classroom50 import ENVIRONMENT
 from tests.bundle.test_gradescope import SUBMISSION
 from tests.hostile.conftest import IMAGE, MAY_NOT_SKIP, lack_of_image
 from tests.hostile.programs import RIGHT, STUBS, small_assignment_text
@@ -226,3 +228,124 @@ def test_codabench(engine: Any, platform_image: str, tmp_path: Path) -> None:
         assert "Score:" in (ground.host / "output/detailed_results.html").read_text()
 
     expected(scores, MEASURED_THERE)
+
+
+def test_prairielearn(engine: Any, platform_image: str, tmp_path: Path) -> None:
+    write_bundle("prairielearn", tmp_path / "bundle", course(tmp_path), image=PLATFORM_IMAGE)
+    info = json.loads((tmp_path / "bundle/question/info.json").read_text())
+    options = info["externalGradingOptions"]
+    results = {}
+    programs = submissions(
+        ["/grade/results/results.json", "/grade/tests/run.sh"],
+        ["/grade/tests/assignment/assignment.toml", "/grade/data/data.json"],
+    )
+    for name, program in programs.items():
+        ground = Ground(engine, tmp_path / name, "/grade", options["image"])
+        shutil.copytree(tmp_path / "bundle/question/tests", ground.host / "tests")
+        for folder, file in (("data", "data.json"), ("student", "submission.zip")):
+            (ground.host / folder).mkdir()
+            (ground.host / folder / file).write_text("{}")
+        with zipfile.ZipFile(ground.host / "student/submission.zip", "w") as archive:
+            archive.writestr("densenet.py", program)
+        status, out, error = ground.run(
+            [],
+            entrypoint=options["entrypoint"].split(" "),
+            tty=True,
+            mem_limit="2g",
+            pids_limit=1024,
+            ipc_mode="private",
+        )
+        assert status == 0, out + error
+        results[name] = json.loads((ground.host / "results/results.json").read_text())
+
+    scores = {name: round(result["score"] * 100, 2) for name, result in results.items()}
+    expected(scores, MEASURED_THERE)
+    failed = [t["description"] for t in results["wrong"]["tests"] if t["points"] < t["max_points"]]
+    assert "bottleneck" in failed
+
+
+def test_autolab(engine: Any, tmp_path: Path) -> None:
+    write_bundle("autolab", tmp_path / "bundle", course(tmp_path))
+    tag = "densenet-grader-test:autolab"
+    image = str(tmp_path / "bundle/image")
+    engine.images.build(
+        path=image, tag=tag, buildargs={"BASE": IMAGE}, network_mode="none", rm=True, forcerm=True
+    )
+    told = {}
+    programs = submissions(
+        ["/home/autograde/autolab/submission.zip"],
+        ["/home/autograde/autolab/densenet-grader/assignment/assignment.toml"],
+    )
+    for name, program in programs.items():
+        ground = Ground(engine, tmp_path / name, "/home/autograde/autolab", tag)
+        ground.host.mkdir()
+        shutil.copy(tmp_path / "bundle/autograde.tar", ground.host)
+        shutil.copy(tmp_path / "bundle/autograde-Makefile", ground.host / "Makefile")
+        with zipfile.ZipFile(ground.host / "submission.zip", "w") as archive:
+            archive.writestr("densenet.py", program)
+        # The image that the tests build has no make: what make would run is run by its shell.
+        lines = subprocess.run(
+            ["make", "--dry-run"], cwd=ground.host, capture_output=True, text=True, check=True
+        ).stdout
+        status, out, error = ground.run(
+            ["-e", "-c", lines], entrypoint="sh", user="root", working_dir=ground.place
+        )
+        assert status == 0, out + error
+        told[name] = [json.loads(line) for line in out.splitlines()]
+
+    scores = {name: sum(lines[-1]["scores"].values()) for name, lines in told.items()}
+    expected(scores, MEASURED_THERE)
+    assert all("accuracy" not in lines[-1]["scores"] for lines in told.values())
+
+
+def test_classroom50(engine: Any, platform_image: str, tmp_path: Path) -> None:
+    write_bundle("classroom50", tmp_path / "bundle", course(tmp_path), image=PLATFORM_IMAGE)
+    runtime = json.loads((tmp_path / "bundle/runtime.json").read_text())
+    results = {}
+    programs = submissions(
+        ["/work/checkout/result.json", "/work/bundle/autograder.py"],
+        ["/work/bundle/assignment/assignment.toml", "/work/checkout/.git/config"],
+    )
+    tag = "submit/2027-09-29T08-00-00Z-a1b2c3d"
+    environment = ENVIRONMENT | {"SUBMISSION_TAG": tag}
+    for name, program in programs.items():
+        ground = Ground(
+            engine, tmp_path / name, "/work", runtime["container"]["image"], environment
+        )
+        shutil.copytree(tmp_path / "bundle/autograder", ground.host / "bundle")
+        checkout = ground.host / "checkout"
+        (checkout / ".git").mkdir(parents=True)
+        (checkout / ".git/config").write_text("token")
+        (checkout / "densenet.py").write_text(program)
+        # Nothing of a checkout may be imported by what grades it.
+        for module in ("grader/__init__.py", "argparse.py", "json.py", "sitecustomize.py"):
+            (checkout / module).parent.mkdir(exist_ok=True)
+            (checkout / module).write_text("raise SystemExit(0)")
+        (checkout / "result.json").write_text('{"score": 100}')
+        status, out, error = ground.run(
+            ["python3", "/work/bundle/autograder.py"],
+            user=runtime["container"]["user"],
+            working_dir="/work/checkout",
+        )
+        assert status == 0, out + error
+        results[name] = json.loads((checkout / "result.json").read_text())
+
+    expected({name: result["score"] for name, result in results.items()}, MEASURED_THERE)
+    assert {result["submission"] for result in results.values()} == {tag}
+
+
+def test_a_machine_that_cannot_grade_leaves_no_score(
+    engine: Any, platform_image: str, tmp_path: Path
+) -> None:
+    """As every platform sees it: the bundle's own file is damaged."""
+    ground = Ground(engine, tmp_path / "grade", "/grade", platform_image)
+    (ground.host / "tests/assignment").mkdir(parents=True)
+    (ground.host / "tests/assignment/assignment.toml").write_text("title = ")
+    (ground.host / "student").mkdir()
+    words = ["python3", "-I", "-m", "grader.bundle", "prairielearn", "/grade/tests/assignment"]
+
+    status, _, error = ground.run(words)
+
+    assert status == 3
+    assert "not valid TOML" in error
+    assert not (ground.host / "results").exists()

@@ -94,7 +94,7 @@ def test_a_folder_with_something_in_it_is_left_as_it_is(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
-@pytest.mark.parametrize("platform", ["codabench"])
+@pytest.mark.parametrize("platform", ["codabench", "prairielearn"])
 def test_a_platform_that_starts_an_image_needs_its_name(platform: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--image"):
         write_bundle(platform, tmp_path / "new", assignment_dir())

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Run once by Gradescope, when it builds the image: installs the grader into a Python of its own.
+# Installs the grader, which lies beside this file, into a Python of its own.
 set -eu
-source=/autograder/source
-venv=/autograder/venv
+source=@source@
+venv=@venv@
 
 python=$(command -v python3.13 || command -v python3.12 || command -v python3.11 || true)
 if [ -z "$python" ] || ! "$python" -c 'import ensurepip' 2>/dev/null; then
