@@ -32,7 +32,13 @@ from grader.ledger.standing import marked
 from grader.report.visibility import for_student, is_after_due, shown_points, shows_structure
 from grader.run.assessment import assess, same_questions
 from grader.run.directory import results_of, sweep
-from grader.run.evaluation import have_evaluation, have_note, keep_measured, measured_beside
+from grader.run.evaluation import (
+    have_evaluation,
+    have_note,
+    keep_measured,
+    measured_beside,
+    measured_in,
+)
 from grader.run.folder import RUN_FILE, RunFolder
 from grader.run.provenance import tensorflow_version, version_of
 from grader.run.reading import evidence_of
@@ -172,6 +178,32 @@ def _measured_again(run: RunFolder, options: GradeOptions) -> MeasuredAccuracy:
         raise UsageError(f"--evaluate: {NO_ACCURACY}.")
     measure = keep_measured if options.record else measured_beside
     return measure(run, options.assignment, options.instruments)
+
+
+def evaluate_run(run_dir: Path, options: GradeOptions) -> MeasuredAccuracy:
+    """Measure the accuracy of a finished run, unless it is measured so already.
+
+    No student code runs. What is measured stays in the run directory. No grade is made.
+
+    Args:
+        run_dir: A run directory.
+        options: assignment_dir, and what it is measured with.
+
+    Raises:
+        UsageError: It is no run directory, was asked something else than the assignment asks, or
+            the assignment asks for no accuracy.
+        InfrastructureError: The run is not what was written, or the device is not there.
+    """
+    assignment = options.assignment
+    if assignment.evaluation is None:
+        raise UsageError(f"evaluate: {NO_ACCURACY}.")
+    if not (run_dir / RUN_FILE).is_file():
+        raise UsageError(f"{run_dir}: expected a run directory with {RUN_FILE}.")
+    require_device(options.device, options.backend)
+    run = RunFolder(run_dir, load_or_create_key())
+    same_questions(run, assignment, run.evaluation() or MeasuredAccuracy())
+    have_evaluation(run, assignment, options.instruments, measured_in)
+    return run.evaluation() or MeasuredAccuracy()
 
 
 def recorded(run_dir: Path) -> Grade:
@@ -375,6 +407,7 @@ __all__ = [
     "assess",
     "check_folder",
     "collect_run",
+    "evaluate_run",
     "grade_items",
     "grade_one",
     "recorded",
