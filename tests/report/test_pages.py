@@ -129,19 +129,19 @@ def test_the_page_says_all_that_a_student_should_know_in_this_order():
     text = full_page().text
 
     told = (
-        "DenseNet on CIFAR-10", "s2345678", "graded", "50 / 100 points",
+        "DenseNet on CIFAR-10", "s2345678", "graded", "45 / 100 points",
         "What to do next", "Mend 1 below first; the others may go with it.",
-        "Where points were lost", "dense_block, layer 1, first convolution: maps",
-        "expected 48 maps (4k)", "received 24 maps (2k)",
+        "Where points were lost", "dense_block, layer 1 (also dense_block, layer 2;",
+        "the maps its 1×1 convolution gives", "expected 48", "received 24",
         "Huang et al. 2017, sec. 3, Bottleneck layers", "print(d.dense_block(",
         "Also lost by this", "parameter-count-block",
-        "block 1, layer 3: input", "own-weights",
+        "dense_block, layer 3 (also dense_block, layer 4): it receives the block's input",
         "The network beside the paper’s", "2 of 3 parts differ", "and 2 more",
-        "All checks", "bottleneck", "Late −", "Score 50 / 100",
+        "All checks", "bottleneck", "Late −", "Score 45 / 100",
         "Accuracy on the test images", "84.78%", "not met: must be above 85%", "95 % interval",
         "The interval holds the threshold", "Training curve", "Confusion table",
         "Worst mistakes", "Deadline", "1 s late", "Remarks, which cost nothing",
-        "pooling stands before the 1×1 convolution", "SHA-256",
+        "its pooling: expected behind the 1×1 convolution, received before it", "SHA-256",
     )  # fmt: skip
     at = 0
     for words in told:
@@ -169,7 +169,7 @@ def test_the_pictures_say_in_words_what_they_show():
         (examples.full_marks, "Nothing is left to mend. You need do nothing."),
         (examples.under_review, "A person looks at this submission"),
         (examples.stopped, "densenet.py, line 3"),
-        (examples.rejected, "Pack the folder again with grade pack ."),
+        (examples.rejected, "Run grade pack in the folder with densenet.py, or make a new zip"),
         (examples.withheld, "This is not your doing."),
         (examples.without_evaluation, "points are still open"),
     ],
@@ -288,7 +288,9 @@ def test_the_class_page_counts_what_many_did_not_understand():
 
     assert "4 submissions" in text
     assert "2 late" in text
-    assert re.search(r"2 bottleneck With .* maps: expected 48, received 24 s2345678, s9", text)
+    assert re.search(
+        r"2 bottleneck With .* convolution gives: expected 48, received 24 s2345678, s9", text
+    )
     assert re.search(r"1 module-contract .* s5678901", text)
     # What only follows from the bottleneck was no misunderstanding of its own.
     assert "parameter-count-network" not in text
