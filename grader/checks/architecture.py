@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from grader.checks.check import Failure, NothingToJudge
 from grader.checks.contract import all_answered, answered, failed_call, nothing_is_missing
 from grader.domain import Finding
-from grader.graph import rules
-from grader.graph.evidence import Evidence, Network, finding_for_student, of_call
+from grader.graph.evidence import Evidence
+from grader.graph.network import Network
 from grader.graph.preprocess import trouble
-from grader.graph.rules import DETAILS
+from grader.graph.rules.rulings import BEFORE_THE_STEM, DETAILS
+from grader.graph.told import finding_for_student, of_call
 
 FUNCTIONS = ("dense_block", "transition", "build_densenet")
 """Those that are called with configurations."""
@@ -107,7 +108,7 @@ def build_model(evidence: Evidence) -> list[Finding]:
         if n is model
         and d.finding.severity == "deviation"
         # What `preprocess` does with the images stands before the stem, and is told once.
-        and not (findings and d.finding.where == "stem" and d.finding.what == rules.BEFORE_THE_STEM)
+        and not (findings and d.finding.where == "stem" and d.finding.what == BEFORE_THE_STEM.what)
     ]
     remarks = [NO_PREPROCESS] if model.record and model.record.preprocess.get("missing") else []
     if model.counted is not None and model.counted.idle and not findings:

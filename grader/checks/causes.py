@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from grader.domain import CheckResult, Outcome
 from grader.errors import Cause
-from grader.graph.evidence import ENDED, Evidence, Network
+from grader.graph.evidence import ENDED, Evidence
+from grader.graph.network import Network
 from grader.graph.record import FailureRecord
 
 CONTRACT = "module-contract"

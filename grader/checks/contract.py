@@ -10,7 +10,8 @@ from grader import paper
 from grader.checks.check import Failure, NothingToJudge, Unanswered
 from grader.domain import Finding
 from grader.errors import Cause
-from grader.graph.evidence import Evidence, Network
+from grader.graph.evidence import Evidence
+from grader.graph.network import Network
 from grader.graph.record import FailureRecord
 
 NEEDED = ("dense_block", "transition", "build_densenet", "build_model")

@@ -8,16 +8,11 @@ from grader import paper
 from grader.checks.check import Failure, NothingToJudge
 from grader.checks.contract import all_answered, answered
 from grader.domain import Finding
-from grader.graph.evidence import (
-    EVERYWHERE,
-    Evidence,
-    Network,
-    accepted_stems,
-    configuration_of,
-    of_call,
-)
+from grader.graph.evidence import Evidence
 from grader.graph.forensics import explain
-from grader.graph.rules import DETAILS
+from grader.graph.network import Network, accepted_stems, configuration_of
+from grader.graph.rules.rulings import DETAILS
+from grader.graph.told import EVERYWHERE, of_call
 
 OWN_NORMS = "Each batch normalisation keeps a mean and a variance for each map that it receives."
 

@@ -17,8 +17,10 @@ from grader.checks.contract import (
     silent_on_hidden,
 )
 from grader.domain import Finding
-from grader.graph.evidence import EVERYWHERE, Evidence, Network, finding_for_student, of_call
-from grader.graph.rules import COMPRESSION, CONNECTIVITY, DETAILS, GROWTH, POOLING
+from grader.graph.evidence import Evidence
+from grader.graph.network import Network
+from grader.graph.rules.rulings import COMPRESSION, CONNECTIVITY, DETAILS, GROWTH, POOLING
+from grader.graph.told import EVERYWHERE, finding_for_student, of_call
 
 BLOCK_HELP = "Give back x and every layer's maps concatenated: channels + num_layers · growth_rate."
 TRANSITION_HELP = "A 1×1 convolution to int(compression * channels) maps, then AveragePooling2D(2)."

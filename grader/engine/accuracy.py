@@ -30,7 +30,8 @@ from grader.engine.retrain import Described, Place, RetrainJob, retrain_in_child
 from grader.errors import Cause, InfrastructureError, StageFailed
 from grader.graph.canonical import Graph
 from grader.graph.dense import why_not_dense
-from grader.graph.evidence import Evidence, Network
+from grader.graph.evidence import Evidence
+from grader.graph.network import Network
 from grader.graph.numeric import (
     SAMPLE_SEED,
     TOLERANCE,

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from grader.engine.plan import Unrebuildable
 from grader.engine.runner_keras import KerasFunctions, same_padding
+from grader.graph.affine import Affine, Part
 from grader.graph.averages import momentum_of
-from grader.graph.canonical import Affine, Graph, Part
+from grader.graph.canonical import Graph
 from grader.graph.pointwise import X, apply
 from grader.graph.program import Instruction, Numbers, Program, lower
 from grader.graph.record import VariableRecord

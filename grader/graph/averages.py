@@ -9,9 +9,12 @@ momentum of 0.99 is 0.9883.
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 import numpy as np
 
-from grader.graph.canonical import Affine, Array, Part, Statistic
+from grader.graph.affine import Affine, Array, Part
+from grader.graph.canonical import Statistic
 from grader.graph.symbols import ASSIGNMENTS, Symbol, Unreadable, variable
 
 LARGEST_RATIO = {"mean": 1.2, "variance": 2.0}
@@ -20,7 +23,17 @@ the mean what rounding a momentum of 0.99 to bfloat16 makes of 1."""
 TOLERANCE = 1e-4
 
 
-def follows_batch(update: Symbol | None, index: int, role: str, norm: Part, affine: Affine) -> bool:
+class Follows(StrEnum):
+    """Whether a moving average follows the batch; a person looks where it cannot be read."""
+
+    YES = "it follows the batch"
+    NO = "it follows something else"
+    UNREAD = "how it moves cannot be read"
+
+
+def follows_batch(
+    update: Symbol | None, index: int, role: str, norm: Part, affine: Affine
+) -> Follows:
     """Whether a moving average is moved towards what its batch norm measures in training.
 
     Args:
@@ -29,28 +42,25 @@ def follows_batch(update: Symbol | None, index: int, role: str, norm: Part, affi
         role: "mean" or "variance".
         norm: That batch norm in training.
         affine: The map it is a piece of.
-
-    Returns:
-        True also where the update cannot be computed here: no verdict is no accusation.
     """
     if update is None:
-        return False
+        return Follows.NO
     statistics = [s for t in affine.terms for s in t.symbol.statistics]
     measured = next((s for s in statistics if s.of == norm.normalises), None)
     if measured is None:
-        return True
+        return Follows.UNREAD
     try:
         found = moved(update, index, role, measured)
     except (Unreadable, ValueError):
-        return True
-    if found is None:
-        return False
-    kept, added = found
+        return Follows.UNREAD
+    return Follows.NO if found is None or not _towards(*found, role) else Follows.YES
+
+
+def _towards(kept: float, added: float, role: str) -> bool:
+    """Whether kept·old + added·batch moves an average towards the batch's."""
     share, ratio = 1.0 - kept, LARGEST_RATIO[role]
-    return bool(
-        -TOLERANCE <= kept < 1.0 - 1e-7
-        and share / ratio - TOLERANCE <= added <= share * ratio + TOLERANCE
-    )
+    moves = -TOLERANCE <= kept < 1.0 - 1e-7
+    return moves and share / ratio - TOLERANCE <= added <= share * ratio + TOLERANCE
 
 
 def momentum_of(update: Symbol | None, index: int) -> float | None:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from grader.graph import rules
+from grader.graph.judged import ALONG
 from grader.graph.record import Op, Trace
-from grader.graph.rules import Deviation
+from grader.graph.rules.deviation import Deviation, deviation
+from grader.graph.rules.rulings import WRONG_AXIS
 
 AXES = {1: "height", 2: "width"}
 TOLD_BY = ("composite-function", "transition-layer", "head")
@@ -24,21 +25,16 @@ def with_wrong_axis(found: list[Deviation], trace: Trace, name: str) -> list[Dev
         trace: The network in inference.
         name: Its function, which the message names as the place.
     """
+    if any(ALONG in d.finding.received for d in found):
+        return found  # told at its own place
     failed = [d.check for d in found if d.finding.severity == "deviation"]
     check = next((c for c in TOLD_BY if c in failed), None)
     axis = _wrong_axis(trace) if check is not None else None
     if check is None or axis is None:
         return found
-    cause = rules.deviation(
-        check,
-        name,
-        "its batch normalisation",
-        "the channels (axis -1)",
-        f"normalises along the {AXES[axis]} (axis {axis})",
-        rules.COMPOSITE,
-        "Write BatchNormalization() without an axis: the channels stand last.",
-        cause=-1,
-    )
+    ruling = WRONG_AXIS.in_check(check, WRONG_AXIS.source)
+    received = f"normalises along the {AXES[axis]} (axis {axis})"
+    cause = deviation(ruling, name, received, cause=-1)
     return [replace(cause, wrecks=True), *found]
 
 

@@ -1,6 +1,6 @@
 """Whether a network is a densely connected one at all: the accuracy is asked of this architecture.
 
-Not a check of the paper's details, which `rules.py` makes and which cost their own points: a
+Not a check of the paper's details, which `rules/` makes and which cost their own points: a
 network with a wrong stem, a missing link or another order is a DenseNet with a mistake. A plain
 chain of convolutions, a residual network, several networks whose answers are averaged and a
 network that a library has ready-made are none, however well they classify.

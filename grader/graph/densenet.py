@@ -1,6 +1,6 @@
 """The canonical graph read as a DenseNet: stem, dense blocks, transitions, head.
 
-Reading only finds the parts and says which convolution is which; `rules.py` compares them with
+Reading only finds the parts and says which convolution is which; `rules/` compares them with
 the paper. A convolution is told by what feeds it and what it feeds, never by its name:
 
 - a bottleneck layer is a convolution whose output goes to one other convolution only, which in
@@ -173,7 +173,7 @@ def convolutions_behind(graph: Graph) -> list[frozenset[int]]:
 def gates_of(graph: Graph) -> set[int]:
     """Convolutions of one number per map that weigh larger maps, as in squeeze-and-excitation.
 
-    They are no layers of the network; the product they feed is judged (`rules.judge_odd`).
+    They are no layers of the network; the product they feed is judged (`rules/odd.py`).
     """
     used = consumers(graph)
     widens: set[int] = set()

@@ -14,8 +14,10 @@ from dataclasses import dataclass, replace
 from grader import paper
 from grader.graph.canonical import Node
 from grader.graph.densenet import Block, Reading, Unit, sources
-from grader.graph.evidence import Evidence, Network, configuration_of
-from grader.graph.rules import Expected, Judge, is_global, size_text
+from grader.graph.evidence import Evidence
+from grader.graph.network import Network, configuration_of
+from grader.graph.rules.head import is_global
+from grader.graph.rules.judge import Expected, Judge, size_text
 from grader.graph.steps import spell
 
 MISSING = "missing"
@@ -134,14 +136,14 @@ class _Rows:
         return Row(part, wanted, given, bool(notes) or not alike, notes)
 
     def _bare(self, node: Node) -> str:
-        behind = self.judge._own_steps(node, ())
+        behind = self.judge.own_steps(node, ())
         extra = tuple(w for w in behind if w.kind not in ("bias", "dropout"))
         text = f"{size_text(node)}, {node.channels} maps"
         return text + (f" → {spell(extra)}" if extra else "")
 
     def _before(self, node: Node) -> str:
         """The steps in front of a convolution that most of its inputs have."""
-        rests = [spell(rest) for _, rest in self.judge._rests(node)]
+        rests = [spell(rest) for _, rest in self.judge.rests(node)]
         usual = Counter(rests).most_common(1)[0][0] if rests else ""
         return "" if usual in ("", "nothing in between") else f"{usual} → "
 
@@ -220,7 +222,7 @@ class _Rows:
             return self._row(part, wanted, MISSING)
         node = unit.last
         behind = tuple(
-            w for w in self.judge._own_steps(node, ("pool",)) if w.kind not in ("bias", "dropout")
+            w for w in self.judge.own_steps(node, ("pool",)) if w.kind not in ("bias", "dropout")
         )
         given = f"{self._before(node)}{size_text(node)}, {node.channels} maps"
         given += f" → {spell(behind)}" if behind else ""
@@ -241,7 +243,7 @@ class _Rows:
         """The steps in front of the classifier; pooling of the whole map by its name."""
         before = self._before(node)
         layers = [u.last for b in self.reading.blocks for u in b.layers]
-        for word in self.judge._rests(node)[0][1][-1:] if layers else ():
+        for word in self.judge.rests(node)[0][1][-1:] if layers else ():
             if is_global(word, layers[-1].height, layers[-1].width):
                 before = before.replace(word.text, "global average pooling")
         return before

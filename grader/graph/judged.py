@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grader.graph import work
-from grader.graph.canonical import Affine, Graph, Node, Segment, Step, Term, Value
+from grader.graph.affine import Affine, Term
+from grader.graph.canonical import Graph, Node, Segment, Step, Value
 from grader.graph.densenet import gates_of, sources
 from grader.graph.maps import pool
 from grader.graph.numeric import IMPOSSIBLE
@@ -438,7 +439,7 @@ NAMES = {
     "MatMul": "a matrix product",
     "BatchMatMulV2": "a matrix product",
     "Einsum": "an einsum",
-    "FusedBatchNormV3": "a batch normalisation over other axes than the channels",
+    "FusedBatchNormV3": "a batch normalisation",
     "StridedSlice": "a part of the map",
     "Slice": "a part of the map",
     "GatherV2": "a part of the map",

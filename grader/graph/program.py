@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grader.graph import work
-from grader.graph.canonical import Affine, Graph, Node, Segment, Statistic, Step, Value
+from grader.graph.affine import Affine
+from grader.graph.canonical import Graph, Node, Segment, Statistic, Step, Value
 from grader.graph.symbols import Unreadable, Values
 
 Array = NDArray[Any]

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from grader.graph import work
-from grader.graph.canonical import TOLERANCE, Part, Segment, Step
+from grader.graph.affine import TOLERANCE, Part
+from grader.graph.canonical import Segment, Step
 
 
 @dataclass(frozen=True)

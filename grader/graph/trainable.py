@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from grader.graph.canonical import TOLERANCE, Graph, Node, Part, Segment, Step, Value
+from grader.graph.affine import TOLERANCE, Part
+from grader.graph.canonical import Graph, Node, Segment, Step, Value
 
 RANDOM = ("dropout", "noise")
 

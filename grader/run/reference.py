@@ -17,7 +17,8 @@ from grader.assignment import Assignment, NetworkCheck
 from grader.domain import RunStatus
 from grader.errors import AssignmentError, Cause, InfrastructureError, UsageError
 from grader.graph.compare import Subject
-from grader.graph.evidence import MODEL_MODES, read_subject
+from grader.graph.evidence import read_subject
+from grader.graph.network import MODEL_MODES
 from grader.run.directory import filling
 from grader.run.provenance import inside_digest, version_of
 from grader.sandbox.contract import Sandbox, Stage, StageResult

@@ -11,7 +11,7 @@ from typing import Any
 
 from grader.assignment import Assignment, NetworkCheck
 from grader.domain import MODULE, Limits, Submission
-from grader.graph.evidence import MODEL_MODES
+from grader.graph.network import MODEL_MODES
 from grader.graph.numeric import SAMPLE_SEED
 from grader.graph.probes import Probe, hidden_probes, public_probes
 from grader.ledger.key import CourseKey

@@ -9,7 +9,8 @@ from grader.checks.contract import failed_call, failed_import
 from grader.graph.axes import with_wrong_axis
 from grader.graph.evidence import assemble
 from grader.graph.record import FailureRecord, Op, Trace, VariableRecord
-from grader.graph.rules import deviation
+from grader.graph.rules.deviation import deviation
+from grader.graph.rules.rulings import ORDER
 from tests.graph.writing import (
     Link,
     Style,
@@ -139,7 +140,7 @@ def scaled(shape, *more: Op) -> Trace:
     )  # fmt: skip
 
 
-WRONG = [deviation("composite-function", "layer 1", "before it", "BN", "nothing", "")]
+WRONG = [deviation(ORDER, "layer 1", "nothing", then="3×3 convolution")]
 
 
 @pytest.mark.parametrize(

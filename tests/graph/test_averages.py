@@ -1,9 +1,22 @@
 """Whether a moving average follows what its batch norm measures; op lists written by hand."""
 
+import json
+from dataclasses import replace
+
 import pytest
 
-from grader.graph.averages import follows_batch, momentum_of
-from tests.graph.writing import BATCH, Tensor, Writer
+from grader.graph.averages import Follows, follows_batch, momentum_of
+from tests.graph.writing import (
+    BATCH,
+    Net,
+    Style,
+    Tensor,
+    Transition,
+    Writer,
+    evidence_of,
+    transition_probe,
+    write_transition,
+)
 
 EPSILON = 1e-3
 
@@ -25,7 +38,7 @@ def trained(update):
 
 
 def averaged(update, role="mean"):
-    """Whether the average follows the batch."""
+    """What is known of whether the average follows the batch."""
     graph = trained(update)
     affine = graph.output.segments[0].steps[0].affine
     return follows_batch(graph.updates[0], 0, role, affine.parts[0], affine)
@@ -54,7 +67,7 @@ def moved(w, average, batch, kept, added):
     ids=["momentum", "the batch's alone", "taken off", "added"],
 )
 def test_a_mean_that_is_moved_towards_the_batch_follows_it_however_it_is_written(update):
-    assert averaged(update)
+    assert averaged(update) is Follows.YES
 
 
 @pytest.mark.parametrize(
@@ -77,21 +90,30 @@ def test_a_mean_that_is_moved_towards_the_batch_follows_it_however_it_is_written
     ],
 )
 def test_a_mean_that_is_set_to_something_else_does_not_follow(update):
-    assert not averaged(update)
+    assert averaged(update) is Follows.NO
 
 
 def test_a_variance_may_be_the_samples():
     def update(w, average, mean, variance):
         return "AssignVariableOp", moved(w, average, variance, 0.9, 0.1 * 32 / 31)
 
-    assert averaged(update, "variance")
+    assert averaged(update, "variance") is Follows.YES
 
 
-def test_an_update_that_cannot_be_computed_is_no_accusation():
-    def update(w, average, mean, variance):
-        return "AssignVariableOp", w.op("Unheard", [mean], (6,))
+def unheard_of(w, average, mean, variance):
+    return "AssignVariableOp", w.op("Unheard", [mean], (6,))
 
-    assert averaged(update)
+
+def test_an_update_that_cannot_be_computed_is_neither_right_nor_wrong():
+    assert averaged(unheard_of) is Follows.UNREAD
+
+
+def test_an_average_of_something_else_than_the_norm_normalises_cannot_be_read():
+    graph = trained(lambda w, a, m, v: ("AssignVariableOp", m))
+    affine = graph.output.segments[0].steps[0].affine
+    another = replace(affine.parts[0], normalises="another value")
+
+    assert follows_batch(graph.updates[0], 0, "mean", another, affine) is Follows.UNREAD
 
 
 def test_an_average_that_is_set_to_one_pixel_does_not_follow():
@@ -100,7 +122,7 @@ def test_an_average_that_is_set_to_one_pixel_does_not_follow():
         pixel = w.op("Slice", [Tensor(0, 0, (BATCH, 4, 4, 6)), begin, size], (1, 1, 1, 6))
         return "AssignVariableOp", w.op("Reshape", [pixel, w.integers([6])], (6,))
 
-    assert not averaged(update)
+    assert averaged(update) is Follows.NO
 
 
 @pytest.mark.parametrize(
@@ -112,6 +134,45 @@ def test_a_momentum_is_the_share_of_the_old_mean_that_is_kept(kept, added, momen
     graph = trained(lambda w, a, m, v: ("AssignVariableOp", moved(w, a, m, kept, added)))
 
     assert momentum_of(graph.updates[0], 0) == momentum
+
+
+class MovedByTheUnheardOf(Net):
+    """Sets the averages to what an operation gives that the grader does not know."""
+
+    unheard = True
+
+    def _norm_in_training(self, x, gamma, beta, handles):
+        y = super()._norm_in_training(x, gamma, beta, handles)
+        for at in self.w.updates[-2:] if self.unheard else ():
+            name, text, (handle, new), *_ = self.w.nodes[at]
+            strange = self.w.op("Unheard", [Tensor(*new, (x.shape[3],))], (x.shape[3],))
+            self.w.nodes[at] = ["NoOp", text, [], {}, []]
+            self.w.op(name, [Tensor(*handle, ()), strange], outputs=[])
+            self.w.updates[self.w.updates.index(at)] = len(self.w.nodes) - 1
+        return y
+
+
+class MovedByTheBatch(MovedByTheUnheardOf):
+    unheard = False
+
+
+@pytest.mark.parametrize(
+    ("kind", "unread"), [(MovedByTheBatch, False), (MovedByTheUnheardOf, True)]
+)
+def test_a_person_looks_where_it_cannot_be_read_how_averages_move(kind, unread):
+    graphs = {}
+    for mode in ("inference", "training"):
+        net = kind(Style(), training=mode == "training")
+        y = write_transition(net, net.entry(8, 15), Transition(7))
+        graphs[mode] = net.w.graph(y)
+    answer = {"failure": None, "graphs": graphs, "variables": net.w.variables}
+    answer["input_shape"] = [BATCH, 8, 8, 15]
+    probe = transition_probe(0.5, 8, 15).model_copy(update={"modes": ("inference", "training")})
+
+    unproved = evidence_of((probe, json.dumps(answer).encode())).unproved
+
+    assert ("moves the averages of the batch normalisation at transition" in unproved) is unread
+    assert bool(unproved) is unread
 
 
 def test_a_mean_that_training_leaves_alone_has_no_momentum():

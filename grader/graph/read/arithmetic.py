@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from grader.graph.canonical import Affine, Graph, Noise, Segment, Step, Value
+from grader.graph.affine import Affine
+from grader.graph.canonical import Graph, Noise, Segment, Step, Tensor, Value
 from grader.graph.pointwise import FUNCTIONS, Tree, X, classify, substitute
 from grader.graph.read.axes import channel_axis
 from grader.graph.read.sums import one_convolution
-from grader.graph.read.tensors import Rule, one_number, value_of
+from grader.graph.read.tensors import Read, Rule, one_number, symbol_of, value_of
 from grader.graph.read.values import (
     affine_step,
     common_affine,
@@ -27,7 +27,7 @@ from grader.graph.record import Op
 from grader.graph.symbols import Symbol, Unreadable, constant, expression
 
 
-def arithmetic(graph: Graph, op: Op, arguments: list[Any]) -> Any:
+def arithmetic(graph: Graph, op: Op, arguments: list[Tensor]) -> Read:
     """Plus, minus, times and divided by."""
     a, b = arguments
     if isinstance(a, Noise) or isinstance(b, Noise):
@@ -35,12 +35,14 @@ def arithmetic(graph: Graph, op: Op, arguments: list[Any]) -> Any:
     if isinstance(a, Value) and isinstance(b, Value):
         return _two_values(graph, op, a, b)
     if op.op == "BiasAdd":
-        value = value_of(a)
-        if op.attributes.get("data_format") == "NCHW" or _is_mistaken_for_channels_last(value, b):
-            tail = (1,) * (len(value.axes) - 2)
-            b = expression("column", [b], lambda v: v.reshape(-1, *tail), (b.size, *tail), True)
-        return affine_step(value, "add", b)
-    value, symbol = (a, b) if isinstance(a, Value) else (b, a)
+        value, offset = value_of(a), symbol_of(b)
+        if op.attributes.get("data_format") == "NCHW" or _is_mistaken_for_channels_last(
+            value, offset
+        ):
+            shape = (offset.size, *(1,) * (len(value.axes) - 2))
+            offset = expression("column", [offset], lambda v: v.reshape(shape), shape, True)
+        return affine_step(value, "add", offset)
+    value, symbol = _image_first(a, b)
     if op.op in ("Add", "AddV2"):
         return _settled(affine_step(value, "add", symbol))
     if op.op in ("Mul", "MulNoNan"):
@@ -57,6 +59,11 @@ def arithmetic(graph: Graph, op: Op, arguments: list[Any]) -> Any:
         number = ("number", one_number(symbol))
         return pointwise_step(graph, base, substitute(("RealDiv", number, X), tree))
     raise Unreadable("divides by what depends on the image")
+
+
+def _image_first(a: Tensor, b: Tensor) -> tuple[Value, Symbol]:
+    """The one of two that depends on the image, and the other, which does not."""
+    return (a, symbol_of(b)) if isinstance(a, Value) else (value_of(b), symbol_of(a))
 
 
 def _is_mistaken_for_channels_last(value: Value, bias: Symbol) -> bool:
@@ -92,7 +99,7 @@ def _scaled(graph: Graph, value: Value, symbol: Symbol) -> Value:
     return _scaled_dropout(value, symbol) or affine_step(value, "multiply", symbol)
 
 
-def _with_noise(op: Op, a: Any, b: Any) -> Any:
+def _with_noise(op: Op, a: Tensor, b: Tensor) -> Value:
     value, noise = (a, b) if isinstance(a, Value) else (b, a)
     if not isinstance(value, Value) or not isinstance(noise, Noise):
         raise Unreadable("random numbers")
@@ -160,7 +167,7 @@ def _two_values(graph: Graph, op: Op, a: Value, b: Value) -> Value:
         operation = "Add"
     kinds = {"Add": "add", "Mul": "multiply", "MulNoNan": "multiply"}
     if operation not in kinds:
-        raise Unreadable("")
+        raise Unreadable("both depend on the image")
     whole = one_convolution(graph, (a, b)) if operation == "Add" else None
     if whole is not None:
         return whole
@@ -171,7 +178,7 @@ def _combined(graph: Graph, kind: str, values: tuple[Value, ...], op: Op) -> Val
     """An element-wise node of several values; the widest gives the axes."""
     widest = max(values, key=lambda v: math.prod(v.shape))
     if widest.shape != op.outputs[0][1]:
-        raise Unreadable("")
+        raise Unreadable("of maps of different sizes")
     ordered = tuple(sorted(values, key=lambda v: v.key))
     node = graph.add(
         kind,
@@ -209,7 +216,7 @@ def _strippings(value: Value) -> list[tuple[Value, Tree]]:
     return found
 
 
-def function_of_one(graph: Graph, op: Op, arguments: list[Any]) -> Any:
+def function_of_one(graph: Graph, op: Op, arguments: list[Tensor]) -> Read:
     """A function of one number."""
     value = value_of(arguments[0])
     if op.op == "Exp" and (probabilities := _of_a_logarithm(graph, value)) is not None:
@@ -240,7 +247,7 @@ def _of_a_logarithm(graph: Graph, value: Value) -> Value | None:
     return replace(value, segments=(replace(value.segments[0], node=same.index),))
 
 
-def function_of_two(graph: Graph, op: Op, arguments: list[Any]) -> Any:
+def function_of_two(graph: Graph, op: Op, arguments: list[Tensor]) -> Read:
     """A function of two numbers, of which at most one depends on the image."""
     a, b = arguments
     if isinstance(a, Value) and isinstance(b, Value):
@@ -248,11 +255,11 @@ def function_of_two(graph: Graph, op: Op, arguments: list[Any]) -> Any:
         if same is None:
             if op.op == "Maximum":
                 return _combined(graph, "foreign", (a, b), op)
-            raise Unreadable("")
+            raise Unreadable("both depend on the image")
         return same
-    value, other = (a, b) if isinstance(a, Value) else (b, a)
-    if not isinstance(other, Symbol):
-        raise Unreadable("")
+    if isinstance(a, Noise) or isinstance(b, Noise):
+        raise Unreadable("random numbers")
+    value, other = _image_first(a, b)
     if op.op == "SquaredDifference":
         shifted = affine_step(value, "add", _negative(other))
         return with_step(shifted, lambda at, s: Step("pointwise", ("square", ("Square", X), ())))
@@ -264,7 +271,7 @@ def function_of_two(graph: Graph, op: Op, arguments: list[Any]) -> Any:
     return pointwise_step(graph, base, substitute(outer, tree))
 
 
-def select(graph: Graph, op: Op, arguments: list[Any]) -> Any:
+def select(graph: Graph, op: Op, arguments: list[Tensor]) -> Read:
     """A choice between two tensors: dropout, a constant condition, or a function of one number."""
     condition, yes, no = arguments
     if isinstance(condition, Noise):
@@ -279,7 +286,7 @@ def select(graph: Graph, op: Op, arguments: list[Any]) -> Any:
             return yes
         if not np.any(condition.constant):
             return no
-        raise Unreadable("")
+        raise Unreadable("other places of two branches")
     values = [a for a in arguments if isinstance(a, Value)]
     bases = [strip_pointwise(v) for v in values]
     base = min((b for b, _ in bases), key=lambda v: sum(len(s.steps) for s in v.segments))
@@ -288,7 +295,7 @@ def select(graph: Graph, op: Op, arguments: list[Any]) -> Any:
         if isinstance(argument, Symbol):
             trees.append(("number", one_number(argument)))
             continue
-        for stripped, tree in _strippings(argument):
+        for stripped, tree in _strippings(value_of(argument)):
             if stripped.key == base.key:
                 trees.append(tree)
                 break
@@ -297,7 +304,7 @@ def select(graph: Graph, op: Op, arguments: list[Any]) -> Any:
     return pointwise_step(graph, base, ("SelectV2", *trees))
 
 
-def clip(graph: Graph, op: Op, arguments: list[Any]) -> Any:
+def clip(graph: Graph, op: Op, arguments: list[Tensor]) -> Read:
     """Numbers held between two bounds."""
     low, high = (one_number(a) for a in arguments[1:3])
     base, tree = strip_pointwise(value_of(arguments[0]))
@@ -305,11 +312,11 @@ def clip(graph: Graph, op: Op, arguments: list[Any]) -> Any:
     return pointwise_step(graph, base, substitute(outer, tree))
 
 
-def add_n(graph: Graph, op: Op, arguments: list[Any]) -> Any:
+def add_n(graph: Graph, op: Op, arguments: list[Tensor]) -> Read:
     """A sum of several maps."""
     values = tuple(a for a in arguments if isinstance(a, Value))
     if len(values) != len(arguments):
-        raise Unreadable("")
+        raise Unreadable("maps and numbers that are the same for every image")
     if len(values) == 1:
         return values[0]
     whole = one_convolution(graph, values)

@@ -7,12 +7,11 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate
-from typing import Any
 
 import numpy as np
 
 from grader.graph import work
-from grader.graph.canonical import Graph, Segment, Step, Value
+from grader.graph.canonical import Graph, Segment, Step, Tensor, Value
 from grader.graph.read.axes import (
     axis_of,
     channel_axis,
@@ -23,7 +22,7 @@ from grader.graph.read.axes import (
     standard_axes,
 )
 from grader.graph.read.sums import beside
-from grader.graph.read.tensors import Rule, integers, numbers_of, value_of
+from grader.graph.read.tensors import Read, Rule, integers, numbers_of, symbol_of, value_of
 from grader.graph.read.values import (
     MAX_SEGMENTS,
     channel_slice,
@@ -42,22 +41,22 @@ IMAGE_CHANNELS = 4
 """An input of more is no image but maps, as a dense block gets them."""
 
 
-def identity(graph: Graph, op: Op, arguments: list[Any]) -> Any:
+def identity(graph: Graph, op: Op, arguments: list[Tensor]) -> Read:
     """The tensor as it came."""
     return arguments[0]
 
 
-def identities(graph: Graph, op: Op, arguments: list[Any]) -> Any:
+def identities(graph: Graph, op: Op, arguments: list[Tensor]) -> Read:
     """Several tensors as they came."""
     return arguments
 
 
-def stop_gradient(graph: Graph, op: Op, arguments: list[Any]) -> Any:
+def stop_gradient(graph: Graph, op: Op, arguments: list[Tensor]) -> Read:
     """The same numbers; no gradient passes."""
     return with_step(value_of(arguments[0]), lambda at, s: Step("stop_gradient"))
 
 
-def cast(graph: Graph, op: Op, arguments: list[Any]) -> Any:
+def cast(graph: Graph, op: Op, arguments: list[Tensor]) -> Read:
     """Another type of the same numbers."""
     value = value_of(arguments[0])
     target = str(op.attributes.get("DstT", op.outputs[0][0]))
@@ -78,7 +77,7 @@ def _is_image(graph: Graph, value: Value) -> bool:
     )
 
 
-def shape_of(graph: Graph, op: Op, arguments: list[Any]) -> Any:
+def shape_of(graph: Graph, op: Op, arguments: list[Tensor]) -> Read:
     """Sizes of a tensor, as constants."""
     shape = value_of(arguments[0]).shape
     if op.op == "Shape":
@@ -86,15 +85,15 @@ def shape_of(graph: Graph, op: Op, arguments: list[Any]) -> Any:
     return constant(np.array(math.prod(shape) if op.op == "Size" else len(shape), np.int64))
 
 
-def filled_like(graph: Graph, op: Op, arguments: list[Any]) -> Any:
+def filled_like(graph: Graph, op: Op, arguments: list[Tensor]) -> Read:
     """Zeros or ones in the shape of a tensor."""
     shape = value_of(arguments[0]).shape
     if math.prod(shape) > 2**22:
-        raise Unreadable("")
+        raise Unreadable("numbers in a shape of an impossible size")
     return constant((np.zeros if op.op == "ZerosLike" else np.ones)(shape))
 
 
-def resize(graph: Graph, op: Op, arguments: list[Any]) -> Any:
+def resize(graph: Graph, op: Op, arguments: list[Tensor]) -> Read:
     """Resizing to the size that the map has already."""
     value = value_of(arguments[0])
     if not is_laid_out(value, "NHWC") or value.shape != op.outputs[0][1]:
@@ -102,7 +101,7 @@ def resize(graph: Graph, op: Op, arguments: list[Any]) -> Any:
     return value
 
 
-def reshape(graph: Graph, op: Op, arguments: list[Any]) -> Any:
+def reshape(graph: Graph, op: Op, arguments: list[Tensor]) -> Read:
     """Another shape of the same numbers."""
     value = value_of(arguments[0])
     shape = op.outputs[0][1]
@@ -114,39 +113,39 @@ def reshape(graph: Graph, op: Op, arguments: list[Any]) -> Any:
     return replace(value, axes=reshape_axes(value.axes, shape))
 
 
-def resize_rank(graph: Graph, op: Op, arguments: list[Any]) -> Any:
+def resize_rank(graph: Graph, op: Op, arguments: list[Tensor]) -> Read:
     """Axes of length one, added or taken away."""
     value = value_of(arguments[0])
     shape = op.outputs[0][1]
     if shape is None:
-        raise Unreadable("")
+        raise Unreadable("a shape that is not known")
     return replace(value, axes=reshape_axes(value.axes, shape))
 
 
-def transpose(graph: Graph, op: Op, arguments: list[Any]) -> Any:
+def transpose(graph: Graph, op: Op, arguments: list[Tensor]) -> Read:
     """Another order of the axes."""
     value = value_of(arguments[0])
     order = integers(arguments[1])
     if sorted(order) != list(range(len(value.axes))):
-        raise Unreadable("")
+        raise Unreadable("an order that leaves axes out")
     return replace(value, axes=tuple(value.axes[i] for i in order))
 
 
-def tile(graph: Graph, op: Op, arguments: list[Any]) -> Any:
+def tile(graph: Graph, op: Op, arguments: list[Tensor]) -> Read:
     """A tensor repeated once."""
     if any(n != 1 for n in integers(arguments[1])):
         raise Unreadable("repeats its input")
     return arguments[0]
 
 
-def broadcast(graph: Graph, op: Op, arguments: list[Any]) -> Any:
+def broadcast(graph: Graph, op: Op, arguments: list[Tensor]) -> Read:
     """A tensor broadcast to the shape that it has already."""
     if value_of(arguments[0]).shape != op.outputs[0][1]:
         raise Unreadable("repeats its input")
     return arguments[0]
 
 
-def concat(graph: Graph, op: Op, arguments: list[Any]) -> Any:
+def concat(graph: Graph, op: Op, arguments: list[Tensor]) -> Read:
     """Maps side by side, over their channels."""
     if op.op == "Concat":
         arguments = [*arguments[1:], arguments[0]]
@@ -170,14 +169,14 @@ def concat(graph: Graph, op: Op, arguments: list[Any]) -> Any:
     return replace(first, axes=tuple(axes), segments=joined(segments))
 
 
-def maps_joined(graph: Graph, op: Op, arguments: list[Any]) -> Any:
+def maps_joined(graph: Graph, op: Op, arguments: list[Tensor]) -> Read:
     """Maps side by side; convolutions of one input side by side are one convolution."""
-    return beside(graph, concat(graph, op, arguments))
+    return beside(graph, value_of(concat(graph, op, arguments)))
 
 
-def _constant_channels(graph: Graph, like: Value, part: Any, axis: int) -> tuple[Segment, ...]:
+def _constant_channels(graph: Graph, like: Value, part: Tensor, axis: int) -> tuple[Segment, ...]:
     if not isinstance(part, Symbol) or len(part.shape) != len(like.axes):
-        raise Unreadable("")
+        raise Unreadable("numbers of other axes beside maps")
     width = part.shape[axis]
     node = graph.add(
         "constant",
@@ -191,26 +190,24 @@ def _constant_channels(graph: Graph, like: Value, part: Any, axis: int) -> tuple
     return (Segment(node.index, 0, width),)
 
 
-def split(graph: Graph, op: Op, arguments: list[Any]) -> Any:
+def split(graph: Graph, op: Op, arguments: list[Tensor]) -> Read:
     """Channels in several pieces."""
-    if op.op == "Unpack":
-        raise Unreadable("")
     value = value_of(arguments[1] if op.op == "Split" else arguments[0])
     axis = integers(arguments[0] if op.op == "Split" else arguments[2])[0]
     if normalised(axis, len(value.axes)) != channel_axis(value):
         raise Unreadable("splits over another axis than the channels")
-    results = []
+    results: list[Tensor] = []
     at = 0
     for _, shape in op.outputs:
         if shape is None or len(shape) != len(value.axes):
-            raise Unreadable("")
+            raise Unreadable("pieces of a shape that is not known")
         width = shape[channel_axis(value)]
         results.append(with_channels(value, channel_slice(value, at, at + width)))
         at += width
     return results
 
 
-def sliced(graph: Graph, op: Op, arguments: list[Any]) -> Any:
+def sliced(graph: Graph, op: Op, arguments: list[Tensor]) -> Read:
     """A window: channels are followed, a crop of the map is a step."""
     value = value_of(arguments[0])
     if op.op == "Slice":
@@ -347,7 +344,7 @@ def _follows_the_batch(step: Step) -> bool:
 
 def _gathered(value: Value, indices: Sequence[int]) -> tuple[Segment, ...]:
     if len(indices) > MAX_SEGMENTS:
-        raise Unreadable("")
+        raise Unreadable("picks too many channels one by one")
     work.spend_pieces(len(indices))
     ends = list(accumulate(s.width for s in value.segments))
     pieces: list[Segment] = []
@@ -361,20 +358,20 @@ def _gathered(value: Value, indices: Sequence[int]) -> tuple[Segment, ...]:
     return joined(pieces)
 
 
-def gather(graph: Graph, op: Op, arguments: list[Any]) -> Any:
+def gather(graph: Graph, op: Op, arguments: list[Tensor]) -> Read:
     """Channels picked one by one, or in reverse."""
     value = value_of(arguments[0])
     axis = normalised(integers(arguments[-1])[0], len(value.axes))
     if op.op == "GatherV2" and axis != channel_axis(value):
         return _rows_picked(graph, value, axis, integers(arguments[1]))
-    if axis != channel_axis(value) or (op.op == "ReverseV2" and arguments[1].size != 1):
+    if axis != channel_axis(value) or (op.op == "ReverseV2" and symbol_of(arguments[1]).size != 1):
         raise Unreadable("picks places of the map")
     if op.op == "ReverseV2":
         indices: Sequence[int] = range(value.channels)[::-1]
     else:
         indices = integers(arguments[1])
-        if arguments[1].shape != (len(indices),):
-            raise Unreadable("")
+        if symbol_of(arguments[1]).shape != (len(indices),):
+            raise Unreadable("picks channels into several axes")
     return with_channels(value, _gathered(value, indices))
 
 
@@ -388,7 +385,7 @@ def _rows_picked(graph: Graph, value: Value, axis: int, places: list[int]) -> Va
     return _windowed(graph, value, windows)
 
 
-def padding_written_out(graph: Graph, op: Op, arguments: list[Any]) -> Any:
+def padding_written_out(graph: Graph, op: Op, arguments: list[Tensor]) -> Read:
     """Padding: a step on the map, or constant channels beside it."""
     value = value_of(arguments[0])
     amounts = np.asarray(numbers_of(arguments[1])).astype(int).reshape(-1, 2)
@@ -450,7 +447,6 @@ RULES: dict[str, Rule] = {
     "Concat": maps_joined,
     "Split": split,
     "SplitV": split,
-    "Unpack": split,
     "StridedSlice": sliced,
     "Slice": sliced,
     "GatherV2": gather,

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from grader.graph import work
-from grader.graph.canonical import Atom, Graph, Segment, Statistic, Value
+from grader.graph.canonical import Atom, Graph, Segment, Statistic, Tensor, Value
 from grader.graph.read.axes import channel_axis, is_laid_out, standard_axes
-from grader.graph.read.tensors import Rule, value_of
+from grader.graph.read.tensors import Read, Rule, symbol_of, value_of
 from grader.graph.read.values import affine_step
 from grader.graph.record import Op
 from grader.graph.symbols import MAX_DEPTH, Symbol, Unreadable, digest, expression, opaque
@@ -24,7 +24,7 @@ def batch_statistic(op: Op, value: Value, atoms: list[Atom]) -> Symbol:
         raise Unreadable("statistics over other axes than batch, height and width")
     shape = op.outputs[0][1]
     if shape is None or math.prod(shape) != value.channels:
-        raise Unreadable("")
+        raise Unreadable("statistics of another size than the channels")
     depth = depth_of(value)
     count = value.batch * value.height * value.width if op.op == "Sum" else 1
     steps = max((len(s.steps) for s in value.segments), default=0)
@@ -59,15 +59,14 @@ def depth_of(value: Value) -> int:
     return depth
 
 
-def fused_batch_norm(graph: Graph, op: Op, arguments: list[Any]) -> Any:
+def fused_batch_norm(graph: Graph, op: Op, arguments: list[Tensor]) -> Read:
     """A batch norm as one op: a factor and an offset a channel."""
-    value, gamma, beta, mean, variance = arguments[:5]
+    value = value_of(arguments[0])
+    gamma, beta, mean, variance = map(symbol_of, arguments[1:5])
     epsilon = float(op.attributes.get("epsilon", 1e-4))
-    if op.attributes.get("data_format") == "NCHW":
-        if not is_laid_out(value, "NCHW"):
-            raise Unreadable("")
-    elif not is_laid_out(value, "NHWC"):
-        raise Unreadable("")
+    layout = "NCHW" if op.attributes.get("data_format") == "NCHW" else "NHWC"
+    if not is_laid_out(value, layout):
+        raise Unreadable("over other axes than the channels")
     if op.attributes.get("is_training", True):
         steps = max((len(s.steps) for s in value.segments), default=0)
         statistic = Statistic(value, value.key, steps, digest("statistic", value.key))
@@ -110,7 +109,7 @@ def fused_batch_norm(graph: Graph, op: Op, arguments: list[Any]) -> Any:
         gamma.shape,
     )
     shift = expression("fused shift", [beta, mean, scale], lambda b, m, s: b - m * s, beta.shape)
-    if op.attributes.get("data_format") == "NCHW":
+    if layout == "NCHW":
         column = (value.channels, 1, 1)
         scale = expression("column", [scale], lambda v: v.reshape(column), column)
         shift = expression("column", [shift], lambda v: v.reshape(column), column)
@@ -119,7 +118,7 @@ def fused_batch_norm(graph: Graph, op: Op, arguments: list[Any]) -> Any:
     return [result, *averages, *rest]
 
 
-def softmax(graph: Graph, op: Op, arguments: list[Any]) -> Any:
+def softmax(graph: Graph, op: Op, arguments: list[Tensor]) -> Read:
     """A softmax over the classes."""
     value = value_of(arguments[0])
     if channel_axis(value) != len(value.axes) - 1:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from grader.graph.canonical import Atom, Graph, Segment, Value
+from grader.graph.canonical import Atom, Graph, Segment, Tensor, Value
 from grader.graph.read.axes import axis_of, standard_axes
 from grader.graph.read.spellings import product_of_patches
-from grader.graph.read.tensors import Rule, value_of
+from grader.graph.read.tensors import Read, Rule, value_of
 from grader.graph.read.windows import reduced
 from grader.graph.record import Op
 from grader.graph.symbols import Symbol, Unreadable, expression
 
 
-def product(graph: Graph, op: Op, arguments: list[Any]) -> Any:
+def product(graph: Graph, op: Op, arguments: list[Tensor]) -> Read:
     """A fully connected layer: a convolution of one place, or of the whole map."""
     value = value_of(arguments[0])
     if op.op == "Einsum" and len(arguments) == 1:
@@ -28,7 +27,7 @@ def product(graph: Graph, op: Op, arguments: list[Any]) -> Any:
     if op.op == "Einsum":
         kernel = _einsum_kernel(op, kernel, len(value.axes))
     if op.attributes.get("transpose_a") or op.attributes.get("adj_x"):
-        raise Unreadable("")
+        raise Unreadable("a product with the maps turned")
     if op.attributes.get("transpose_b") or op.attributes.get("adj_y"):
         kernel = _transposed(kernel)
     if (patches := product_of_patches(graph, value, kernel)) is not None:

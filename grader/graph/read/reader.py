@@ -127,7 +127,7 @@ class _Reader:
             return self._foreign(op, arguments, str(problem))
         except MALFORMED:
             # A malformed op of a hostile trace: it has no meaning, so it has no place.
-            return self._foreign(op, arguments, "")
+            return self._foreign(op, arguments)
         results = result if isinstance(result, list) else [result]
         for tensor, (_, shape) in zip(results, op.outputs, strict=False):
             if not isinstance(tensor, Value):
@@ -174,8 +174,14 @@ class _Reader:
             new = expression(op.op, [old, new], CHANGES[op.op], old.shape)
         self.graph.updates[index] = new if isinstance(new, Symbol) else None
 
-    def _foreign(self, op: Op, arguments: list[Tensor], reason: str) -> list[Tensor]:
-        """Outputs of an op that has no place: opaque symbols, noise, or a foreign node."""
+    def _foreign(self, op: Op, arguments: list[Tensor], reason: str = "") -> list[Tensor]:
+        """Outputs of an op that has no place: opaque symbols, noise, or a foreign node.
+
+        Args:
+            op: The operation.
+            arguments: What it receives.
+            reason: How it is used that has no place, for a person; "" where its name says it all.
+        """
         values = tuple(a for a in arguments if isinstance(a, Value))
         if not values:
             if any(isinstance(a, Noise) for a in arguments) or op.op in RANDOM:
@@ -228,10 +234,7 @@ class _Reader:
         if not values:
             return self._symbolic(op, [a for a in arguments if isinstance(a, Symbol)])
         rule = RULES.get(op.op)
-        if rule is None:
-            raise Unreadable("")
-        result: Tensor | list[Tensor] = rule(self.graph, op, arguments)
-        return result
+        return self._foreign(op, arguments) if rule is None else rule(self.graph, op, arguments)
 
     def _noise(self, op: Op, arguments: list[Tensor]) -> list[Tensor]:
         """Arithmetic on random numbers: zeros and ones are told, and a factor behind them."""
@@ -261,7 +264,7 @@ class _Reader:
         if op.op in IDENTITIES and arguments:
             return [_without_gradient(arguments[0]) if op.op in STOPS else arguments[0]]
         if len(shapes) != 1 or shapes[0] is None or any(n < 0 for n in shapes[0]):
-            raise Unreadable("")
+            raise Unreadable("a result whose shape is not known")
         shape = shapes[0]
         name = op.op + repr(sorted((k, repr(v)) for k, v in op.attributes.items()))
         if op.op == "Cast":
@@ -288,7 +291,7 @@ class _Reader:
             )
         function = meaning_of(op.op)
         if function is None:
-            raise Unreadable("")
+            raise Unreadable("an operation that is not known")
         checked = function
         result = expression(name, arguments, lambda *a: checked(op, *a), shape)
         return without_gradient(result) if op.op in FLAT else result

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from grader.graph.canonical import Atom, Axes, Graph, Node, Segment, Step, Value
+from grader.graph.canonical import Atom, Axes, Graph, Node, Segment, Step, Tensor, Value
 from grader.graph.read.axes import axis_of, is_laid_out, standard_axes
 from grader.graph.read.layout import cropped
-from grader.graph.read.tensors import Rule, integers, numbers_of, value_of
+from grader.graph.read.tensors import Read, Rule, integers, numbers_of, value_of
 from grader.graph.read.values import moved
 from grader.graph.read.windows import convolution, convolve
 from grader.graph.record import Op
@@ -25,7 +25,7 @@ PATCHES = "patches"
 """What a node is `written_as` that is a product of patches and a matrix."""
 
 
-def transposed(graph: Graph, op: Op, arguments: list[Any]) -> Any:
+def transposed(graph: Graph, op: Op, arguments: list[Tensor]) -> Read:
     """A transposed convolution of stride 1: a convolution with the kernel turned round."""
     value, kernel = value_of(arguments[2]), arguments[1]
     if not isinstance(kernel, Symbol) or len(kernel.shape) != 4:
@@ -62,7 +62,7 @@ def _padding_of_the_other(op: Op, rows: int, columns: int) -> list[tuple[int, in
     raise Unreadable("a transposed convolution with a padding of its own")
 
 
-def flat(graph: Graph, op: Op, arguments: list[Any]) -> Any:
+def flat(graph: Graph, op: Op, arguments: list[Tensor]) -> Read:
     """A 3-D convolution over maps of which one axis has one place."""
     value, kernel = value_of(arguments[0]), arguments[1]
     if not isinstance(kernel, Symbol) or len(kernel.shape) != 5 or len(value.axes) != 5:
@@ -111,7 +111,7 @@ def _spread_axes(value: Value, rows: int, columns: int) -> Axes:
     )
 
 
-def space_to_batch(graph: Graph, op: Op, arguments: list[Any]) -> Any:
+def space_to_batch(graph: Graph, op: Op, arguments: list[Tensor]) -> Read:
     """Every second row and column in images of their own, as for a dilated convolution."""
     value, block = value_of(arguments[0]), integers(arguments[1])
     pads = np.asarray(numbers_of(arguments[2])).astype(int).reshape(-1, 2)
@@ -129,7 +129,7 @@ def space_to_batch(graph: Graph, op: Op, arguments: list[Any]) -> Any:
     return replace(value, axes=_spread_axes(value, rows, columns))
 
 
-def batch_to_space(graph: Graph, op: Op, arguments: list[Any]) -> Any:
+def batch_to_space(graph: Graph, op: Op, arguments: list[Tensor]) -> Read:
     """The reverse of it."""
     value, block = value_of(arguments[0]), integers(arguments[1])
     crops = [int(n) for n in np.asarray(numbers_of(arguments[2])).reshape(-1)]
@@ -141,7 +141,7 @@ def batch_to_space(graph: Graph, op: Op, arguments: list[Any]) -> Any:
     return cropped(graph, replace(value, axes=whole), (top, bottom, left, right))
 
 
-def convolution_of_any(graph: Graph, op: Op, arguments: list[Any]) -> Any:
+def convolution_of_any(graph: Graph, op: Op, arguments: list[Tensor]) -> Read:
     """A convolution; between a splitting of places and its reverse, one with a dilation."""
     value, kernel = value_of(arguments[0]), arguments[1]
     if op.op == "Conv2D" and isinstance(kernel, Symbol):
@@ -173,7 +173,7 @@ def _spread_by(value: Value) -> tuple[int, int] | None:
 # --- patches and a matrix -------------------------------------------------------------------
 
 
-def patches_of(graph: Graph, op: Op, arguments: list[Any]) -> Any:
+def patches_of(graph: Graph, op: Op, arguments: list[Tensor]) -> Read:
     """What lies under a moving window, place after place: a convolution with ones and zeros."""
     value = value_of(arguments[0])
     _, rows, columns, _ = op.attributes["ksizes"]
@@ -221,7 +221,7 @@ def _of_patches(graph: Graph, value: Value, kernel: Symbol) -> Value | None:
     return Value(axes, value.batch, value.height, value.width, (Segment(node.index, 0, out),))
 
 
-Patches = tuple[Value, tuple[int, int], Any, tuple[tuple[str, Any], ...]]
+Patches = tuple[Value, tuple[int, int], np.ndarray[Any, Any], tuple[tuple[str, Any], ...]]
 """What the patches are of, their size, where each place stands among them, and how they move."""
 
 
@@ -280,7 +280,7 @@ def _shifted(value: Value) -> Patches | None:
     return entry, (height, width), rows, detail
 
 
-def product_of_patches(graph: Graph, value: Value, kernel: Any) -> Value | None:
+def product_of_patches(graph: Graph, value: Value, kernel: Symbol) -> Value | None:
     """A matrix product over patches as the convolution that it is; None for any other."""
     if not isinstance(kernel, Symbol) or len(kernel.shape) != 2:
         return None

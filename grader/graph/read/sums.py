@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from grader.graph.canonical import Affine, Graph, Node, Segment, Step, Term, Value
+from grader.graph.affine import Affine, Term
+from grader.graph.canonical import Graph, Node, Segment, Step, Value
 from grader.graph.read.axes import channel_axis, lies_like
 from grader.graph.read.values import affine_step, joined, with_channels
 from grader.graph.symbols import Symbol, Unreadable, expression

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from grader.graph.canonical import Graph, Value
+from grader.graph.canonical import Graph, Tensor, Value
 from grader.graph.record import Op
 from grader.graph.symbols import Symbol, Unreadable, opaque
 
@@ -33,22 +33,35 @@ def is_possible(value: Value) -> bool:
 NOTHING = opaque((), "nothing")
 """What an op receives that reads the output of one without outputs."""
 
-Rule = Callable[[Graph, Op, list[Any]], Any]
+Read = Tensor | list[Tensor]
+"""What the outputs of an op are read as: the one alone, or all of them."""
+Rule = Callable[[Graph, Op, list[Tensor]], Read]
 """How an op is read: the graph under construction, the op and what it receives → its outputs."""
 
 
-def value_of(argument: Any) -> Value:
+def value_of(argument: Read) -> Value:
     """An argument that depends on the image.
 
     Raises:
         Unreadable: It does not.
     """
     if not isinstance(argument, Value):
-        raise Unreadable("an unexpected argument")
+        raise Unreadable("something that does not depend on the image, where a map belongs")
     return argument
 
 
-def numbers_of(argument: Any) -> np.ndarray[Any, Any]:
+def symbol_of(argument: Tensor) -> Symbol:
+    """An argument that is the same for every image.
+
+    Raises:
+        Unreadable: It is not.
+    """
+    if not isinstance(argument, Symbol):
+        raise Unreadable("numbers that depend on the image, where weights belong")
+    return argument
+
+
+def numbers_of(argument: Tensor) -> np.ndarray[Any, Any]:
     """The numbers of an argument that is constant.
 
     Raises:
@@ -59,7 +72,7 @@ def numbers_of(argument: Any) -> np.ndarray[Any, Any]:
     return argument.constant
 
 
-def one_number(argument: Any) -> float:
+def one_number(argument: Tensor) -> float:
     """The number that fills a constant, e.g. one made by `zeros_like`."""
     array = numbers_of(argument)
     if array.size < 1 or np.any(array != array.flat[0]):
@@ -67,6 +80,6 @@ def one_number(argument: Any) -> float:
     return float(array.flat[0])
 
 
-def integers(argument: Any) -> list[int]:
+def integers(argument: Tensor) -> list[int]:
     """The whole numbers of a constant argument, in one row."""
     return [int(n) for n in np.asarray(numbers_of(argument)).reshape(-1)]

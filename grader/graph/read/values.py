@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from grader.graph import work
-from grader.graph.canonical import Affine, Axes, Graph, Segment, Step, Term, Value
+from grader.graph.affine import Affine, Term
+from grader.graph.canonical import Axes, Graph, Segment, Step, Value
 from grader.graph.pointwise import Tree, X, classify, substitute
 from grader.graph.read.axes import axis_of, channel_axis
 from grader.graph.symbols import Symbol, Unreadable, constant, expression

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from grader.graph.canonical import Atom, Axes, Graph, Segment, Step, Value
+from grader.graph.canonical import Atom, Axes, Graph, Segment, Step, Tensor, Value
 from grader.graph.maps import Pair, Sides, places, sides_of
 from grader.graph.read.axes import is_laid_out, merged, normalised, standard_axes
 from grader.graph.read.norms import batch_statistic
-from grader.graph.read.tensors import Rule, integers, value_of
+from grader.graph.read.tensors import Read, Rule, integers, value_of
 from grader.graph.read.values import affine_step, moved, subsampled
 from grader.graph.record import Op
 from grader.graph.symbols import Symbol, Unreadable, constant
@@ -21,7 +20,7 @@ MAX_PADDED = 2**25
 """Numbers of one map with the padding of the convolution or pooling that reads it."""
 
 
-def reduction(graph: Graph, op: Op, arguments: list[Any]) -> Any:
+def reduction(graph: Graph, op: Op, arguments: list[Tensor]) -> Read:
     """A mean, sum or maximum over places: pooling, or batch statistics."""
     value = value_of(arguments[0])
     rank = len(value.axes)
@@ -96,7 +95,7 @@ def _pooled(value: Value, step: Step, axes: Axes, height: int, width: int) -> Va
     return moved(value, step, axes, height, width)
 
 
-def pooling(graph: Graph, op: Op, arguments: list[Any]) -> Any:
+def pooling(graph: Graph, op: Op, arguments: list[Tensor]) -> Read:
     """Pooling over height and width."""
     value = value_of(arguments[0])
     layout = str(op.attributes.get("data_format", "NHWC"))
@@ -135,7 +134,7 @@ def _refuse_padding(value: Value, pads: Sequence[int]) -> None:
         raise Unreadable("a padding of an impossible size")
 
 
-def convolution(graph: Graph, op: Op, arguments: list[Any]) -> Any:
+def convolution(graph: Graph, op: Op, arguments: list[Tensor]) -> Read:
     """A convolution, depthwise or not, with the padding that was written out before it."""
     value, kernel = value_of(arguments[0]), arguments[1]
     if not isinstance(kernel, Symbol):

@@ -1,6 +1,6 @@
 """A network aligned with the paper's for what was asked: where the two differ, and where not.
 
-The rules (`rules.py`) read a network part by part. This looks at it as a whole: if nothing differs,
+The rules (`rules/`) read a network part by part. This looks at it as a whole: if nothing differs,
 the two are isomorphic, and no part of it can be wrong in its structure, however it was written.
 """
 
