@@ -49,6 +49,7 @@ def count(
     variables: tuple[VariableRecord, ...],
     used: Collection[int],
     classifier: int | None = None,
+    averages: Collection[int] = (),
 ) -> Counted:
     """Count what the paper counts.
 
@@ -57,6 +58,7 @@ def count(
         variables: Its variable table.
         used: Indices of the variables that the output depends on.
         classifier: Index of the classifier's node, if there is one.
+        averages: Indices of moving averages that a batch norm has, and the network does not use.
     """
     graph = reading.graph
     biases: dict[int, int] = {}
@@ -89,6 +91,7 @@ def count(
                 missing[word.step.affine.key] = word.step.affine.channels
     table = dict(enumerate(variables))
     trainable = sum(v.size for v in table.values() if v.trainable)
+    inner |= set(averages)
     statistics = sum(
         v.size for i, v in table.items() if not v.trainable and _is_statistic(v) and i in inner
     )

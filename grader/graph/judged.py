@@ -21,6 +21,7 @@ from grader.graph.affine import Affine, Term
 from grader.graph.canonical import Graph, Node, Segment, Step, Value
 from grader.graph.densenet import gates_of, sources
 from grader.graph.maps import pool
+from grader.graph.names import name_of
 from grader.graph.numeric import IMPOSSIBLE
 from grader.graph.read.values import part_of
 from grader.graph.record import VariableRecord
@@ -272,9 +273,8 @@ class _View:
             times = constant(np.array(factor))
             whole = Affine((Term("multiply", times, times),), node.channels)
             return (Step("pool", HALVING), Step("affine", affine=whole))
-        if all(_is_parametric_relu(a, b) for a, b in tried):
-            return (Step("odd", ("PReLU", "activation", node.index)),)
-        return None
+        name = next((n for n, is_one in TRAINED if all(is_one(a, b) for a, b in tried)), "")
+        return (Step("odd", (name, "activation", node.index)),) if name else None
 
     def _tried(self, node: Node, base: Value, trial: int) -> tuple[Array, Array]:
         """What a value holds and what a node makes of it, for random maps and weights."""
@@ -317,6 +317,27 @@ def _is_parametric_relu(before: Array, after: Array) -> bool:
     kept = np.allclose(after[positive], before[positive], atol=1e-4)
     inside = slopes[~positive]
     return bool(kept and inside.size and np.all((inside > 0.05) & (inside < 0.95)))
+
+
+def _is_trained_swish(before: Array, after: Array) -> bool:
+    """Whether each number x becomes x·sigmoid(bx), with one b for each map."""
+    if before.shape != after.shape:
+        return False
+    with np.errstate(all="ignore"):
+        share = after / before
+        factors = np.log(share / (1 - share)) / before
+    known = np.isfinite(factors) & (np.abs(before) > 0.01)
+    if not known.any(axis=(0, 1, 2)).all():
+        return False
+    middle = np.nanmedian(np.where(known, factors, np.nan), axis=(0, 1, 2))
+    return bool(np.all(np.abs(factors - middle)[known] < 1e-3))
+
+
+TRAINED = (
+    ("PReLU", _is_parametric_relu),
+    ("swish with a trained factor", _is_trained_swish),
+)
+"""Activations with trained numbers, each with how what it gives is told."""
 
 
 def _with_steps(
@@ -410,83 +431,12 @@ def _prefix(left: tuple[Step, ...], right: tuple[Step, ...]) -> tuple[Step, ...]
     return tuple(shared)
 
 
-# --- names ----------------------------------------------------------------------------------
+# --- norms along another axis ---------------------------------------------------------------
 
-NAMES = {
-    "FakeQuantWithMinMaxArgs": "fake quantisation",
-    "FakeQuantWithMinMaxVars": "fake quantisation",
-    "FakeQuantWithMinMaxVarsPerChannel": "fake quantisation",
-    "QuantizeAndDequantizeV2": "fake quantisation",
-    "QuantizeAndDequantizeV4": "fake quantisation",
-    "Round": "rounding",
-    "Rint": "rounding",
-    "Floor": "rounding",
-    "PyFunc": "Python code that TensorFlow cannot look into (numpy_function)",
-    "EagerPyFunc": "Python code that TensorFlow cannot look into (py_function)",
-    "LRN": "local response normalisation",
-    "L2Normalize": "a normalisation of its length",
-    "Add": "a sum",
-    "AddV2": "a sum",
-    "AddN": "a sum",
-    "Sub": "a difference",
-    "Mul": "a product",
-    "RealDiv": "a division",
-    "DivNoNan": "a division",
-    "Pow": "a power",
-    "Conv2D": "a convolution that is none of the paper's",
-    "Conv2DBackpropInput": "a transposed convolution",
-    "Conv3D": "a 3-D convolution",
-    "MatMul": "a matrix product",
-    "BatchMatMulV2": "a matrix product",
-    "Einsum": "an einsum",
-    "FusedBatchNormV3": "a batch normalisation",
-    "StridedSlice": "a part of the map",
-    "Slice": "a part of the map",
-    "GatherV2": "a part of the map",
-    "Transpose": "another order of the axes",
-    "Reshape": "another shape of the map",
-    "Pack": "maps stacked along a new axis",
-    "Unpack": "maps taken apart along an axis",
-    "TopKV2": "a choice of the largest numbers",
-    "XlaDynamicUpdateSlice": "numbers written into a map",
-    "TensorScatterUpdate": "numbers written into a map",
-    "SpaceToDepth": "places put into channels",
-    "DepthToSpace": "channels put into places",
-    "MirrorPad": "a reflecting padding",
-    "ReverseV2": "a reversal of the map",
-    "Roll": "a shift of the map",
-    "SelectV2": "a choice between two branches",
-    "Select": "a choice between two branches",
-    "Maximum": "the larger of two branches",
-    "Minimum": "the smaller of two branches",
-    "ResizeBilinear": "a resizing of the map",
-    "ResizeNearestNeighbor": "a resizing of the map",
-    "ResizeBicubic": "a resizing of the map",
-}
-"""What a student would call an operation; the names of the others stand in no student's code."""
 ALONG = "a normalisation along the "
 AXES = {1: "height (axis 1)", 2: "width (axis 2)"}
 MEASURES = {"Mean", "Sum", "Sqrt", "Rsqrt", "SquaredDifference"}
 """Operations that a normalisation of a student's own is made of."""
-
-
-def name_of(node: Node) -> str:
-    """An odd node in words that a student knows."""
-    if node.kind == "softmax":
-        return "a softmax over the maps"
-    if node.kind == "depthwise":
-        return "a depthwise convolution"
-    if node.kind == "add":
-        return "a sum of maps"
-    if node.kind == "multiply":
-        return "a product of two branches"
-    if node.kind == "constant":
-        return "maps that do not depend on the image"
-    named = NAMES.get(node.written_as, "")
-    reason = str(node.get("reason") or "")
-    if reason and named:
-        return f"{named} ({reason})"
-    return named or reason or "an operation of another kind"
 
 
 def _laid_along(node: Node) -> int | None:

@@ -25,7 +25,8 @@ from grader.graph.record import FailureRecord, NetworkRecord, Trace, check_graph
 from grader.graph.rules.apply import apply_rules
 from grader.graph.rules.deviation import Deviation, first_causes
 from grader.graph.rules.judge import Expected, Judge
-from grader.graph.rules.modes import another_end, only_here, updates, without_consequences
+from grader.graph.rules.modes import CHECK, another_end, only_here, updates, without_consequences
+from grader.graph.skipped import with_skipped_norms
 
 MODEL_MODES = ("inference", "training")
 """The calls of `build_model()` that are traced."""
@@ -48,8 +49,8 @@ class Network:
         configuration: Of `build_model()`, as read off it.
         reached: False where the stage ended in an earlier call: this one was never made.
         graphs: The canonical graphs by mode; the readings are of how they are judged.
-        unread: The place of a batch norm whose moving averages move in a way that cannot be read;
-            "" where there is none.
+        unread: The place of a batch norm whose moving averages move in a way that cannot be read,
+            where points rest on it; "" where there is none.
     """
 
     probe: Probe | None
@@ -135,12 +136,12 @@ def _read(probe: Probe | None, record: NetworkRecord, traces: dict[str, Trace]) 
     readings: dict[str, Reading] = {}
     found: list[Deviation] = []
     configuration = None
-    canonical: dict[str, Graph] = {}
-    for mode in ("inference", "training"):
-        if mode not in traces:
-            continue
-        canonical[mode] = canonicalise(traces[mode])
-        graph = judged(canonical[mode], traces[mode].variables)
+    canonical = {mode: canonicalise(traces[mode]) for mode in MODEL_MODES if mode in traces}
+    graphs = {mode: judged(graph, traces[mode].variables) for mode, graph in canonical.items()}
+    skipped: frozenset[int] = frozenset()
+    if "training" in graphs:
+        graphs["inference"], skipped = with_skipped_norms(graphs["inference"], graphs["training"])
+    for mode, graph in graphs.items():
         if mode == "training":
             graph = without_augmentation(graph, readings["inference"].stem)
         if probe is None:
@@ -148,7 +149,8 @@ def _read(probe: Probe | None, record: NetworkRecord, traces: dict[str, Trace]) 
         else:
             reading, expected = _read_probe(probe, graph, mode)
         readings[mode] = reading
-        judge = Judge(reading, expected, traces[mode].variables)
+        of_mode = skipped if mode == "inference" else frozenset()
+        judge = Judge(reading, expected, traces[mode].variables, of_mode)
         apply_rules(judge, probe)
         own = first_causes(judge.found)
         found += own if mode == "inference" else only_here(own, found)
@@ -157,9 +159,14 @@ def _read(probe: Probe | None, record: NetworkRecord, traces: dict[str, Trace]) 
     found += [*astray, *another_end(inference, readings.get("training"))]
     function = "build_model" if probe is None else probe.function
     found = with_wrong_axis(without_consequences(found), traces["inference"], function)
+    if any(d.check == CHECK and d.finding.severity == "deviation" for d in found):
+        unread = ""  # no points rest on it
     classifier = inference.classifier.last.index if inference.classifier is not None else None
-    used = used_variables(canonical["inference"])
-    counted = count(inference, traces["inference"].variables, used, classifier)
+    used, averages = used_variables(canonical["inference"]), frozenset[int]()
+    if skipped:
+        used |= used_variables(graphs["inference"])
+        averages = frozenset(graphs["training"].updates)
+    counted = count(inference, traces["inference"].variables, used, classifier, averages)
     node, output = traces["inference"].outputs[0] if traces["inference"].outputs else (0, 0)
     shape = (
         traces["inference"].ops[node].outputs[output][1] if traces["inference"].outputs else None

@@ -62,17 +62,17 @@ def _merged(mine: Value, theirs: Value | None) -> Value:
 
 def _merged_steps(mine: Segment, theirs: Segment | None) -> tuple[Step, ...]:
     """The steps of inference with the random ones of training between them."""
-    kept = [step for step in _apart(mine) if step.kind not in RANDOM]
+    kept = [step for step in apart(mine) if step.kind not in RANDOM]
     if theirs is None:
         return tuple(kept)
-    others = _apart(theirs)
-    if [_sort(s) for s in others if s.kind not in RANDOM] != [_sort(s) for s in kept]:
+    others = apart(theirs)
+    if [sort_of(s) for s in others if s.kind not in RANDOM] != [sort_of(s) for s in kept]:
         return tuple(kept)
     waiting = iter(kept)
     return tuple(s if s.kind in RANDOM else next(waiting) for s in others)
 
 
-def _apart(segment: Segment) -> list[Step]:
+def apart(segment: Segment) -> list[Step]:
     """The steps of a segment, with a per-channel map for each of its recognised pieces."""
     found: list[Step] = []
     for step in segment.steps:
@@ -92,7 +92,7 @@ def _changes_nothing(step: Step, width: int) -> bool:
     return bool(np.allclose(factor, 1, rtol=0, atol=TOLERANCE) and np.allclose(offset, 0))
 
 
-def _sort(step: Step) -> tuple[Any, ...]:
+def sort_of(step: Step) -> tuple[Any, ...]:
     """Equal for steps that correspond in the two graphs, whatever their statistics are of."""
     if step.affine is None:
         return step.kind, step.detail

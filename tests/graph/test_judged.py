@@ -33,11 +33,11 @@ COUNTS = ("parameter-count-block", "parameter-count-transition", "parameter-coun
 SHAPES = ("block-shape", "transition-shape", "network-shape")
 
 
-def told(probe, write, kind=Net, modes=("inference",)):
+def told(probe, write, kind=Net, modes=("inference",), **style):
     """(check, place, received) of what is wrong beside the counts, and the outcomes by check."""
     graphs = {}
     for mode in modes:
-        net = kind(Style(), training=mode == "training")
+        net = kind(Style(**style), training=mode == "training")
         graphs[mode] = net.w.graph(write(net))
     shape = {"dense_block": (SIZE, SIZE, CHANNELS), "transition": (SIZE, SIZE, 15)}
     answer = {
@@ -78,6 +78,28 @@ def test_prelu_is_called_prelu():
     found = told(SQUEEZE, transition, ParametricReLU)
 
     assert found == [("transition-layer", "transition", "BN → PReLU")]
+
+
+class TrainedSwish(Net):
+    def relu(self, x):
+        factor = self.w.variable(())[0]
+        return self.w.binary("Mul", x, self.w.unary("Sigmoid", self.w.binary("Mul", x, factor)))
+
+
+class TrainedSwishOfEachMap(Net):
+    def relu(self, x):
+        factor = self.w.variable((x.shape[3],))[0]
+        return self.w.binary("Mul", x, self.w.unary("Sigmoid", self.w.binary("Mul", x, factor)))
+
+
+@pytest.mark.parametrize("kind", [TrainedSwish, TrainedSwishOfEachMap])
+def test_a_swish_that_learns_is_called_so(kind):
+    transitions, layers_of_block = told(SQUEEZE, transition, kind), told(BLOCK, block, kind)
+
+    received = "BN → swish with a trained factor"
+    assert transitions == [("transition-layer", "transition", received)]
+    assert [c for c, _, _ in layers_of_block] == ["composite-function"] * len(layers_of_block)
+    assert layers_of_block[0][2].startswith(received)
 
 
 class Quantised(Net):
@@ -136,6 +158,49 @@ def test_the_mean_of_four_strided_slices_is_average_pooling():
     assert told(SQUEEZE, transition, SlicedPooling) == []
 
 
+class StackedPooling(SlicedPooling):
+    """The same slices, stacked and averaged."""
+
+    stacked_along = 0
+    reduction = "Mean"
+    scale = 1.0
+
+    def pool(self, x, window=2, kind="AvgPool", stride=None):
+        w, half = self.w, self.size(x) // 2
+        end, step = w.integers([0] * 4), w.integers([1, 2, 2, 1])
+        shape = (BATCH, half, half, x.shape[3])
+        parts = [
+            w.op("StridedSlice", [x, w.integers([0, i, j, 0]), end, step], shape,
+                 begin_mask=9, end_mask=15)
+            for i in (0, 1) for j in (0, 1)
+        ]  # fmt: skip
+        at = self.stacked_along % 5
+        stack = w.op("Pack", parts, (*shape[:at], 4, *shape[at:]), axis=self.stacked_along, N=4)
+        axes = w.integers([self.stacked_along])
+        total = w.op(self.reduction, [stack, axes], shape, keep_dims=False)
+        return w.binary("Mul", total, w.number(self.scale))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"stacked_along": 3},
+        {"stacked_along": -1},
+        {"stacked_along": 1, "reduction": "Sum", "scale": 0.25},
+    ],
+    ids=str,
+)
+def test_the_mean_of_a_stack_of_slices_is_average_pooling(fields):
+    assert told(SQUEEZE, transition, type("Stacked", (StackedPooling,), fields)) == []
+
+
+def test_the_largest_of_a_stack_of_slices_is_not():
+    found = told(SQUEEZE, transition, type("Stacked", (StackedPooling,), {"reduction": "Max"}))
+
+    assert {check for check, _, _ in found} & {"transition-layer", "foreign-ops"}
+
+
 def test_their_sum_is_not():
     kind = type("Sum", (SlicedPooling,), {"scale": 1.0})
 
@@ -159,6 +224,24 @@ def test_a_product_with_a_gate_hides_no_link():
     found = told(BLOCK, block, Gated)
 
     assert {check for check, _, _ in found} == {"foreign-ops"}
+
+
+@pytest.mark.parametrize("behind", [True, False], ids=["of answers", "of logits"])
+def test_the_mean_of_two_classifiers_is_one_mistake_of_the_head(behind):
+    def write(net):
+        w, bare = net.w, changed(PLAN, head=changed(PLAN.head, softmax=0))
+        first = write_network(net, 16, bare)
+        pooled = Tensor(*w.nodes[first.node - 3][2][0], (BATCH, 12))
+        second = w.op("MatMul", [pooled, w.variable((12, 7))[0]], (BATCH, 7))
+        second = w.op("BiasAdd", [second, w.variable((7,))[0]], (BATCH, 7))
+        answers = [w.unary("Softmax", x) if behind else x for x in (first, second)]
+        mean = w.binary("Mul", w.binary("AddV2", *answers), w.number(0.5))
+        return mean if behind else w.unary("Softmax", mean)
+
+    found = told(NETWORK, write)
+
+    assert [(check, where) for check, where, _ in found] == [("head", "head")]
+    assert "two classifiers" in found[0][2]
 
 
 def test_a_second_classifier_is_the_heads_and_costs_nothing_else():
@@ -204,6 +287,38 @@ def test_augmentation_that_vanishes_at_inference_vanishes():
     found = told(NETWORK, lambda net: write_network(net, 16, PLAN), Augmented, BOTH)
 
     assert found == []
+
+
+class Skipping(Net):
+    """Normalises in training only."""
+
+    def norm(self, x, name=None, kind="BN"):
+        y = super().norm(x, name, kind)
+        return y if self.training else x
+
+
+@pytest.mark.parametrize("style", [{}, {"bias": True}], ids=str)
+@pytest.mark.parametrize(
+    ("probe", "write"),
+    [(BLOCK, block), (SQUEEZE, transition), (NETWORK, lambda net: write_network(net, 16, PLAN))],
+    ids=["block", "transition", "network"],
+)
+def test_a_norm_that_is_skipped_at_inference_is_one_mistake(probe, write, style):
+    found = told(probe, write, Skipping, BOTH, **style)
+
+    assert [check for check, _, _ in found] == ["training-behaviour"]
+    assert found[0][2] == "none: it acts in training only"
+
+
+def test_one_that_is_skipped_hides_no_other_mistake():
+    class Twice(Skipping):
+        def conv(self, x, channels, kernel, *rest, **more):
+            y = super().conv(x, channels, kernel, *rest, **more)
+            return y if self.training or kernel != 3 else self.w.unary("Relu", y)
+
+    found = told(BLOCK, block, Twice, BOTH)
+
+    assert {check for check, _, _ in found} > {"training-behaviour"}
 
 
 class AlwaysDropping(Net):

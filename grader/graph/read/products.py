@@ -23,11 +23,11 @@ def product(graph: Graph, op: Op, arguments: list[Tensor]) -> Read:
         return _einsum_of_one(op, value)
     kernel = arguments[1]
     if not isinstance(kernel, Symbol) or len(kernel.shape) != 2:
-        raise Unreadable("a product of two values")
+        raise Unreadable("of two branches")
     if op.op == "Einsum":
         kernel = _einsum_kernel(op, kernel, len(value.axes))
     if op.attributes.get("transpose_a") or op.attributes.get("adj_x"):
-        raise Unreadable("a product with the maps turned")
+        raise Unreadable("with the maps turned")
     if op.attributes.get("transpose_b") or op.attributes.get("adj_y"):
         kernel = _transposed(kernel)
     if (patches := product_of_patches(graph, value, kernel)) is not None:
@@ -129,12 +129,12 @@ def _einsum_kernel(op: Op, kernel: Symbol, rank: int) -> Symbol:
     left, _, right = inputs.partition(",")
     left, output = left.replace("...", "~~~"[:rank]), output.replace("...", "~~~"[:rank])
     if len(right) != 2 or not left or left[:-1] != output[:-1]:
-        raise Unreadable("an einsum that is no fully connected layer")
+        raise Unreadable("no fully connected layer")
     if right == left[-1] + output[-1]:
         return kernel
     if right == output[-1] + left[-1]:
         return _transposed(kernel)
-    raise Unreadable("an einsum that is no fully connected layer")
+    raise Unreadable("no fully connected layer")
 
 
 RULES: dict[str, Rule] = {

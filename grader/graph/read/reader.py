@@ -208,7 +208,13 @@ class _Reader:
                 height=height,
                 width=width,
                 kernel=kernel,
-                detail=(("op", op.op), ("reason", reason), ("output", i), ("settings", settings)),
+                detail=(
+                    ("op", op.op),
+                    ("reason", reason),
+                    ("output", i),
+                    ("settings", settings),
+                    ("axis", op.attributes.get("axis")),
+                ),
                 written_as=op.op,
                 name=op.name,
             )

@@ -33,7 +33,7 @@ def transposed(graph: Graph, op: Op, arguments: list[Tensor]) -> Read:
     layout = str(op.attributes.get("data_format", "NHWC"))
     spread = [*op.attributes["strides"], *(op.attributes.get("dilations") or [1])]
     if any(n != 1 for n in spread):
-        raise Unreadable("a transposed convolution with a stride")
+        raise Unreadable("with a stride")
     rows, columns, out, received = kernel.shape
     turned = expression(
         "turned round",
@@ -59,20 +59,20 @@ def _padding_of_the_other(op: Op, rows: int, columns: int) -> list[tuple[int, in
         return [((n - 1) // 2, n - 1 - (n - 1) // 2) for n in (rows, columns)]
     if kind == "VALID":
         return [(0, 0), (0, 0)]
-    raise Unreadable("a transposed convolution with a padding of its own")
+    raise Unreadable("with a padding of its own")
 
 
 def flat(graph: Graph, op: Op, arguments: list[Tensor]) -> Read:
     """A 3-D convolution over maps of which one axis has one place."""
     value, kernel = value_of(arguments[0]), arguments[1]
     if not isinstance(kernel, Symbol) or len(kernel.shape) != 5 or len(value.axes) != 5:
-        raise Unreadable("a 3-D convolution")
+        raise Unreadable("over more than height and width")
     axis = next((i for i in (1, 2, 3) if not value.axes[i] and kernel.shape[i - 1] == 1), None)
     spread = op.attributes.get("dilations") or [1] * 5
     if axis is None or op.attributes.get("data_format", "NDHWC") != "NDHWC":
-        raise Unreadable("a 3-D convolution")
+        raise Unreadable("over more than height and width")
     if op.attributes["strides"][axis] != 1 or op.attributes.get("padding") == "EXPLICIT":
-        raise Unreadable("a 3-D convolution")
+        raise Unreadable("over more than height and width")
 
     def without(entries: Any, at: int) -> list[Any]:
         return [entry for i, entry in enumerate(entries) if i != at]
@@ -153,7 +153,7 @@ def convolution_of_any(graph: Graph, op: Op, arguments: list[Tensor]) -> Read:
         return convolution(graph, op, arguments)
     plain = [*op.attributes["strides"], *(op.attributes.get("dilations") or [1])]
     if op.attributes.get("padding") != "VALID" or any(n != 1 for n in plain):
-        raise Unreadable("a convolution over other axes than height and width")
+        raise Unreadable("over other axes than height and width")
     whole = standard_axes(value.batch, value.height, value.width, value.channels)
     attributes = {**op.attributes, "dilations": [1, *steps, 1]}
     entry = replace(value, axes=whole)

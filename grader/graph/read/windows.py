@@ -9,6 +9,7 @@ import numpy as np
 
 from grader.graph.canonical import Atom, Axes, Graph, Segment, Step, Tensor, Value
 from grader.graph.maps import Pair, Sides, places, sides_of
+from grader.graph.read.arithmetic import add_n
 from grader.graph.read.axes import is_laid_out, merged, normalised, standard_axes
 from grader.graph.read.norms import batch_statistic
 from grader.graph.read.tensors import Read, Rule, integers, value_of
@@ -25,9 +26,36 @@ def reduction(graph: Graph, op: Op, arguments: list[Tensor]) -> Read:
     value = value_of(arguments[0])
     rank = len(value.axes)
     over = {normalised(a, rank) for a in integers(arguments[1])}
+    if (stacked := _stacked(graph, value)) is not None and over == {stacked[1]}:
+        return _over_a_stack(graph, op, *stacked)
     if any(a.role == "N" for i in over for a in value.axes[i]):
         return batch_statistic(op, value, [a for i in sorted(over) for a in value.axes[i]])
     return reduced(op.op, value, over, bool(op.attributes.get("keep_dims", False)))
+
+
+def _stacked(graph: Graph, value: Value) -> tuple[tuple[Value, ...], int] | None:
+    """The maps that a value is a stack of, and the axis they are stacked along."""
+    (segment, *others) = value.segments
+    node = graph.nodes[segment.node]
+    if others or segment.steps or node.written_as != "Pack":
+        return None
+    axis = normalised(int(node.get("axis") or 0), len(value.axes))
+    alike = value.shape[:axis] + value.shape[axis + 1 :]
+    whole = value.shape[axis] == len(node.inputs) and all(v.shape == alike for v in node.inputs)
+    return (node.inputs, axis) if whole else None
+
+
+def _over_a_stack(graph: Graph, op: Op, maps: tuple[Value, ...], axis: int) -> Value:
+    """The sum or the mean of stacked maps is that of the maps."""
+    if op.op not in ("Sum", "Mean"):
+        raise Unreadable("over several branches")
+    plain = replace(op, outputs=((op.outputs[0][0], maps[0].shape),))
+    total = value_of(add_n(graph, plain, list(maps)))
+    if op.op == "Mean":
+        total = affine_step(total, "multiply", constant(np.array(1.0 / len(maps))))
+    if not op.attributes.get("keep_dims", False):
+        return total
+    return replace(total, axes=(*total.axes[:axis], (), *total.axes[axis:]))
 
 
 def reduced(operation: str, value: Value, over: set[int], keep: bool) -> Value:
@@ -148,7 +176,7 @@ def convolve(graph: Graph, op: Op, value: Value, kernel: Symbol) -> Value:
     """One convolution with a kernel of four axes; the op says how it moves."""
     layout = str(op.attributes.get("data_format", "NHWC"))
     if layout not in ("NHWC", "NCHW") or not is_laid_out(value, layout):
-        raise Unreadable("a convolution over other axes than height and width")
+        raise Unreadable("over other axes than height and width")
     strides, dilations = sides_of(op, "strides"), sides_of(op, "dilations")
     window = (kernel.shape[0], kernel.shape[1])
     own, height, width = _padding(value, op, window, strides, dilations)

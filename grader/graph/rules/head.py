@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from grader.graph.canonical import Graph, Node, Segment, Step
 from grader.graph.densenet import Source
+from grader.graph.judged import SECOND_HEAD
 from grader.graph.rules import rulings
 from grader.graph.rules.blocks import convolution_behind_the_blocks
 from grader.graph.rules.connectivity import between, compare_sources, own_part
@@ -28,6 +29,10 @@ def judge_head(judge: Judge, known: list[Source], block: str) -> None:
     behind = (*judge.reading.hidden, unit)
     first = behind[0] if second is None else second
     segments, cause = first.entry.segments, first.first.index
+    several = _are_several(first.first)
+    if several:
+        judge.say(rulings.SECOND_CLASSIFIER, "head", SECOND_HEAD, cause)
+        segments = tuple({s.key: s for s in segments}.values())
     compare_sources(judge, segments, known, between(block, "head"), cause)
     if second is None:
         _judge_input(judge, first.first, block)
@@ -37,7 +42,15 @@ def judge_head(judge: Judge, known: list[Source], block: str) -> None:
             f"one more convolution ({size_text(second.last)})", second.last.index,
         )  # fmt: skip
     _judge_classifier(judge, behind[0].first, unit.last)
-    _judge_output(judge, unit.last)
+    if not several:
+        _judge_output(judge, unit.last)
+
+
+def _are_several(node: Node) -> bool:
+    """Whether a classifier is the sum of several that all receive the same."""
+    keys = [s.key for s in node.inputs[0].segments]
+    times = {keys.count(key) for key in keys}
+    return len(node.trained) > 1 and times == {len(node.trained)}
 
 
 def _judge_classifier(judge: Judge, first: Node, node: Node) -> None:

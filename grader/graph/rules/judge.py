@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from grader.graph import work
 from grader.graph.canonical import Graph, Node, Segment
 from grader.graph.densenet import Reading, consumers, convolutions_behind, gates_of
-from grader.graph.judged import name_of
+from grader.graph.names import name_of
 from grader.graph.record import VariableRecord
 from grader.graph.rules.deviation import Deviation, deviation
 from grader.graph.rules.rulings import Ruling
@@ -57,15 +57,21 @@ class Judge:
         reading: The network as read.
         expected: What it should be.
         variables: Its variable table.
+        skipped: Convolutions whose batch norm is the one of training: they have none themselves.
     """
 
     def __init__(
-        self, reading: Reading, expected: Expected, variables: tuple[VariableRecord, ...]
+        self,
+        reading: Reading,
+        expected: Expected,
+        variables: tuple[VariableRecord, ...],
+        skipped: frozenset[int] = frozenset(),
     ) -> None:
         self.reading = reading
         self.graph: Graph = reading.graph
         self.expected = expected
         self.variables = variables
+        self.skipped = skipped
         self.found: list[Deviation] = []
         self.behind = convolutions_behind(reading.graph)
         self._consumers = consumers(reading.graph)

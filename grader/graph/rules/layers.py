@@ -226,7 +226,9 @@ def _told_of_norm(
     if part is None:
         return False
     training = judge.expected.training
-    if part.statistics != ("batch" if training else "moving"):
+    if node.index in judge.skipped:
+        judge.say(rulings.NORM_SKIPPED, where, "none: it acts in training only", node.index)
+    elif part.statistics != ("batch" if training else "moving"):
         names = {"batch": "statistics of the batch", "moving": "moving averages"}
         judge.say(
             rulings.NORM_IN_ANOTHER_MODE, where, names["moving" if training else "batch"],

@@ -17,6 +17,7 @@ from grader.graph.rules.judge import RANDOM, Judge, size_text
 from grader.graph.rules.weights import FROZEN
 from grader.graph.steps import Word, words
 
+CHECK = "training-behaviour"
 NEVER_UPDATED = "never updated"
 MOVING_AVERAGES = "moving averages"
 
@@ -164,7 +165,7 @@ def only_here(own: list[Deviation], known: list[Deviation]) -> list[Deviation]:
         if kind_of(item) in kinds:
             continue
         if item.finding.severity == "remark":
-            fresh += [item] if item.check == "training-behaviour" else []
+            fresh += [item] if item.check == CHECK else []
             continue
         if item.check == "own-weights":
             # Weights are shared in every mode; batch norms that share show it in this one only.
@@ -175,7 +176,7 @@ def only_here(own: list[Deviation], known: list[Deviation]) -> list[Deviation]:
             for key in ("message", "what")
         }
         finding = item.finding.model_copy(update=said)
-        fresh.append(replace(item, check="training-behaviour", finding=finding))
+        fresh.append(replace(item, check=CHECK, finding=finding))
     return fresh
 
 
@@ -201,7 +202,7 @@ def without_consequences(found: list[Deviation]) -> list[Deviation]:
     """Less what one deviation explains: a frozen batch norm is one in inference mode, and one over
     another axis has other averages."""
     if any(ALONG in d.finding.received for d in found):
-        found = [d for d in found if d.check != "training-behaviour"]
+        found = [d for d in found if d.check != CHECK]
     frozen = {d.finding.where for d in found if d.finding.received == FROZEN}
     follows = {MOVING_AVERAGES, NEVER_UPDATED}
     return [d for d in found if d.finding.where not in frozen or d.finding.received not in follows]

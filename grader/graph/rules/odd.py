@@ -5,7 +5,7 @@ from __future__ import annotations
 from grader.graph import work
 from grader.graph.canonical import Graph, Node
 from grader.graph.densenet import consumers, sources
-from grader.graph.judged import name_of
+from grader.graph.names import name_of
 from grader.graph.rules import rulings
 from grader.graph.rules.judge import Judge, has_norm
 from grader.graph.steps import Word

@@ -350,6 +350,10 @@ NORM_IN_ANOTHER_MODE = Ruling(
     "training-behaviour", BN + " in {mode}", "{statistics}", COMPOSITE,
     "Do not hard-wire `training=` or freeze the layer: Keras passes the mode on.",
 )  # fmt: skip
+NORM_SKIPPED = Ruling(
+    "training-behaviour", BN + " at inference", "the one of training, by its moving averages",
+    COMPOSITE, "Call the batch normalisation in both modes, and pass `training` on to it.",
+)  # fmt: skip
 NORM_UNTRAINED = Ruling(
     "training-behaviour", BN, "a trained scale and offset", COMPOSITE, "{what_to_do}"
 )
