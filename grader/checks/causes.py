@@ -17,6 +17,7 @@ from grader.graph.record import FailureRecord
 
 CONTRACT = "module-contract"
 FOREIGN = "foreign-ops"
+OWN_WEIGHTS = "own-weights"
 ANSWERS = {
     "dense_block": "block-shape",
     "transition": "transition-shape",
@@ -188,9 +189,17 @@ class _Causes:
         """A mistake after which the rest of the network could not be read as what it is."""
         networks = list(self._networks())
         where = [n for n in networks if any(d.check == name for d in n.deviations)]
-        if where and all(any(d.wrecks for d in n.deviations) for n in where):
+        if name == OWN_WEIGHTS and not where:
+            where = [n for n in networks if n.counted is not None and n.counted.idle]
+        if where and all(map(self._is_wrecked, where)):
             return next(d.check for n in networks for d in n.deviations if d.wrecks)
         return FOREIGN if FOREIGN in self.failed and self._at_the_places_of(name) else None
+
+    def _is_wrecked(self, network: Network) -> bool:
+        """Whether such a mistake is in a network; where it was not called in training, in another
+        answer of its function: it may show in training alone."""
+        alike = [network] if "training" in network.traces else self._of(network.name)
+        return any(d.wrecks for n in (network, *alike) for d in n.deviations)
 
     def _at_the_places_of(self, name: str) -> bool:
         """Whether a check only fails where something foreign stands in between."""

@@ -48,6 +48,8 @@ RETURN_X = (
     "A function gave a keras.Model where a tensor is expected: `return x`, the tensor, in place of "
     "`return keras.Model(...)`."
 )
+OF_OURS = re.compile(r"\w+\.<locals>\.call\(.*should not modify its Python input arguments", re.S)
+"""TensorFlow's text about the function that traces, which is no code of the student's."""
 LAYERS = (
     "Activation", "Add", "AveragePooling2D", "BatchNormalization", "Concatenate", "Conv2D", "Dense",
     "Dropout", "Flatten", "GlobalAveragePooling2D", "Input", "Layer", "MaxPooling2D", "Multiply",
@@ -249,6 +251,8 @@ def _told(failure: FailureRecord) -> str:
     """An exception as Python tells it; what the sandbox says of itself, without our own word."""
     if failure.type in set(Cause):
         return failure.message
+    if OF_OURS.match(failure.message):
+        return f"{failure.type}: a layer makes new weights in each call"
     return f"{failure.type}: {failure.message}".removesuffix(": ")
 
 

@@ -5,8 +5,6 @@ Keras writes such a norm with its scale and offset reshaped to stand along that 
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from grader.graph.judged import ALONG
 from grader.graph.record import Op, Trace
 from grader.graph.rules.deviation import Deviation, deviation
@@ -35,7 +33,7 @@ def with_wrong_axis(found: list[Deviation], trace: Trace, name: str) -> list[Dev
     ruling = WRONG_AXIS.in_check(check, WRONG_AXIS.source)
     received = f"normalises along the {AXES[axis]} (axis {axis})"
     cause = deviation(ruling, name, received, cause=-1)
-    return [replace(cause, wrecks=True), *found]
+    return [cause, *found]
 
 
 def _wrong_axis(trace: Trace) -> int | None:

@@ -10,7 +10,9 @@ from grader.errors import Cause
 from grader.graph.evidence import Evidence, assemble
 from grader.graph.record import FailureRecord, ModuleRecord
 from tests.graph.writing import (
+    BATCH,
     Link,
+    Net,
     Style,
     Transition,
     block_probe,
@@ -23,6 +25,7 @@ from tests.graph.writing import (
     network_record,
     transition_probe,
     transition_record,
+    write_block,
 )
 
 N, K, SIZE, CHANNELS = 2, 3, 4, 8
@@ -152,6 +155,34 @@ def test_a_cause_takes_no_point_and_gives_none():
         (n for n, r in found.items() if r.outcome is Outcome.PASSED), 1.0
     )
     assert found["parameter-count-block"].score == 0
+
+
+class Skipping(Net):
+    """Normalises in training only."""
+
+    def norm(self, x, name=None, kind="BN"):
+        y = super().norm(x, name, kind)
+        return y if self.training else x
+
+
+def test_what_inference_alone_shows_of_a_skipped_norm_follows_from_it():
+    both = ("inference", "training")
+    answers = []
+    for probe, modes in ((BLOCK, both), (BLOCK.model_copy(update={"id": "block-1"}), both[:1])):
+        graphs = {}
+        for mode in modes:
+            net = Skipping(Style(), training=mode == "training")
+            y = write_block(net, net.entry(SIZE, CHANNELS), dense(N, K, True))
+            graphs[mode] = net.w.graph(y)
+        record = {"failure": None, "graphs": graphs, "variables": net.w.variables}
+        record["input_shape"] = [BATCH, SIZE, SIZE, CHANNELS]
+        answers.append((probe.model_copy(update={"modes": modes}), json.dumps(record).encode()))
+    found = {r.name: r for r in run_checks(CHECKS, evidence_of(*answers))}
+
+    assert found["training-behaviour"].rank
+    assert found["composite-function"].follows_from == "training-behaviour"
+    assert found["own-weights"].follows_from == "training-behaviour"
+    assert found["parameter-count-block"].follows_from == "training-behaviour"
 
 
 def test_a_finding_says_by_which_call_it_was_seen():

@@ -62,6 +62,19 @@ def test_an_exception_is_answered_by_what_was_meant(type, message, told):
     assert told in failed_call("dense_block", failure).help
 
 
+def test_a_layer_made_in_each_call_is_told_without_the_graders_own_function():
+    message = (
+        "_whole.<locals>.call(images: 'Any', keywords: 'dict[str, Any]' = {'training': False}) -> "
+        "'Any' should not modify its Python input arguments. Modifying a copy is allowed."
+    )
+    finding = failed_call(
+        "build_model", FailureRecord(type="ValueError", message=message, where="")
+    )
+
+    assert finding.received == "ValueError: a layer makes new weights in each call"
+    assert "make layers in `__init__`" in finding.help
+
+
 @pytest.mark.parametrize(
     ("type", "message", "told"),
     [

@@ -55,7 +55,7 @@ def deviation(
         severity="deviation" if ruling.costs else "remark",
         what=what,
     )
-    return Deviation(ruling.check, finding, cause)
+    return Deviation(ruling.check, finding, cause, wrecks=ruling.wrecks)
 
 
 def first_causes(found: list[Deviation]) -> list[Deviation]:

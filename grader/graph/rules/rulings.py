@@ -35,6 +35,7 @@ class Ruling:
         source: Where the paper says so.
         help: What to try.
         costs: Whether it costs points; if not, it is a remark.
+        wrecks: Whether the rest of the network cannot be read as what it is where this stands.
     """
 
     check: str
@@ -43,6 +44,7 @@ class Ruling:
     source: str = DETAILS
     help: str = ""
     costs: bool = True
+    wrecks: bool = False
 
     def in_check(self, check: str, source: str) -> Ruling:
         """The same ruling about another part of the network."""
@@ -111,7 +113,9 @@ NO_SCALE = _remark(
 EPSILON_OUTSIDE = _remark(
     "composite-function", BN, "(x - mean) / √(variance + ε)", COMPOSITE, NO_HARM_NUMBERS
 )
-WRONG_AXIS = Ruling("composite-function", BN, "the channels (axis -1)", COMPOSITE, WITHOUT_AXIS)
+WRONG_AXIS = Ruling(
+    "composite-function", BN, "the channels (axis -1)", COMPOSITE, WITHOUT_AXIS, wrecks=True
+)
 
 # --- growth rate and bottleneck --------------------------------------------------------------
 
@@ -353,6 +357,7 @@ NORM_IN_ANOTHER_MODE = Ruling(
 NORM_SKIPPED = Ruling(
     "training-behaviour", BN + " at inference", "the one of training, by its moving averages",
     COMPOSITE, "Call the batch normalisation in both modes, and pass `training` on to it.",
+    wrecks=True,
 )  # fmt: skip
 NORM_UNTRAINED = Ruling(
     "training-behaviour", BN, "a trained scale and offset", COMPOSITE, "{what_to_do}"
