@@ -59,7 +59,9 @@ def _counts(
         right += not wrong
     if findings:
         share = right / len(evidence.of(function))
-        raise Failure(findings[0].message, findings[0].help, _once(findings), share)
+        # What a public configuration shows explains the hidden ones.
+        shown = [f for f in findings if f.call] or findings
+        raise Failure(shown[0].message, shown[0].help, _once(shown), share)
     all_answered(evidence, function)
 
 

@@ -43,8 +43,11 @@ def explain(
     if idle and places is not None and sum(d for _, d in places) + idle == difference:
         places = [*places, ("weights that the output does not depend on", idle)]
         return f"{difference:+,} = {_listed(places)}."
-    if any(item.finding.severity == "deviation" for item in network.deviations):
-        return f"{difference:+,}: it follows from what the structure has wrong. Mend that first."
+    wrong = [item for item in network.deviations if item.finding.severity == "deviation"]
+    if wrong:
+        first = min(wrong, key=lambda item: item.cause)
+        place = first.places[0] if first.places else first.finding.where
+        return f"{difference:+,}: it follows from what is wrong at {place}. Mend that first."
     return f"{difference:+,}: no known mistake explains this difference."
 
 

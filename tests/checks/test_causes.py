@@ -205,6 +205,16 @@ def test_a_hidden_configuration_is_named_by_its_kind_alone():
     assert {f.asked for f in told} == {"a hidden configuration with bottlenecks"}
 
 
+def test_a_count_that_a_public_call_shows_is_not_told_of_a_hidden_one():
+    wrong = json.dumps(block(before=("ReLU",))).encode()
+    hidden = BLOCK.model_copy(update={"id": "block-1", "hidden": True})
+    found = {r.name: r for r in run_checks(CHECKS, evidence_of((BLOCK, wrong), (hidden, wrong)))}
+    told = found["parameter-count-block"].findings
+
+    assert [bool(f.call) for f in told] == [True]
+    assert "layer 2" in told[0].help
+
+
 def test_the_place_of_an_exception_stands_first():
     place = "densenet.py, line 50, in dense_block"
     finding = results(block=raised(place, "a text " * 60))["block-shape"].findings[0]
