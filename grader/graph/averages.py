@@ -9,12 +9,14 @@ momentum of 0.99 is 0.9883.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import StrEnum
 
 import numpy as np
 
 from grader.graph.affine import Affine, Array, Part
-from grader.graph.canonical import Statistic
+from grader.graph.canonical import Graph, Node, Statistic
+from grader.graph.steps import words
 from grader.graph.symbols import ASSIGNMENTS, Symbol, Unreadable, variable
 
 LARGEST_RATIO = {"mean": 1.2, "variance": 2.0}
@@ -54,6 +56,39 @@ def follows_batch(
     except (Unreadable, ValueError):
         return Follows.UNREAD
     return Follows.NO if found is None or not _towards(*found, role) else Follows.YES
+
+
+def norms_of(graph: Graph) -> Iterator[tuple[Node | None, Part, Affine]]:
+    """Every batch norm of a network, with what receives it (None: the output)."""
+    received = [(node, value) for node in graph.nodes for value in node.inputs]
+    output = [(None, graph.output)] if graph.output is not None else []
+    seen: set[tuple[int | None, Part]] = set()
+    for node, value in (*received, *output):
+        for word in (w for segment in value.segments for w in words(segment)):
+            part, affine, at = word.part, word.step.affine, None if node is None else node.index
+            if word.kind == "BN" and part is not None and affine is not None:
+                if (at, part) not in seen:
+                    seen.add((at, part))
+                    yield node, part, affine
+
+
+def gains(part: Part) -> tuple[int | None, int | None]:
+    """What tells a batch norm in both modes: its trained scale and offset."""
+    return part.role("gamma"), part.role("beta")
+
+
+def answers(inference: Graph, training: Graph) -> dict[int, Follows]:
+    """Whether each moving average that is updated in training follows its batch, by its variable.
+
+    Batch norms of which training has no counterpart are left out: there the two modes differ.
+    """
+    measured = {gains(part): (part, affine) for _, part, affine in norms_of(training)}
+    return {
+        index: follows_batch(training.updates[index], index, role, *measured[gains(part)])
+        for _, part, _ in norms_of(inference)
+        for role, index in part.roles
+        if role in ("mean", "variance") and index in training.updates and gains(part) in measured
+    }
 
 
 def _towards(kept: float, added: float, role: str) -> bool:

@@ -15,6 +15,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 
 from grader.domain import Finding
+from grader.graph.averages import Follows, answers
 from grader.graph.canonical import Graph
 from grader.graph.differ import Aspect, Comparison, Difference, Place, compare
 from grader.graph.links import Entry, Variables
@@ -96,7 +97,7 @@ def same_network(mine: Subject, reference: Subject) -> list[Finding]:
             known |= {_kind(difference) for difference in new}
             found += findings_of(new, names_of(more.reference), call)
     if not frozen:
-        found += findings_of(_idle_averages(first, mine, reference), names_of(first.reference))
+        found += findings_of(_averages(first, mine, reference), names_of(first.reference))
     return found
 
 
@@ -137,15 +138,22 @@ def _comparable(value: object) -> Hashable:
     return getattr(value, "label", None) or (value if isinstance(value, Hashable) else repr(value))
 
 
-def _idle_averages(first: Comparison, mine: Subject, reference: Subject) -> Iterable[Difference]:
-    """Moving averages that the reference updates in training and the other does not."""
+def _averages(first: Comparison, mine: Subject, reference: Subject) -> Iterable[Difference]:
+    """Moving averages that follow the batch in the reference, and do not in the other."""
     if "training" not in mine.graphs or "training" not in reference.graphs:
         return
-    ours, theirs = mine.graphs["training"].updates, reference.graphs["training"].updates
+    updates, wanted = (s.graphs["training"].updates for s in (mine, reference))
+    ours, theirs = (answers(s.graphs["inference"], s.graphs["training"]) for s in (mine, reference))
     for key, (other, place) in first.weights.items():
-        if first.roles[key] in ("mean", "variance") and other[0] in theirs and key[0] not in ours:
-            at = Place(place.unit, step=place.step)
-            yield Difference(at, Aspect.AVERAGES, "updated in training", "never updated", 0)
+        if first.roles[key] not in ("mean", "variance") or other[0] not in wanted:
+            continue
+        at, expected, received = Place(place.unit, step=place.step), "updated in training", ""
+        if key[0] not in updates:
+            received = "never updated"
+        elif (ours.get(key[0]), theirs.get(other[0])) == (Follows.NO, Follows.YES):
+            expected, received = "moved towards the batch's in training", "set to something else"
+        if received:
+            yield Difference(at, Aspect.AVERAGES, expected, received, 0)
 
 
 __all__ = ["Subject", "equivalent", "same_network"]

@@ -12,6 +12,7 @@ from functools import cached_property
 
 from grader.errors import Cause, StageFailed
 from grader.graph import proof, work
+from grader.graph.averages import Follows, answers
 from grader.graph.canonical import Graph
 from grader.graph.compare import Subject
 from grader.graph.network import MODEL_MODES, Forged, Network, network_of
@@ -147,7 +148,7 @@ def _first_unproved(networks: Iterable[Network]) -> str:
                 graph = network.graphs[mode]
                 found = found or _unproved(network.name, mode, trace, graph)
                 graph.tensors.clear()  # nobody else asks what each op was read as
-            found = found or _unread(network)
+            found = found or (_unread(network.name, network.unread) if network.unread else "")
     return found
 
 
@@ -162,13 +163,11 @@ def _unproved(name: str, mode: str, trace: Trace, graph: Graph) -> str:
     )
 
 
-def _unread(network: Network) -> str:
+def _unread(name: str, place: str) -> str:
     """Moving averages of which nobody knows whether they follow the batch, for a person."""
-    if not network.unread:
-        return ""
     return (
-        f"the grader cannot read how {network.name} moves the averages of the batch normalisation"
-        f" at {network.unread}, so it does not know whether they follow the batch. A person has to"
+        f"the grader cannot read how {name} moves the averages of the batch normalisation"
+        f" at {place}, so it does not know whether they follow the batch. A person has to"
         " look at that line, and to grade this."
     )
 
@@ -198,6 +197,8 @@ def read_subject(data: bytes, constants: bytes) -> Subject | FailureRecord:
         return FailureRecord(type=str(problem.cause), message=problem.message[:600], where="")
     with proof.limited():
         found = [_unproved("the network", mode, traces[mode], graphs[mode]) for mode in graphs]
+        if Follows.UNREAD in answers(graphs["inference"], graphs["training"]).values():
+            found.append(_unread("the network", "one of its layers"))
     return Subject(graphs, tuple(record.variables), next(filter(None, found), ""))
 
 

@@ -294,8 +294,10 @@ OWN = "weights of its own"
 def _averages(difference: Difference, names: Names) -> Sentence:
     return Sentence(
         _unit(difference.place, names), "the moving averages of the BN before it",
-        "updated in training", "never updated",
-        "Pass `training` on to the layer, and do not freeze it.",
+        str(difference.expected), str(difference.received),
+        "Pass `training` on to the layer, and do not freeze it."
+        if difference.received == "never updated"
+        else "Update them as BatchNormalization does, in training only.",
     )  # fmt: skip
 
 

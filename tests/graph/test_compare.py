@@ -4,6 +4,7 @@ Op graphs written by hand (writing.py): no TensorFlow.
 """
 
 import dataclasses
+import json
 
 import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from grader.graph.canonical import Graph, Segment, Value
 from grader.graph.compare import Subject, equivalent, same_network
+from grader.graph.evidence import read_subject
 from grader.graph.read.axes import standard_axes
 from grader.graph.record import VariableRecord
 from grader.graph.symbols import expression, variable
@@ -18,7 +20,9 @@ from grader.graph.units import UnitGraph
 from grader.graph.wording import describe
 from tests.graph import test_random_networks as random_networks
 from tests.graph.writing import (
+    BATCH,
     Link,
+    Net,
     Style,
     block_record,
     canonical,
@@ -26,6 +30,7 @@ from tests.graph.writing import (
     dense,
     dense_net,
     network_record,
+    write_block,
 )
 
 SETTINGS = settings(
@@ -280,3 +285,31 @@ def test_what_only_training_shows_is_said_so():
     )
 
     assert [f.message.split(":")[0] for f in found] == ["when called with training=True"]
+
+
+class Exchanged(Net):
+    """Moves the mean towards the batch's variance, and the variance towards its mean."""
+
+    def _norm_in_training(self, x, gamma, beta, handles):
+        return super()._norm_in_training(x, gamma, beta, handles[::-1])
+
+
+def both_modes(kind):
+    graphs = {}
+    for mode in ("inference", "training"):
+        net = kind(Style(), training=mode == "training")
+        y = write_block(net, net.entry(4, 5), dense(1, 3, False))
+        graphs[mode] = net.w.graph(net.exit(y))
+    record = {"failure": None, "graphs": graphs, "variables": net.w.variables}
+    record["input_shape"] = [BATCH, 4, 4, 5]
+    return read_subject(json.dumps(record).encode(), b"")
+
+
+def test_averages_that_follow_something_else_part_two_networks():
+    right = both_modes(Net)
+
+    (found,) = same_network(both_modes(Exchanged), right)
+
+    assert found.expected == "moved towards the batch's in training"
+    assert found.received == "set to something else"
+    assert same_network(both_modes(Net), right) == []

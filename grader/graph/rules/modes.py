@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 from grader.graph.affine import Affine, Part
-from grader.graph.averages import Follows, follows_batch
+from grader.graph.averages import Follows, follows_batch, gains, norms_of
 from grader.graph.canonical import Node
 from grader.graph.densenet import Reading
 from grader.graph.judged import ALONG
@@ -15,7 +14,7 @@ from grader.graph.rules import rulings
 from grader.graph.rules.deviation import Deviation, deviation, first_causes, kind_of
 from grader.graph.rules.judge import RANDOM, Judge, size_text
 from grader.graph.rules.weights import FROZEN
-from grader.graph.steps import Word, words
+from grader.graph.steps import Word
 
 CHECK = "training-behaviour"
 NEVER_UPDATED = "never updated"
@@ -77,21 +76,26 @@ def updates(
         return [], ""
     found = _overwritten(training, variables)
     unread = ""
-    measured = {_gains(part): (part, affine) for _, part, affine in _batch_norms(training)}
-    for place, part, _ in _batch_norms(inference):
-        if place == "stem":
+    measured = {gains(p): (p, a) for n, p, a in norms_of(training.graph) if _place(training, n)}
+    for node, part, _ in norms_of(inference.graph):
+        place = _place(inference, node)
+        if place in ("", "stem"):
             continue  # a normalisation of the image may be fixed
         for role in ("mean", "variance"):
             index = part.role(role)
             if index is None:
                 continue
-            answer = _moves(index, role, inference, training, measured.get(_gains(part)))
+            answer = _moves(index, role, inference, training, measured.get(gains(part)))
             if answer is Follows.UNREAD:
                 unread = unread or place
             elif isinstance(answer, tuple):
                 found.append(_astray(inference, place, *answer))
                 break
     return first_causes(found), unread
+
+
+def _place(reading: Reading, node: Node | None) -> str:
+    return reading.where.get(node.index, "") if node is not None else ""
 
 
 def _moves(
@@ -118,26 +122,6 @@ def _astray(inference: Reading, place: str, movement: str, received: str) -> Dev
     cause = min(index for index, where in inference.where.items() if where == place)
     ruling = rulings.AVERAGES_ASTRAY if movement else rulings.AVERAGES_IDLE
     return deviation(ruling, place, received, cause, movement=movement)
-
-
-def _batch_norms(reading: Reading) -> Iterator[tuple[str, Part, Affine]]:
-    """Every batch norm that a convolution of the network receives, with its place."""
-    seen: set[tuple[str, Part]] = set()
-    for node in reading.graph.nodes:
-        place = reading.where.get(node.index)
-        segments = [s for v in node.inputs for s in v.segments] if place is not None else []
-        for word in (w for s in segments for w in words(s)):
-            part, affine = word.part, word.step.affine
-            if word.kind != "BN" or part is None or affine is None or place is None:
-                continue
-            if (place, part) not in seen:
-                seen.add((place, part))
-                yield place, part, affine
-
-
-def _gains(part: Part) -> tuple[int | None, int | None]:
-    """What tells a batch norm in both modes: its trained scale and offset."""
-    return part.role("gamma"), part.role("beta")
 
 
 def _overwritten(training: Reading, variables: tuple[VariableRecord, ...]) -> list[Deviation]:
