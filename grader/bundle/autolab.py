@@ -55,7 +55,7 @@ def problems_of(assignment: Assignment) -> Mapping[str, float]:
     groups |= {network.name: network.group for network in assignment.networks}
     points: dict[str, float] = {}
     for name, line in assignment.rubric.items():
-        if line.visibility != "hidden":
+        if line.visibility == "visible":
             group = groups[name]
             points[group] = points.get(group, 0.0) + line.points
     return points | {LATENESS: 0.0}

@@ -18,12 +18,13 @@ from typing import Any
 from grader.assignment import Assignment
 from grader.bundle.parts import put, put_course, put_grader, put_image, render
 from grader.bundle.platform import MODULE, Order, Platform, exit_status, shown
-from grader.domain import Grade
+from grader.domain import Grade, GradeStatus
 from grader.errors import EXIT_GRADED, UsageError
 from grader.export.files import write_out
 from grader.export.platforms import to_classroom50
 from grader.intake import Item
 from grader.intake.names import Identity, safe_id
+from grader.report.feedback import summary_lines
 
 AUTOGRADER = "autograder"
 RESULT = "result.json"
@@ -106,9 +107,24 @@ def answer(grade: Grade, root: Path, _: Assignment) -> int:
         result = to_classroom50(
             shown(grade), environ.get("CLASSROOM", ""), environ.get("ASSIGNMENT", ""), links
         )
+        if grade.status is GradeStatus.REJECTED:
+            # Without a test, the runner says that there is no autograder.
+            result["tests"] = [_handed_in(grade, result["max-score"])]
         result["graded_at"] = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
         write_out(root / RESULT, json.dumps(result, ensure_ascii=False).encode("utf-8"))
     return status
+
+
+def _handed_in(grade: Grade, most: int) -> dict[str, Any]:
+    """The one test of what could not be graded: that it can be."""
+    reason = "\n".join(summary_lines(grade))
+    return {
+        "test-name": "submission",
+        "passed": False,
+        "score": 0,
+        "max-score": most,
+        "message": reason,
+    }
 
 
 PLATFORM = Platform(Path(), write, received, answer)

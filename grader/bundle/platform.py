@@ -9,7 +9,6 @@ from pathlib import Path
 from grader.assignment import Assignment
 from grader.domain import Grade, GradeStatus
 from grader.errors import EXIT_GRADED, EXIT_INFRASTRUCTURE, UsageError
-from grader.export.command import after_due
 from grader.intake import Item
 from grader.intake.kinds import ARCHIVE
 from grader.intake.names import Identity
@@ -110,5 +109,8 @@ def exit_status(grade: Grade) -> int:
 
 
 def shown(grade: Grade) -> Grade:
-    """The grade as its student may see it, for a platform that shows all that it is given."""
-    return for_student(grade, after_due([grade]))
+    """The grade as its student may see it, for a platform that shows at once all it is given.
+
+    What waits for the due date waits there for ever: nothing is sent a second time.
+    """
+    return for_student(grade, after_due=False)

@@ -111,7 +111,7 @@ def engine() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def platform_image(engine: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
+def platform_image(engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The image of image/Dockerfile, as every bundle that names one has it."""
     place = tmp_path_factory.mktemp("image")
     write_bundle("codabench", place / "bundle", course(place), image=PLATFORM_IMAGE)
@@ -122,7 +122,8 @@ def platform_image(engine: Any, tmp_path_factory: pytest.TempPathFactory) -> str
         rm=True,
         forcerm=True,
     )
-    return PLATFORM_IMAGE
+    yield PLATFORM_IMAGE
+    engine.images.remove(PLATFORM_IMAGE, force=True)
 
 
 def course(place: Path) -> Path:
@@ -292,6 +293,7 @@ def test_autolab(engine: Any, tmp_path: Path) -> None:
         )
         assert status == 0, out + error
         told[name] = [json.loads(line) for line in out.splitlines()]
+    engine.images.remove(tag, force=True)
 
     scores = {name: sum(lines[-1]["scores"].values()) for name, lines in told.items()}
     expected(scores, MEASURED_THERE)
@@ -349,3 +351,38 @@ def test_a_machine_that_cannot_grade_leaves_no_score(
     assert status == 3
     assert "not valid TOML" in error
     assert not (ground.host / "results").exists()
+
+
+NO_LANDLOCK = {
+    "defaultAction": "SCMP_ACT_ALLOW",
+    "syscalls": [
+        {
+            "names": ["landlock_create_ruleset"],
+            "action": "SCMP_ACT_ERRNO",
+            "errnoRet": 38,
+        }
+    ],
+}
+"""A kernel without Landlock, as far as a container sees."""
+
+
+def test_where_the_jail_does_not_hold_the_grade_says_so(engine: Any, tmp_path: Path) -> None:
+    ground = Ground(engine, tmp_path / "autograder", "/autograder")
+    shutil.copytree(course(tmp_path), ground.host / "source/assignment")
+    (ground.host / "submission").mkdir()
+    (ground.host / "submission/densenet.py").write_text(RIGHT)
+    (ground.host / "submission_metadata.json").write_text(json.dumps(SUBMISSION))
+    words = ["-I", "-m", "grader.bundle", "gradescope", "/autograder/source/assignment"]
+
+    status, out, error = ground.run(
+        [*words, "--evaluation"],
+        entrypoint="python3",
+        user="root",
+        security_opt=[f"seccomp={json.dumps(NO_LANDLOCK)}"],
+    )
+
+    assert status == 0, out + error
+    result = json.loads((ground.host / "results/results.json").read_text())
+    assert result["extra_data"]["isolation"] == "none"
+    assert result["score"] == MEASURED_THERE
+    assert "not evaluated" in result["output"]

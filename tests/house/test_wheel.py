@@ -58,6 +58,16 @@ def test_the_installed_grader_reads_the_assignment_that_ships(installed, tmp_pat
     assert Path(ran.stdout.strip()).is_relative_to(installed)
 
 
+def test_the_installed_grader_writes_bundles_and_says_which_wheel_it_lacks(installed, tmp_path):
+    wrote = run_in(installed, tmp_path, "bundle", "codabench", "out", "--image", "grader:1")
+    lacks = run_in(installed, tmp_path, "bundle", "gradescope", "other")
+
+    assert wrote.returncode == 0, wrote.stderr
+    assert (tmp_path / "out" / "competition.zip").is_file()
+    assert lacks.returncode == 2
+    assert "--wheel" in lacks.stderr
+
+
 def test_the_wheel_holds_the_reference_and_every_data_file_of_the_package(installed):
     wanted = {
         path.relative_to(ROOT)
