@@ -67,7 +67,7 @@ def test_all_runs_of_a_results_folder_are_measured_once(results, measuring, caps
 
 def test_a_regrade_takes_what_was_measured(results, measuring, capsys):
     run(["evaluate", str(results)])
-    one = next((results / "runs").iterdir())
+    one = next(path for path in (results / "runs").iterdir() if path.is_dir())
     capsys.readouterr()
 
     assert run(["regrade", str(one), "--quiet"]) == 0
