@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,8 @@ from grader.export.pseudonyms import Pseudonyms
 from grader.intake.roster import Roster
 from grader.ledger import Ledger, load_key
 from grader.ledger.key import CourseKey, key_to_read
-from grader.report.html.student import Beside
+from grader.report.html.student import Beside, student_page
+from grader.report.visibility import all_due_passed
 from grader.run.beside import beside
 from grader.run.directory import results_of
 
@@ -46,18 +47,36 @@ def write_html(
     """
     if hide_names and roster is not None:
         raise UsageError("--pseudonyms: expected no --roster with it: it has the names.")
-    results = path if Ledger.stands_in(path) else results_of(path)
-    # Without the course key a run cannot be proved, and its page has no picture of the network.
-    found = partial(beside, results=results, key=key_to_read()) if results else _nothing
     write_pages(
         grades,
         folder,
-        beside=found,
+        beside=_beside(path),
         now=datetime.now(UTC),
         pseudonyms=_pseudonyms(grades) if hide_names else None,
         title=title,
         roster=roster,
     )
+
+
+def page_maker(path: Path, grades: Sequence[Grade], title: str) -> Callable[[Grade], str]:
+    """What makes a student's page.
+
+    Args:
+        path: As `write_html` takes it.
+        grades: Of the class.
+        title: Of the assignment.
+    """
+    found, after_due = _beside(path), all_due_passed(grades, datetime.now(UTC))
+    return lambda grade: student_page(grade, found(grade), after_due=after_due, title=title)
+
+
+def _beside(path: Path) -> Callable[[Grade], Beside]:
+    """What finds the run of a grade that is recorded at a path.
+
+    Without the course key a run cannot be proved, and its page has no picture of the network.
+    """
+    results = path if Ledger.stands_in(path) else results_of(path)
+    return partial(beside, results=results, key=key_to_read()) if results else _nothing
 
 
 def _nothing(_: Grade) -> Beside:

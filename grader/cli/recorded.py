@@ -149,7 +149,16 @@ def export(
     ] = False,
     assignment: Annotated[
         Path | None,
-        Parameter(name="--assignment", help="html: folder of the assignment whose title is shown."),
+        Parameter(
+            name="--assignment",
+            help="html, feedback: folder of the assignment whose title is shown.",
+        ),
+    ] = None,
+    form: Annotated[
+        Literal["page", "text"] | None,
+        Parameter(
+            name="--as", help="feedback: a page for a browser, which is the default, or text."
+        ),
     ] = None,
     roster: RosterFile = None,
     classroom: Annotated[
@@ -161,24 +170,30 @@ def export(
     ] = None,
 ) -> int:
     """Write recorded grades in the form that another program or a browser reads."""
-    from grader.cli.pages import write_html
+    from grader.cli.pages import page_maker, write_html
     from grader.export.command import export as write_export
     from grader.intake.roster import load_roster
 
     grades = _finished(path)
     if to != "json":  # which says of each whether it counts
         grades = [grade for grade in grades if grade.counts]
+    title = options_from(assignment=assignment).assignment.title if assignment else ""
+    students = load_roster(roster) if roster is not None else None
+    if to != "feedback":
+        _refuse(to, **{"as": form})
     if to == "html":
         _refuse(to, into=into, column=column, partial=partial, classroom=classroom)
         place = output or Path(to)
-        title = options_from(assignment=assignment).assignment.title if assignment else ""
-        students = load_roster(roster) if roster is not None else None
         with Console(stderr=True).status("Writing pages"):
             write_html(path, grades, place, hide_names=pseudonyms, title=title, roster=students)
         tell(f"{place}: {len(grades)} students' pages, and index.html for those who grade")
         return EXIT_GRADED
-    _refuse(to, pseudonyms=pseudonyms, assignment=assignment)
-    students = load_roster(roster) if roster is not None else None
+    page = None
+    if to == "feedback" and form != "text":
+        page = page_maker(path, grades, title)
+    else:
+        _refuse(to, assignment=assignment)
+    _refuse(to, pseudonyms=pseudonyms)
     written = write_export(
         grades,
         to,
@@ -188,6 +203,7 @@ def export(
         partial=partial,
         roster=students,
         classroom=classroom,
+        page=page,
     )
     tell(f"{written.place}: {written.count} grades")
     for name in written.left:

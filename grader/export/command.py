@@ -14,7 +14,7 @@ from typing import Any, Literal
 from grader.domain import Grade
 from grader.errors import UsageError
 from grader.export.csv import write_csv
-from grader.export.files import write_out
+from grader.export.files import stem_of, write_out
 from grader.export.gradebook import Filled, write_canvas, write_moodle
 from grader.export.gradescope import to_gradescope
 from grader.export.json import write_json
@@ -28,6 +28,7 @@ from grader.export.platforms import (
     to_prairielearn,
 )
 from grader.intake.roster import Roster
+from grader.report.visibility import all_due_passed
 
 Format = Literal[
     "csv", "json", "junit", "canvas", "moodle", "gradescope", "autolab", "prairielearn",
@@ -73,6 +74,7 @@ def export(
     partial: bool = False,
     roster: Roster | None = None,
     classroom: str | None = None,
+    page: Callable[[Grade], str] | None = None,
 ) -> Exported:
     """Write grades in another program's form.
 
@@ -85,6 +87,7 @@ def export(
         partial: Whether a sheet gets scores of which points are still open.
         roster: The students of the class; for `OF_ROSTER` only.
         classroom: Classroom 50's short name and assignment, "dl-2027/densenet"; needed there.
+        page: The page of a student, for feedback; None for text.
 
     Returns:
         What was written.
@@ -108,7 +111,7 @@ def export(
         return Exported(place, len(grades))
     if into is not None:
         return _fill(grades, to, into, column, output, partial, roster)
-    return _one_each(grades, to, output or Path(to), classroom or "")
+    return _one_each(grades, to, output or Path(to), classroom or "", page)
 
 
 def _refuse_other_options(to: Format, into: Path | None, column: str | None, partial: bool) -> None:
@@ -146,13 +149,25 @@ def _fill(
     return Exported(place, len(filled.filled), filled)
 
 
-def _one_each(grades: Sequence[Grade], to: Format, folder: Path, classroom: str) -> Exported:
+def _one_each(
+    grades: Sequence[Grade],
+    to: Format,
+    folder: Path,
+    classroom: str,
+    page: Callable[[Grade], str] | None,
+) -> Exported:
     names = [grade.student_id for grade in grades]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UsageError(f"--to {to}: one grade each, but several are of {', '.join(twice)}.")
     told = [grade for grade in grades if to in UNDECIDED or is_decided(grade)]
+    open_to_all = after_due(grades)
     for grade in told:
-        name, text = _for_one(grade, to, classroom)
+        if to == "feedback" and page is not None:
+            name, text = feedback_name(grade, "html"), page(grade)
+        elif to == "feedback":
+            name, text = feedback_name(grade, "txt"), feedback_text(grade, open_to_all)
+        else:
+            name, text = _for_one(grade, to, classroom)
         write_out(folder / name, text.encode())
     left = tuple(grade.student_id for grade in grades if grade not in told)
     return Exported(folder, len(told), left=left)
@@ -160,10 +175,8 @@ def _one_each(grades: Sequence[Grade], to: Format, folder: Path, classroom: str)
 
 def _for_one(grade: Grade, to: Format, classroom: str) -> tuple[str, str]:
     """Name and content of one student's file."""
-    if to == "feedback":
-        return feedback_name(grade), feedback_text(grade, after_due([grade]))
     if to == "autolab":
-        return f"{grade.student_id}.txt", to_autolab(grade)
+        return f"{stem_of(grade.student_id)}.txt", to_autolab(grade)
     short, _, slug = classroom.partition("/")
     writers: dict[str, Callable[[Grade], dict[str, Any]]] = {
         "gradescope": to_gradescope,
@@ -172,10 +185,9 @@ def _for_one(grade: Grade, to: Format, classroom: str) -> tuple[str, str]:
     }
     content = writers[to](grade)
     text = json.dumps(content, ensure_ascii=False, indent=2, allow_nan=False)
-    return f"{grade.student_id}.json", f"{text}\n"
+    return f"{stem_of(grade.student_id)}.json", f"{text}\n"
 
 
 def after_due(grades: Sequence[Grade]) -> bool:
-    """Whether the due date has passed for all; False where one is not known."""
-    due = [grade.deadline.due if grade.deadline else None for grade in grades]
-    return all(each is not None and each <= datetime.now(UTC) for each in due)
+    """Whether what waits for the due date may be told now."""
+    return all_due_passed(grades, datetime.now(UTC))

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from pathlib import Path
 
 from grader import files
 from grader.errors import Cause, InfrastructureError, UsageError
+
+LONGEST_NAME = 80
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]*")
+_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
+"""What Windows takes for a device."""
 
 
 def write_out(file: Path, content: bytes) -> None:
@@ -44,3 +51,13 @@ def _replace(file: Path, content: bytes) -> None:
     # Grades are private; a file that is there keeps its mode.
     mode = file.stat().st_mode & 0o777 if file.exists() else 0o600
     files.write_atomically(file, content, mode=mode)
+
+
+def stem_of(student: str) -> str:
+    """A student_id as the start of a file name: itself where that is harmless everywhere."""
+    plain = _PLAIN.fullmatch(student) and not student.endswith(".")
+    if plain and len(student) <= LONGEST_NAME and not _DEVICES.match(student):
+        return student
+    digest = hashlib.sha256(student.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    kept = re.sub(r"[^A-Za-z0-9-]+", "_", student)[:40].strip("_-")
+    return f"{kept or 'student'}-{digest}"

@@ -6,25 +6,20 @@ DIR/students/WHO.html       one student's: what they may see, and nothing of oth
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from grader.domain import Grade
 from grader.errors import UsageError
-from grader.export.files import write_out
+from grader.export.files import stem_of, write_out
 from grader.export.pseudonyms import Pseudonyms
 from grader.intake.roster import Roster
 from grader.report.html.classpage import class_page
 from grader.report.html.student import Beside, student_page
+from grader.report.visibility import all_due_passed
 
 STUDENTS = "students"
-LONGEST_NAME = 80
-_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]*")
-_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
-"""What Windows takes for a device."""
 
 
 def write_pages(
@@ -52,7 +47,7 @@ def write_pages(
         UsageError: The place cannot be written to, or holds pages of others.
         InfrastructureError: The disk failed or is full.
     """
-    after_due = is_after_due(grades, now)
+    after_due = all_due_passed(grades, now)
     pairs = [(grade, grade) for grade in grades]
     if pseudonyms is not None:
         pairs = [(pseudonyms.grade(grade), grade) for grade in grades]
@@ -72,39 +67,18 @@ def write_pages(
     write_out(folder / "index.html", class_page(shown, links, title=title, roster=roster).encode())
 
 
-def is_after_due(grades: Iterable[Grade], now: datetime) -> bool:
-    """Whether nobody can hand in any more: what waits for the due date would tell others.
-
-    Args:
-        grades: Of a whole class, with the due time of each where it is known.
-        now: Aware.
-    """
-    moment = now.astimezone(UTC).replace(microsecond=0)
-    due = [grade.deadline.due for grade in grades if grade.deadline is not None]
-    return bool(due) and all(moment > each for each in due)
-
-
 def file_names(students: Sequence[str]) -> list[str]:
     """A file name for each student: harmless, different from all others on any file system."""
     taken: set[str] = set()
     found = []
     for student in students:
-        stem = _stem(student)
+        stem = stem_of(student)
         name, number = f"{stem}.html", 2
         while name.casefold() in taken:
             name, number = f"{stem}-{number}.html", number + 1
         taken.add(name.casefold())
         found.append(name)
     return found
-
-
-def _stem(student: str) -> str:
-    plain = _PLAIN.fullmatch(student) and not student.endswith(".")
-    if plain and len(student) <= LONGEST_NAME and not _DEVICES.match(student):
-        return student
-    digest = hashlib.sha256(student.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    kept = re.sub(r"[^A-Za-z0-9-]+", "_", student)[:40].strip("_-")
-    return f"{kept or 'student'}-{digest}"
 
 
 def _refuse_others(folder: Path, names: Sequence[str]) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 
 from grader.domain import CheckResult, Grade, GradeStatus, Outcome
 from grader.errors import Cause
+from grader.export.files import stem_of
 from grader.report.feedback import check_lines, student_lines, summary_lines
 from grader.report.text import safe_line
 from grader.report.visibility import for_student
@@ -187,18 +188,22 @@ _MOODLE = re.compile(r"[^_/\\\0]+_\d+_assignsubmission_", re.ASCII)
 _CANVAS = re.compile(r"(?:[^/\\\0]+?_)?(?:LATE_)?(?:\d{2,}|anon_[^_/\\\0]+)_\d{3,}_", re.ASCII)
 
 
-def feedback_name(grade: Grade) -> str:
+def feedback_name(grade: Grade, suffix: str) -> str:
     """The name under which a platform takes a student's feedback file back.
 
     Moodle takes a zip of files named by person, participant's number and plugin; Canvas takes files
     named by user and attachment. Both are the beginnings of the names of their own downloads.
+
+    Args:
+        grade: Whose.
+        suffix: "html" or "txt".
     """
     first = grade.submission.source.partition("/")[0]
     if found := _MOODLE.match(first):
-        return f"{found[0]}file_feedback.txt"
+        return f"{found[0]}file_feedback.{suffix}"
     if found := _CANVAS.match(first):
-        return f"{found[0]}feedback.txt"
-    return f"{grade.student_id}.txt"
+        return f"{found[0]}feedback.{suffix}"
+    return f"{stem_of(grade.student_id)}.{suffix}"
 
 
 def feedback_text(grade: Grade, after_due: bool) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from grader.assignment import Assignment, RubricLine
@@ -34,6 +34,18 @@ def is_shown(visibility: Visibility, after_due: bool) -> bool:
 def is_after_due(assignment: Assignment) -> bool:
     """Whether the due second has passed, by this machine's clock."""
     return datetime.now(UTC).replace(microsecond=0) > assignment.deadline.due
+
+
+def all_due_passed(grades: Iterable[Grade], now: datetime) -> bool:
+    """Whether nobody can hand in any more: what waits for the due date would tell others.
+
+    Args:
+        grades: Of a class, with the due time of each where it is known.
+        now: Aware.
+    """
+    moment = now.astimezone(UTC).replace(microsecond=0)
+    due = [grade.deadline.due for grade in grades if grade.deadline is not None]
+    return bool(due) and all(moment > each for each in due)
 
 
 def shown_points(rubric: Mapping[str, RubricLine], after_due: bool) -> float:

@@ -158,3 +158,46 @@ def test_the_class_page_names_who_is_on_the_roster_and_who_is_missing(recorded):
     assert not [page for page in pages if "Doe" in page.read_text("utf-8")]
     ran = grade(*words, "--pseudonyms", cwd=recorded)
     assert (ran.returncode, "expected no --roster" in ran.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "start"),
+    [
+        ([], "Jane Doe_48213_assignsubmission_file_feedback.html", "<!DOCTYPE html>"),
+        (["--as", "page"], "Jane Doe_48213_assignsubmission_file_feedback.html", "<!DOCTYPE html>"),
+        (["--as", "text"], "Jane Doe_48213_assignsubmission_file_feedback.txt", "Score: 100 / 100"),
+    ],
+)
+def test_feedback_is_a_page_or_text_under_the_name_that_moodle_takes_back(
+    recorded, words, name, start
+):
+    from grader.export.json import write_json
+
+    one = examples.full_marks()
+    source = "Jane Doe_48213_assignsubmission_file_/submission.zip"
+    told = one.submission.model_copy(update={"source": source})
+    write_json([one.model_copy(update={"submission": told})], recorded / "told.json")
+
+    ran = grade("export", "told.json", "--to", "feedback", *words, cwd=recorded)
+
+    assert (ran.returncode, ran.stdout) == (0, "feedback: 1 grades\n")
+    (file,) = (recorded / "feedback").iterdir()
+    assert file.name == name
+    assert file.read_text("utf-8").startswith(start)
+
+
+def test_a_hostile_name_writes_no_file_elsewhere(recorded):
+    from grader.export.json import write_json
+
+    write_json(
+        [examples.full_marks().model_copy(update={"student_id": "../../owned"})],
+        recorded / "told.json",
+    )
+    before = set(recorded.parent.rglob("*owned*"))
+
+    for kind in ("feedback", "gradescope", "autolab", "prairielearn", "html"):
+        assert grade("export", "told.json", "--to", kind, cwd=recorded).returncode == 0
+
+    written = set(recorded.parent.rglob("*owned*")) - before
+    assert len(written) == 5
+    assert all(recorded in file.parents for file in written)

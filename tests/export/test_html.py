@@ -6,10 +6,11 @@ from datetime import timedelta
 import pytest
 
 from grader.errors import UsageError
-from grader.export.html import file_names, is_after_due, write_pages
+from grader.export.html import file_names, write_pages
 from grader.export.pseudonyms import Pseudonyms
 from grader.graph.drawing import Drawing, Row
 from grader.report.html.student import Beside
+from grader.report.visibility import all_due_passed
 from tests import examples
 from tests.examples import DUE
 from tests.report.reading import Page
@@ -79,9 +80,9 @@ def test_nothing_is_told_before_the_last_of_a_class_has_handed_in():
     deadline = extended.deadline.model_copy(update={"due": DUE + timedelta(days=3)})
     grades = [examples.deviating(), extended.model_copy(update={"deadline": deadline})]
 
-    assert not is_after_due(grades, DUE + timedelta(days=2))
-    assert is_after_due(grades, DUE + timedelta(days=4))
-    assert not is_after_due([examples.withheld()], DUE + timedelta(days=4))
+    assert not all_due_passed(grades, DUE + timedelta(days=2))
+    assert all_due_passed(grades, DUE + timedelta(days=4))
+    assert not all_due_passed([examples.withheld()], DUE + timedelta(days=4))
 
 
 def test_pages_of_others_in_the_folder_are_named_and_nothing_is_written(tmp_path):

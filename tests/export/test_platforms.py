@@ -179,7 +179,7 @@ def test_feedback_bears_the_name_that_moodle_and_canvas_take_back(source, name):
     grade = examples.full_marks()
     told = grade.submission.model_copy(update={"source": source})
 
-    found = feedback_name(grade.model_copy(update={"submission": told}))
+    found = feedback_name(grade.model_copy(update={"submission": told}), "txt")
 
     assert found == name
     if "assignsubmission" in found:  # Moodle's importziplib.php: explode("_", "/name", 5)

@@ -8,6 +8,7 @@ import pytest
 
 from grader.cli import run
 from tests.pipeline.test_regrade import Bench
+from tests.report.reading import Page
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def test_the_table_and_the_exports_have_each_student_once(bench, capsys):
         assert "superseded: ada, ada/first.zip (100), by ada/second.zip" in text
     rows = list(csv.DictReader(sheet.read_text().splitlines()))
     assert [row["student_id"] for row in rows] == ["ada", "ben"]
-    assert {p.name for p in (bench.folder / "f").iterdir()} == {"ada.txt", "ben.txt"}
+    assert {p.name for p in (bench.folder / "f").iterdir()} == {"ada.html", "ben.html"}
 
 
 def test_one_students_report_names_the_earlier_submission(bench, capsys):
@@ -77,9 +78,9 @@ def test_a_copied_file_is_named_to_the_instructor_and_costs_nothing(bench, capsy
     assert "the same file: ada, ben" in table
     assert {g["score"] for g in grades.values()} == {100}
     for file in (bench.folder / "f").iterdir():
-        other = {"ada.txt": "ben", "ben.txt": "ada"}[file.name]
-        assert other not in file.read_text()
-        assert "same" not in file.read_text()
+        other = {"ada.html": "ben", "ben.html": "ada"}[file.name]
+        assert other not in Page(file.read_text()).text
+        assert "same file" not in file.read_text()
 
 
 def test_the_same_command_again_gives_the_same_and_records_nothing(bench):
