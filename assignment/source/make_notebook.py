@@ -1,10 +1,10 @@
 """Writes densenet/densenet.ipynb, the nbgrader source of the assignment, from the template.
 
-    python assignment/source/make_notebook.py
+    python source/make_notebook.py
 
-Given code and docstrings are the template's, so the notebook says what the template says; a test
-holds that the notebook is current. The solutions between the marks are taken out by
-`nbgrader generate_assignment`.
+in the course's folder. The points are those of its assignment.toml. Given code and docstrings are
+the template's, so the notebook says what the template says; a test holds that the notebook is
+current. The solutions between the marks are taken out by `nbgrader generate_assignment`.
 """
 
 from __future__ import annotations
@@ -12,16 +12,20 @@ from __future__ import annotations
 import ast
 import sys
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from grader.assignment import load_assignment
+from grader.classroom.gradebook import points_of_groups
+from grader.course import KNOWN_CHECKS
+from grader.export.nbgrader import OUTSIDE, cell_name
+from grader.resources import template_dir
+
 HERE = Path(__file__).parent
 NOTEBOOK = HERE / "densenet" / "densenet.ipynb"
-
-POINTS = {"shape": 20, "parameters": 17, "architecture": 45}
-"""As in assignment.toml; a test holds them together. Accuracy is graded outside the notebook."""
 
 INTRODUCTION = """\
 # DenseNet on CIFAR-10
@@ -73,14 +77,27 @@ if __name__ == "__main__":
     results = run_public_checks(".")
 """
 
-TEST = 'points_of("{group}", results) if __name__ == "__main__" else None'
+TEST = 'points_of("{group}", results, {points:g}) if __name__ == "__main__" else None'
+
+ELSEWHERE = """\
+## Graded elsewhere
+
+The accuracy of your trained network is measured outside this notebook, and so are checks on further
+configurations and the time at which you handed in. What came of it is written here.
+"""
 
 
-def build(template: Path) -> nbformat.NotebookNode:
+def points(course: Path) -> dict[str, float]:
+    """Group of checks → its points by a course's assignment.toml."""
+    return points_of_groups(load_assignment(course, KNOWN_CHECKS))
+
+
+def build(template: Path, rubric: Mapping[str, float]) -> nbformat.NotebookNode:
     """The notebook with its solutions.
 
     Args:
         template: Folder of the student template.
+        rubric: Group of checks → points.
     """
     text = (template / "densenet.py").read_text(encoding="utf-8")
     functions = {
@@ -97,8 +114,11 @@ def build(template: Path) -> nbformat.NotebookNode:
         else:
             cells.append(new_code_cell(source, id=name.replace("_", "-")))
     cells += [new_markdown_cell(TESTS, id="tests"), _locked("run-checks", FIRST_TEST.rstrip())]
-    for group, points in POINTS.items():
-        cells.append(_test(group, TEST.format(group=group), points))
+    for group, most in rubric.items():
+        if group == OUTSIDE:
+            cells.append(_task(OUTSIDE, ELSEWHERE, most))
+        else:
+            cells.append(_test(cell_name(group), TEST.format(group=group, points=most), most))
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     return new_notebook(cells=cells, metadata={"kernelspec": kernel})
 
@@ -120,12 +140,22 @@ def _locked(name: str, source: str) -> nbformat.NotebookNode:
     return _cell(name, source, locked=True)
 
 
-def _test(name: str, source: str, points: int) -> nbformat.NotebookNode:
-    return _cell(name, source, grade=True, locked=True, points=points)
+def _test(name: str, source: str, most: float) -> nbformat.NotebookNode:
+    return _cell(name, source, grade=True, locked=True, points=most)
 
 
-def _cell(name: str, source: str, **marks: bool | int) -> nbformat.NotebookNode:
-    nbgrader = {
+def _task(name: str, source: str, most: float) -> nbformat.NotebookNode:
+    marks = _marks(name, task=True, locked=True, points=most)
+    return new_markdown_cell(source, id=name, metadata={"nbgrader": marks})
+
+
+def _cell(name: str, source: str, **marks: bool | float) -> nbformat.NotebookNode:
+    return new_code_cell(source, id=name, metadata={"nbgrader": _marks(name, **marks)})
+
+
+def _marks(name: str, **marks: bool | float) -> dict[str, object]:
+    """nbgrader's metadata of a cell."""
+    nbgrader: dict[str, object] = {
         "grade": False,
         "solution": False,
         "locked": False,
@@ -133,12 +163,12 @@ def _cell(name: str, source: str, **marks: bool | int) -> nbformat.NotebookNode:
         "grade_id": name,
         "schema_version": 3,
     }
-    return new_code_cell(source, id=name, metadata={"nbgrader": nbgrader | marks})
+    return nbgrader | marks
 
 
 def main() -> None:
     """Write the notebook."""
-    notebook = build(HERE.parents[1] / "student_template")
+    notebook = build(template_dir(), points(HERE.parent))
     nbformat.validate(notebook)
     NOTEBOOK.parent.mkdir(exist_ok=True)
     nbformat.write(notebook, NOTEBOOK)

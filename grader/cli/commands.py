@@ -28,6 +28,7 @@ from grader.cli.options import (
     FailedOnly,
     Folder,
     From,
+    GradebookFile,
     Having,
     Jobs,
     JsonFile,
@@ -52,6 +53,7 @@ from grader.cli.screen import (
     status_of,
     status_of_checks,
     tell,
+    told_of_gradebook,
     unseen,
     workers,
     write_grades,
@@ -91,6 +93,7 @@ def grade(
     ] = None,
     platform: From = None,
     roster: RosterFile = None,
+    gradebook: GradebookFile = None,
     no_evaluation: NoEvaluation = False,
     retrain: Retrain = False,
     sandbox: SandboxOption = "auto",
@@ -107,9 +110,12 @@ def grade(
     quiet: Quiet = False,
 ) -> int:
     """Grade submissions."""
+    from grader.classroom.gradebook import into_gradebook
     from grader.classroom.progress import Progress
     from grader.classroom.submissions import find_submissions
+    from grader.export.nbgrader import require_gradebook
     from grader.intake.roster import load_roster
+    from grader.ledger import counting_grades
     from grader.ledger.lease import hold
     from grader.pipeline import grade_items
     from grader.report.classtable import View, render_class
@@ -135,6 +141,8 @@ def grade(
         device=device,
         reference=reference,
     )
+    if gradebook is not None:
+        require_gradebook(gradebook)
     students = None
     if roster is not None:
         students = load_roster(roster, options.assignment.deadline.zone_info)
@@ -160,6 +168,11 @@ def grade(
             grades = grade_items(found.items, options, on_grade, progress)
     # The file first: a screen that goes away must not cost it.
     write_grades(grades, json, students)
+    if gradebook is not None:
+        recorded = counting_grades(options.results_dir)
+        told_of_gradebook(
+            into_gradebook(gradebook, options.assignment, found.items, grades, recorded)
+        )
     for one in alone:
         show(one)
     if several and not quiet:

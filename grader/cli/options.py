@@ -107,6 +107,14 @@ RosterFile = Annotated[
         "addresses, sections and further ids. Whoever handed nothing in is listed as missing.",
     ),
 ]
+GradebookFile = Annotated[
+    str | None,
+    Parameter(
+        name="--gradebook",
+        help="nbgrader's gradebook.db, or its database URL: scores, feedback, lateness and due "
+        "date are written into it. Scores and comments that a person has given there stay.",
+    ),
+]
 Jobs = Annotated[
     int | None,
     Parameter(

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from grader.classroom.progress import Progress
     from grader.course import GradeOptions
     from grader.domain import Grade
+    from grader.export.nbgrader import Written
     from grader.intake.roster import Roster
 
 LONGEST_LINE = 1000
@@ -148,6 +149,15 @@ def write_grades(grades: Sequence[Grade], file: Path | None, roster: Roster | No
 
         write_json(grades, file, roster)
         say(f"{len(grades)} grades in {file}" if len(grades) != 1 else f"The grade is in {file}")
+
+
+def told_of_gradebook(written: Written) -> None:
+    """What became of the grades in nbgrader's gradebook."""
+    for notice in written.notices:
+        say(notice)
+    say(f"gradebook: {len(written.scored)} students have their score there")
+    for name, why in written.open:
+        say(f"gradebook: {name} needs a person: {why}")
 
 
 def status_of(grades: Iterable[Grade]) -> int:

@@ -152,9 +152,9 @@ def identify(path: Path, zone: tzinfo | None = None, platform: Platform | None =
     """
     if path.name in ("", ".."):
         path = path.resolve()
-    collected = _collected(path) if platform in (None, "nbgrader") else None
-    if collected:
-        at, folder = collected
+    place = collected(path) if platform in (None, "nbgrader") else None
+    if place:
+        at, folder = place
         if platform or not own_part(path.parts[:at]):
             return collected_by_nbgrader(path.parts[at], folder, zone)
     part = own_part(path.parts, platform)
@@ -331,7 +331,7 @@ _TIMES: dict[Platform, Callable[[str], datetime | None]] = {
 }
 
 
-def _collected(path: Path) -> tuple[int, Path | None] | None:
+def collected(path: Path) -> tuple[int, Path | None] | None:
     """Where below `submitted` a path lies: the student's place in it, and the assignment's folder.
 
     The first `submitted` counts; one further down is a student's.

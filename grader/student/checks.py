@@ -11,14 +11,18 @@ if TYPE_CHECKING:
     from grader.domain import CheckResult, Finding, Grade
 
 
-def public_checks() -> list[str]:
-    """Names of the checks that `grade check` shows, in the order of the report."""
+def public_checks(assignment_dir: Path | None = None) -> list[str]:
+    """Names of the checks that `grade check` shows, in the order of the report.
+
+    Args:
+        assignment_dir: Folder of assignment.toml; None for the assignment that ships.
+    """
     from grader.assignment import load_assignment
     from grader.checks import CHECKS
     from grader.report.visibility import is_after_due, is_shown
-    from grader.resources import assignment_dir
+    from grader.resources import assignment_dir as shipped
 
-    assignment = load_assignment(assignment_dir())
+    assignment = load_assignment(assignment_dir or shipped())
     after_due = is_after_due(assignment)
     shown = {n for n, line in assignment.rubric.items() if is_shown(line.visibility, after_due)}
     return [check.name for check in CHECKS if check.name in shown]
@@ -41,8 +45,19 @@ class PublicResult:
     points: float = 0.0
 
 
+def course_above(folder: Path) -> Path | None:
+    """nbgrader's course that a submission lies in, where it has an assignment.toml of its own.
+
+    Only folders above the submission count: what lies in it is the student's.
+    """
+    for above in folder.resolve().parents:
+        if all((above / name).is_file() for name in ("assignment.toml", "nbgrader_config.py")):
+            return above
+    return None
+
+
 def run_public_checks(folder: Path | str) -> dict[str, PublicResult]:
-    """Check a submission's folder once.
+    """Check a submission's folder once, by the rubric of nbgrader's course where it lies in one.
 
     Args:
         folder: With densenet.py or densenet.ipynb.
@@ -59,13 +74,12 @@ def run_public_checks(folder: Path | str) -> dict[str, PublicResult]:
     from grader.resources import assignment_dir
     from grader.sandbox import sandbox_for_own_code
 
-    options = GradeOptions(
-        assignment_dir=assignment_dir(), evaluate=False, sandbox=sandbox_for_own_code()
-    )
+    course = course_above(Path(folder)) or assignment_dir()
+    options = GradeOptions(assignment_dir=course, evaluate=False, sandbox=sandbox_for_own_code())
     grade = check_folder(Path(folder).resolve(), options)
     results = {check.name: _as_test(check) for check in grade.checks}
     missing = PublicResult("error", _why_unchecked(grade))
-    return {name: results.get(name, missing) for name in public_checks()}
+    return {name: results.get(name, missing) for name in public_checks(course)}
 
 
 def _as_test(check: CheckResult) -> PublicResult:
@@ -78,12 +92,13 @@ def _as_test(check: CheckResult) -> PublicResult:
     return PublicResult(check.outcome.value, explanation, check.group, check.score)
 
 
-def points_of(group: str, results: Mapping[str, PublicResult]) -> float:
+def points_of(group: str, results: Mapping[str, PublicResult], most: float | None = None) -> float:
     """Points of one group, for a cell of the nbgrader notebook; prints why others are missing.
 
     Args:
         group: shape, parameters or architecture.
         results: From `run_public_checks`.
+        most: What the cell counts to: with more, nbgrader would refuse the whole notebook.
 
     Raises:
         RuntimeError: The checks were not run, so that there are no points to give.
@@ -94,7 +109,8 @@ def points_of(group: str, results: Mapping[str, PublicResult]) -> float:
     for result in of_group:
         if result.outcome != "passed":
             print(result.explanation, end="\n\n")
-    return sum(result.points for result in of_group)
+    earned = float(sum(result.points for result in of_group))
+    return earned if most is None else min(earned, most)
 
 
 def _in_words(finding: Finding) -> str:
