@@ -30,7 +30,7 @@ from grader.ledger import Ledger, load_or_create_key
 from grader.ledger.key import key_to_read
 from grader.ledger.standing import marked
 from grader.report.visibility import for_student, is_after_due, shown_points, shows_structure
-from grader.run.assessment import assess, same_questions
+from grader.run.assessment import assess, keep_judged, same_questions
 from grader.run.directory import results_of, sweep
 from grader.run.evaluation import (
     have_evaluation,
@@ -257,6 +257,7 @@ def _graded(item: Item, course: Course) -> Grade:
     try:
         run = collect_run(item, course)
         with course.progress.stage(item.identity.student_id, Stage.JUDGING):
+            keep_judged(run, course.assignment)
             return assess(run, course.assignment, course.extensions)
     except (SubmissionRejected, InfrastructureError) as error:
         return _ungraded(error, item, course)

@@ -14,7 +14,6 @@ from rich.console import Console
 
 from grader import files
 from grader.cli.options import (
-    GRADING,
     RESULTS,
     RESULTS_ENVIRONMENT,
     STUDENT,
@@ -184,48 +183,6 @@ def grade(
         ):
             say(f"nothing handed in: {name}")
     return status_of(grades)
-
-
-@app.command(group=GRADING)
-def regrade(
-    run_dir: Annotated[Path, Parameter(help="A run directory below the results folder.")],
-    /,
-    *,
-    assignment: Assignment = None,
-    json: JsonFile = None,
-    submitted_at: SubmittedAt = None,
-    record: Annotated[
-        bool,
-        flag("--record", "Let this grade count from now on: it is added to the record of grades."),
-    ] = False,
-    evaluate: Annotated[bool, flag("--evaluate", "Measure the accuracy again.")] = False,
-    data: Data = None,
-    backend: Backend = "auto",
-    device: Device = "auto",
-    quiet: Quiet = False,
-) -> int:
-    """Grade a finished run again, from disk; no student code runs.
-
-    A changed threshold, rubric, due date or late policy needs no more than this. Without --record
-    it only shows what the grade would be, and changes nothing.
-    """
-    from grader.pipeline import regrade as regrade_run
-
-    options = options_from(
-        assignment=assignment,
-        submitted_at=submitted_at,
-        record=record,
-        evaluate=evaluate,
-        data=data,
-        backend=backend,
-        device=device,
-    )
-    grade = regrade_run(run_dir, options)
-    write_grades([grade], json)
-    shown(options, quiet)(grade)
-    if not record:
-        say("Not recorded: this is what the grade would be. --record lets it count.")
-    return status_of([grade])
 
 
 # --- students ---------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ from grader.ledger.key import CourseKey, key_to_read, load_or_create_key
 from grader.ledger.record import EMPTY, Entry, Head, Subject, grade_bytes, read_row
 from grader.ledger.rows import (
     add_event,
+    decision_of,
     entry_of,
     events_after,
     keep_content,
@@ -115,6 +116,27 @@ class Ledger:
             keep_content(database, content)
             if hashlib.sha256(rules).hexdigest() == entry.assignment_sha256:
                 keep_content(database, rules)
+            add_event(database, entry)
+            self._write_head(database, Head(count=entry.seq, last=entry.sha256))
+        self._take(entry)
+        return entry
+
+    def decide(self, of: Entry, score: float | None, *, why: str, by: str) -> Entry:
+        """Record what a person decided of a submission.
+
+        Args:
+            of: A record of its grade.
+            score: The score that stands from now on; None takes back what was set.
+            why: The reason.
+            by: Who decides.
+
+        Raises:
+            InfrastructureError: INFRA_DISK, or the record does not hold together.
+        """
+        key = self._writing_key()
+        with self._database(to_write=True) as database, transaction(database):
+            self._catch_up(database)
+            entry = decision_of(of, score, why, by, self._seen, key, datetime.now(UTC))
             add_event(database, entry)
             self._write_head(database, Head(count=entry.seq, last=entry.sha256))
         self._take(entry)

@@ -28,8 +28,8 @@ def entry_of(grade: Grade, digest: str, after: Head, key: CourseKey, now: dateti
     entry = Entry(
         seq=after.count + 1,
         written_at=now,
-        student_id=_storable(grade.student_id),
-        source=_storable(grade.submission.source),
+        student_id=storable(grade.student_id),
+        source=storable(grade.submission.source),
         submission_sha256=grade.submission.sha256,
         assignment_sha256=grade.provenance.assignment_sha256,
         run=grade.provenance.run,
@@ -46,7 +46,37 @@ def entry_of(grade: Grade, digest: str, after: Head, key: CourseKey, now: dateti
     return entry.sealed(key)
 
 
-def _storable(text: str) -> str:
+def decision_of(
+    of: Entry, score: float | None, why: str, by: str, after: Head, key: CourseKey, now: datetime
+) -> Entry:
+    """The sealed event that records what a person decided.
+
+    Args:
+        of: A record of the submission.
+        score: The score that was set; None where that is taken back.
+        why: The reason.
+        by: Who decided.
+        after: The head before it.
+        key: The course key.
+        now: When.
+    """
+    entry = Entry(
+        seq=after.count + 1,
+        kind="lift" if score is None else "override",
+        written_at=now,
+        student_id=of.student_id,
+        source=of.source,
+        submission_sha256=of.submission_sha256,
+        score=score,
+        why=storable(why),
+        by_whom=storable(by),
+        key_id=key.id,
+        previous=after.last,
+    )
+    return entry.sealed(key)
+
+
+def storable(text: str) -> str:
     """Without half characters, which no file in UTF-8 can hold."""
     return text.encode("utf-8", "replace").decode("utf-8")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 
@@ -12,10 +13,14 @@ from grader.domain import Grade, MeasuredAccuracy, Provenance, Submission
 from grader.errors import UsageError
 from grader.graph.evidence import Evidence
 from grader.run.folder import RunFolder
+from grader.run.provenance import programs_digest
 from grader.run.reading import evidence_of
-from grader.run.record import Questions
+from grader.run.record import JudgedRecord, Questions
 from grader.scoring.deadline import apply_deadline
 from grader.scoring.grade import Facts, make_grade
+
+JUDGES = ("graph", "checks", "run", "inside", "paper", "domain")
+"""The programs that decide what the checks find in a run."""
 
 
 def assess(
@@ -36,7 +41,7 @@ def assess(
         received_at: When a person says that it was received; None: as the directory says.
     """
     submission = received_by_hand(run.submission(), received_at)
-    evidence = evidence_of(run)
+    found = judged(run, assignment)
     person = extended_as(submission, extensions)
     facts = Facts(
         deadline=apply_deadline(
@@ -45,11 +50,55 @@ def assess(
         provenance=_provenance(assignment, run),
         isolation=run.record.run.isolation,
         measured=measured or run.evaluation() or MeasuredAccuracy(),
-        cause=evidence.cause,
-        message=evidence.message or None,
-        review=_review(submission, evidence),
+        cause=found.cause,
+        message=found.message or None,
+        review=_review(submission, found),
     )
-    return make_grade(assignment, submission, run_checks(checks_of(assignment), evidence), facts)
+    return make_grade(assignment, submission, found.checks, facts)
+
+
+def judged(run: RunFolder, assignment: Assignment) -> JudgedRecord:
+    """What the checks find, before any rubric: as it was kept, where nothing that decides it has
+    changed since, else found anew.
+
+    Args:
+        run: The run directory.
+        assignment: Which checks it asks for; its points have no part in it.
+    """
+    judge, known = _judge(assignment), run.judged()
+    if known is not None and known.judge == judge:
+        return known
+    evidence = evidence_of(run)
+    return JudgedRecord(
+        judge=judge,
+        checks=tuple(run_checks(checks_of(assignment), evidence)),
+        cause=evidence.cause,
+        message=evidence.message,
+        unproved=_unproved(evidence),
+    )
+
+
+def keep_judged(run: RunFolder, assignment: Assignment) -> None:
+    """Have judged.json in a run directory.
+
+    Raises:
+        InfrastructureError: INFRA_DISK.
+    """
+    known, found = run.judged(), judged(run, assignment)
+    if known != found:
+        run.write(found)
+
+
+def _judge(assignment: Assignment) -> str:
+    asked = [network.model_dump_json() for network in assignment.networks]
+    parts = [programs_digest(*JUDGES), str(assignment.probes is None), *asked]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _unproved(evidence: Evidence) -> str:
+    subjects = [s for c in evidence.compared.values() for s in (c.mine, c.reference) if s]
+    unproved = [evidence.unproved, *[subject.unproved for subject in subjects]]
+    return next(filter(None, unproved), "")
 
 
 def extended_as(submission: Submission, extensions: Mapping[str, datetime]) -> str:
@@ -58,11 +107,9 @@ def extended_as(submission: Submission, extensions: Mapping[str, datetime]) -> s
     return next((name for name in (person, *submission.known_as) if name in extensions), person)
 
 
-def _review(submission: Submission, evidence: Evidence) -> str | None:
+def _review(submission: Submission, found: JudgedRecord) -> str | None:
     """Why a person has to look before this is graded."""
-    subjects = [s for c in evidence.compared.values() for s in (c.mine, c.reference) if s]
-    unproved = [evidence.unproved, *[subject.unproved for subject in subjects]]
-    reasons = [submission.doubt, submission.copied, next(filter(None, unproved), None)]
+    reasons = [submission.doubt, submission.copied, found.unproved]
     return " ".join(filter(None, reasons)) or None
 
 

@@ -3,6 +3,7 @@
 run.json          what was asked, how the stage ended, where the frames lie with their SHA-256
 submission.json   what was handed in
 evaluation.json   what was measured of the accuracy, without any rule
+judged.json       what the checks found, without any rubric
 frame-*, reference-*, recipe.toml
 """
 
@@ -19,13 +20,14 @@ from pydantic import ValidationError
 from grader.domain import Record, Submission
 from grader.ledger.durable import store
 from grader.ledger.key import CourseKey
-from grader.run.record import EvaluationRecord, FrameFile, RunRecord
+from grader.run.record import EvaluationRecord, FrameFile, JudgedRecord, RunRecord
 from grader.run.seal import Seal, damaged, look, named_run, opened, sealed_bytes
 
 RUN_FILE = "run.json"
 SUBMISSION_FILE = "submission.json"
 EVALUATION_FILE = "evaluation.json"
-RECORDS = (RUN_FILE, SUBMISSION_FILE, EVALUATION_FILE)
+JUDGED_FILE = "judged.json"
+RECORDS = (RUN_FILE, SUBMISSION_FILE, EVALUATION_FILE, JUDGED_FILE)
 
 _R = TypeVar("_R", bound=Record)
 
@@ -83,7 +85,12 @@ class RunFolder:
         there = (self.path / EVALUATION_FILE).exists()
         return self._read(EVALUATION_FILE, EvaluationRecord) if there else None
 
-    def write(self, record: RunRecord | Submission | EvaluationRecord) -> None:
+    def judged(self) -> JudgedRecord | None:
+        """judged.json; None where it was never written. Raises as `record` does."""
+        there = (self.path / JUDGED_FILE).exists()
+        return self._read(JUDGED_FILE, JudgedRecord) if there else None
+
+    def write(self, record: RunRecord | Submission | EvaluationRecord | JudgedRecord) -> None:
         """Seal a record and put it in its place.
 
         Raises:
@@ -94,6 +101,8 @@ class RunFolder:
                 file = RUN_FILE
             case Submission():
                 file = SUBMISSION_FILE
+            case JudgedRecord():
+                file = JUDGED_FILE
             case _:
                 file = EVALUATION_FILE
         store(self.path / file, sealed_bytes(record, file, self.name, self.key))

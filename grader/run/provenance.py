@@ -19,8 +19,9 @@ def inside_digest() -> str:
 
 @cache
 def programs_digest(*rooms: str) -> str:
-    """Changes with the programs of some rooms."""
-    programs = [file for room in rooms for file in sorted((PACKAGE / room).rglob("*.py"))]
+    """Changes with the programs of some rooms, folders or single files."""
+    found = [[*(PACKAGE / room).rglob("*.py"), *PACKAGE.glob(f"{room}.py")] for room in rooms]
+    programs = [file for files in found for file in sorted(files)]
     return hashlib.sha256(b"".join(file.read_bytes() for file in programs)).hexdigest()
 
 

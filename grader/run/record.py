@@ -7,6 +7,7 @@ from typing import Literal, Self
 
 from grader.assignment import Assignment, DataSource, NetworkCheck, Probes
 from grader.domain import (
+    CheckResult,
     Limits,
     MeasuredAccuracy,
     Measurement,
@@ -15,6 +16,7 @@ from grader.domain import (
     Sha256,
     StopReason,
 )
+from grader.errors import Cause
 from grader.graph.probes import Probe
 
 
@@ -160,6 +162,19 @@ class RunRecord(Record):
         yield from self.binary_frames
         for kept in self.references:
             yield from (file for file in (kept.network, kept.constants) if file is not None)
+
+
+class JudgedRecord(Record):
+    """judged.json: what the checks found, before any rubric; read again where nothing that decides
+    it has changed, so that another rubric costs no time."""
+
+    judge: str
+    """Names the programs that judged, and what they were asked."""
+    checks: tuple[CheckResult, ...]
+    cause: Cause | None
+    message: str
+    unproved: str
+    """Why a person has to look at what was read; empty where nothing is in doubt."""
 
 
 class EvaluationRecord(MeasuredAccuracy):

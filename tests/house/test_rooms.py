@@ -32,6 +32,7 @@ ORDER = (
     "comparison",
     "course",
     "pipeline",
+    "regrading",
     "bundle",
     "selftest",
     "student",
