@@ -161,12 +161,14 @@ def test_only_what_was_settled_has_a_result(
 def test_what_was_rejected_is_one_test_that_says_why(
     graded: Callable[[Grade, str, Path], int], checkout: Path
 ) -> None:
-    graded(examples.rejected(), "classroom50", checkout)
+    grade = examples.rejected()
+    graded(grade, "classroom50", checkout)
 
     result = json.loads((checkout / "result.json").read_text())
     (test,) = result["tests"]
     assert (test["test-name"], test["passed"], test["score"]) == ("submission", False, 0)
-    assert "not a zip archive" in test["message"]
+    assert grade.message
+    assert grade.message in test["message"]
 
 
 @pytest.mark.parametrize("name", ["USERNAME", "SUBMISSION_TAG"])
