@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from grader.graph.canonical import Graph
-from grader.graph.densenet import Reading, wanted_nodes
+from grader.graph.reading import Reading, wanted_nodes
 from grader.graph.record import VariableRecord
 from grader.graph.steps import Word, words
 

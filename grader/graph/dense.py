@@ -11,7 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from grader.graph.canonical import Graph, Node
-from grader.graph.densenet import gates_of, passages_of, sources, wanted_nodes
+from grader.graph.densenet import passages_of
+from grader.graph.reading import gates_of, sources, wanted_nodes
 
 LINKS = 1 / 4
 """The least share of the links past a layer. Measured on the catalogue of the self-test: a chain, a

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 
 from grader import paper
 from grader.graph.canonical import Node
-from grader.graph.densenet import Block, Reading, Unit, sources
 from grader.graph.evidence import Evidence
 from grader.graph.network import Network, configuration_of
+from grader.graph.reading import Block, Reading, Unit, sources
 from grader.graph.rules.head import is_global
 from grader.graph.rules.judge import Expected, Judge, size_text
 from grader.graph.steps import spell

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from grader import paper
 from grader.graph.canonical import Node
-from grader.graph.densenet import Block, Reading, Unit
 from grader.graph.network import Network, configuration_of
+from grader.graph.reading import Block, Reading, Unit
 from grader.graph.steps import words
 
 SECOND_SCALE = "a second trained scale and offset behind each batch norm"

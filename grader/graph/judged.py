@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from grader.graph import work
 from grader.graph.affine import Affine, Term
 from grader.graph.canonical import Graph, Node, Segment, Step, Value
-from grader.graph.densenet import gates_of, sources
 from grader.graph.maps import pool
 from grader.graph.names import name_of
 from grader.graph.numeric import IMPOSSIBLE
 from grader.graph.read.values import part_of
+from grader.graph.reading import gates_of, sources
 from grader.graph.record import VariableRecord
 from grader.graph.symbols import Unreadable, constant
 from grader.graph.trial import Trial

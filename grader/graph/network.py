@@ -11,16 +11,11 @@ from grader.graph import preprocess
 from grader.graph.axes import with_wrong_axis
 from grader.graph.canonical import Graph
 from grader.graph.counts import Counted, count, used_variables
-from grader.graph.densenet import (
-    Reading,
-    most_common,
-    read_block,
-    read_network,
-    read_transition,
-)
+from grader.graph.densenet import most_common, read_block, read_network, read_transition
 from grader.graph.judged import judged, without_augmentation
 from grader.graph.probes import Probe
 from grader.graph.read.reader import canonicalise
+from grader.graph.reading import Reading
 from grader.graph.record import FailureRecord, NetworkRecord, Trace, check_graph, parse_network
 from grader.graph.rules.apply import apply_rules
 from grader.graph.rules.deviation import Deviation, first_causes

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from grader.graph import proof
+from grader.graph import beside, proof
 from grader.graph.canonical import Segment, Step, Value
 from grader.graph.ops import ONE, SEVERAL
 from grader.graph.pointwise import FUNCTIONS
@@ -399,7 +399,7 @@ def test_an_output_that_is_not_the_traced_one_is_found():
     ],
 )
 def test_numbers_are_close_but_for_rounding(a, b, close):
-    assert proof.are_close(np.array(a), np.array(b)) == close
+    assert beside.are_close(np.array(a), np.array(b)) == close
 
 
 def test_a_network_too_large_to_be_computed_twice_is_not_called_proved(monkeypatch):

@@ -652,7 +652,7 @@ DEFENCES = (
     ),
     Defence(
         "what was read is what was traced",
-        "graph/proof.py",
+        "graph/beside.py",
         "    return bool((difference[finite] <= TOLERANCE * largest).all())\n",
         "    return True\n",
         "test_a_rule_that_misreads_is_found[identity for relu]",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from grader.graph.densenet import Source
 from grader.graph.judged import SECOND_HEAD
 from grader.graph.probes import Probe
+from grader.graph.reading import Source
 from grader.graph.rules import rulings
 from grader.graph.rules.blocks import (
     convolution_behind_the_blocks,

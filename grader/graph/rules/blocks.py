@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from grader.graph.densenet import Block, Reading, Source, Unit, most_common
+from grader.graph.densenet import most_common
+from grader.graph.reading import Block, Reading, Source, Unit
 from grader.graph.rules import rulings
 from grader.graph.rules.connectivity import (
     compare_sources,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from grader.graph.canonical import Node, Segment
-from grader.graph.densenet import Block, Source
+from grader.graph.reading import Block, Source
 from grader.graph.rules import rulings
 from grader.graph.rules.judge import Judge, size_text
 from grader.graph.rules.layers import Rests

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from grader.graph.canonical import Graph, Node, Segment, Step
-from grader.graph.densenet import Source
 from grader.graph.judged import SECOND_HEAD
+from grader.graph.reading import Source
 from grader.graph.rules import rulings
 from grader.graph.rules.blocks import convolution_behind_the_blocks
 from grader.graph.rules.connectivity import between, compare_sources, own_part

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from grader.graph import work
 from grader.graph.canonical import Graph, Node, Segment
-from grader.graph.densenet import Reading, consumers, convolutions_behind, gates_of
 from grader.graph.names import name_of
+from grader.graph.reading import Reading, consumers, convolutions_behind, gates_of
 from grader.graph.record import VariableRecord
 from grader.graph.rules.deviation import Deviation, deviation
 from grader.graph.rules.rulings import Ruling

@@ -12,7 +12,7 @@ from typing import Any
 from grader import paper
 from grader.graph.affine import OUTSIDE
 from grader.graph.canonical import Node, Segment
-from grader.graph.densenet import Unit
+from grader.graph.reading import Unit
 from grader.graph.rules import rulings
 from grader.graph.rules.judge import Judge, has_norm, most_common_kinds, size_text
 from grader.graph.rules.rulings import COMPOSITE, Ruling

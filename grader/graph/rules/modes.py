@@ -7,8 +7,8 @@ from dataclasses import replace
 from grader.graph.affine import Affine, Part
 from grader.graph.averages import Follows, follows_batch, gains, norms_of
 from grader.graph.canonical import Node
-from grader.graph.densenet import Reading
 from grader.graph.judged import ALONG
+from grader.graph.reading import Reading
 from grader.graph.record import VariableRecord
 from grader.graph.rules import rulings
 from grader.graph.rules.deviation import Deviation, deviation, first_causes, kind_of

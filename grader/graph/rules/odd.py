@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from grader.graph import work
 from grader.graph.canonical import Graph, Node
-from grader.graph.densenet import consumers, sources
 from grader.graph.names import name_of
+from grader.graph.reading import consumers, sources
 from grader.graph.rules import rulings
 from grader.graph.rules.judge import Judge, has_norm
 from grader.graph.steps import Word

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from grader.graph.canonical import Node, Segment
-from grader.graph.densenet import Unit
+from grader.graph.reading import Unit
 from grader.graph.rules import rulings
 from grader.graph.rules.judge import Judge
 from grader.graph.rules.layers import geometry, output_steps

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from grader import paper
 from grader.graph.canonical import Node
-from grader.graph.densenet import Source, Unit
+from grader.graph.reading import Source, Unit
 from grader.graph.rules import rulings
 from grader.graph.rules.connectivity import between, compare_sources, own_part
 from grader.graph.rules.judge import Judge, most_common_kinds, size_text
