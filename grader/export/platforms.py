@@ -25,7 +25,7 @@ from grader.report.text import safe_line
 from grader.report.visibility import for_student
 
 LATENESS = "lateness"
-"""Autolab's problem for what lateness costs."""
+"""Autolab's problem for what lateness costs, and for what the staff has decided."""
 PRAIRIELEARN_BYTES = 2**20
 """Most that PrairieLearn reads."""
 TEXT = 4000
@@ -54,7 +54,9 @@ def _scores(grade: Grade) -> dict[str, Any]:
     for check in grade.checks:
         points = check.score if grade.status is GradeStatus.GRADED else 0.0
         scores[check.group] = round(scores.get(check.group, 0.0) + points, 2)
-    if grade.deadline is not None:
+    if grade.override is not None:  # the total is what the staff has set
+        scores[LATENESS] = round(grade.score - math.fsum(scores.values()), 2)
+    elif grade.deadline is not None:
         penalty = min(grade.deadline.penalty, math.fsum(scores.values()))
         scores[LATENESS] = -round(penalty, 2) if penalty else 0.0
     # Autolab takes no run without a score for its own.

@@ -25,7 +25,7 @@ from grader.intake.times import brightspace_time
 ID_COLUMNS = (
     "student_id", "studentid", "student number", "matriculation number", "sid", "id number",
     "sis user id", "orgdefinedid", "org defined id", "roster_identifier", "username",
-    "sis login id", "login", "login id", "user", "user id", "netid", "id", "student",
+    "sis login id", "login", "login id", "user", "user id", "netid", "display id", "id", "student",
     "email", "email address", "e-mail", "mail", "identifier", "github_username",
 )  # fmt: skip
 """Columns that may hold the course's own id, the likeliest first."""
@@ -39,6 +39,8 @@ _FURTHER_ID = re.compile(
     r"\b(id|ids|login|user|username|number|no|lms|alias|aka|canvas|moodle|blackboard|brightspace|"
     r"gradescope|github|sakai|participant|repository|repo)\b"
 )
+TITLE_CELLS = 2
+"""Most cells of a line that is a title; a line of names of columns has more."""
 _SEPARATORS = ",;\t|"
 _NO_TIME = ("", "-", "–")
 
@@ -137,9 +139,13 @@ def load_roster(file: Path, zone: ZoneInfo | None = None) -> Roster:
             value, what to do.
     """
     table = _table(file)
-    header_line, header = next(table, (0, []))
-    if not header:
+    first = next(table, None)
+    if first is None:
         raise UsageError(f"{file}: expected a first line with the names of columns. It is empty.")
+    header_line, header = first
+    if not _has_id(header) and len([cell for cell in header if cell]) <= TITLE_CELLS:
+        # Sakai writes the assignment's title above the names of the columns.
+        header_line, header = next(table, first)
     columns = _Columns(file, header_line, [_plain(name) for name in header])
     students: dict[str, Student] = {}
     lines: dict[str, int] = {}
@@ -162,6 +168,10 @@ def load_roster(file: Path, zone: ZoneInfo | None = None) -> Roster:
     if not students:
         raise UsageError(f"{file}: expected a line for each student. There is none.")
     return Roster(tuple(students.values()))
+
+
+def _has_id(header: Sequence[str]) -> bool:
+    return any(_plain(name) in ID_COLUMNS for name in header)
 
 
 class _Columns:

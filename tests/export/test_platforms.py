@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from grader.domain import GradeStatus
+from grader.domain import GradeStatus, Override
 from grader.export.platforms import (
     feedback_name,
     is_decided,
@@ -66,6 +66,20 @@ def test_autolab_counts_lateness_as_a_problem_of_its_own():
     scores = json.loads(to_autolab(grade).splitlines()[-1])["scores"]
 
     assert scores["lateness"] == -grade.deadline.penalty < 0
+
+
+@pytest.mark.parametrize("score", [0.0, 37.5, 100.0])
+def test_autolabs_total_is_what_the_staff_has_set(score):
+    late = examples.deviating()
+    decided = Override(
+        score=score, why="heard", by="staff", at=examples.DUE,
+        computed_status=late.status, computed_score=late.score,
+    )  # fmt: skip
+
+    told = to_autolab(late.model_copy(update={"score": score, "override": decided}))
+
+    scores = json.loads(told.splitlines()[-1])["scores"]
+    assert math.fsum(scores.values()) == pytest.approx(score)
 
 
 # --- PrairieLearn: externalGraderCommon.ts, and the limits of its documentation -----------------

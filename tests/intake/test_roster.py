@@ -30,6 +30,11 @@ ROSTERS = {
         "OrgDefinedId,Username,Last Name,First Name,Email,End-of-Line Indicator\n"
         "#jdoe,#48213,Doe,Jane,jane@uni.edu,#\n"
     ),
+    "sakai": (
+        "DenseNet,Points\n\n"
+        '"Display ID","ID","Last Name","First Name","grade","Submission date","Late submission"\n'
+        '"jdoe","48213","Doe","Jane","","Sep 30, 2027 10:58 PM","On time"\n'
+    ),
     "github": "identifier,github_username,github_id,name\njdoe,jane-codes,48213,Jane Doe\n",
 }
 
@@ -84,7 +89,7 @@ def test_editors_and_spreadsheets_make_no_difference(
     ("text", "expected"),
     [
         ("", "roster.csv: expected a first line"),
-        ("name,section\nJane,A\n", "roster.csv, line 1: expected a column with an id"),
+        ("name,section\nJane,A\n", "roster.csv, line [12]: expected a column with an id"),
         ("student_id,name\njdoe,Jane\n,Max\n", "roster.csv, line 3: student_id: expected an id"),
         (
             "student_id,name\njdoe,Jane\nroe,Max\njdoe,Jan\n",
