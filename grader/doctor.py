@@ -73,6 +73,7 @@ def examine(data: Path | None, assignment: Path, device: Device = "auto") -> lis
         _isolation(),
         _data(data),
         _assignment(assignment),
+        _course_key(),
         _disk(),
         _memory(),
         _clock(),
@@ -264,6 +265,26 @@ def _assignment(folder: Path) -> Reading:
 
 
 # --- machine ----------------------------------------------------------------------------------
+
+
+def _course_key() -> Reading:
+    """Where the course key lies, and its id; never the key, and none is made."""
+    from grader.ledger.key import default_key_path, load_key
+
+    try:
+        place = default_key_path()
+        key = load_key(place)
+    except GraderError as error:
+        fix = "Restore it from a backup, or name another with GRADER_KEY_FILE."
+        return Reading(name="course key", status="missing", found=str(error), fix=fix)
+    if key is None:
+        return Reading(
+            name="course key",
+            status="note",
+            found=f"none yet; the first grading makes {place}",
+            fix="Where the course has one, copy it there; it draws probes and seals grades.",
+        )
+    return Reading(name="course key", status="ok", found=f"{key.id} in {place}; keep a copy")
 
 
 def _disk() -> Reading:

@@ -96,7 +96,8 @@ def grade_items(
                 on_grade(grade)
                 grades.append(grade)
         except BaseException:
-            # An interrupt waits for what is being read, not for the rest of the class.
+            # An interrupt waits for nothing: what runs is ended, the rest of the class not begun.
+            course.sandbox.stop()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
         return marked(grades, ledger)

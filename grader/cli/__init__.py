@@ -20,13 +20,12 @@ from collections.abc import Sequence
 
 from cyclopts import CycloptsError
 
-from grader.cli import bundles, evaluation, recorded, records
-from grader.cli.commands import EXIT_INTERRUPTED
+from grader.cli import bundles, commands, evaluation, recorded, records
 from grader.cli.options import app
-from grader.cli.screen import say
+from grader.cli.screen import EXIT_INTERRUPTED, say
 from grader.errors import EXIT_GRADED, EXIT_INFRASTRUCTURE, EXIT_USAGE, GraderError
 
-__all__ = ["app", "bundles", "evaluation", "main", "recorded", "records", "run"]
+__all__ = ["app", "bundles", "commands", "evaluation", "main", "recorded", "records", "run"]
 
 DEBUG = "--debug"
 

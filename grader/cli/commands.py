@@ -44,7 +44,9 @@ from grader.cli.options import (
     flag,
 )
 from grader.cli.screen import (
+    EXIT_INTERRUPTED,
     Working,
+    interruptible,
     options_from,
     out,
     say,
@@ -63,7 +65,6 @@ if TYPE_CHECKING:
     from grader.domain import Grade
     from grader.graph.evidence import Evidence
 
-EXIT_INTERRUPTED = 130
 EXIT_OF_TRAINING = {"interrupted": EXIT_INTERRUPTED, "out of memory": EXIT_INFRASTRUCTURE}
 """How a training that the student's network did not end leaves; every other way is 0."""
 FETCH_TIMEOUT_S = 30.0
@@ -115,6 +116,7 @@ def grade(
     from grader.export.nbgrader import require_gradebook
     from grader.intake.roster import load_roster
     from grader.ledger import counting_grades
+    from grader.ledger.database import network_file_system
     from grader.ledger.lease import hold
     from grader.pipeline import grade_items
     from grader.report.classtable import View, render_class
@@ -142,6 +144,8 @@ def grade(
     )
     if gradebook is not None:
         require_gradebook(gradebook)
+    if (kind := network_file_system(options.results_dir)) is not None:
+        say(f"{results} lies on a network disk ({kind}): safe only while one machine grades there.")
     students = None
     if roster is not None:
         students = load_roster(roster, options.assignment.deadline.zone_info)
@@ -161,6 +165,7 @@ def grade(
         show = shown(options, quiet, several)
         alone: list[Grade] = []
         with (
+            interruptible(),
             hold(options.results_dir, say),
             Working("Grading", show if several else alone.append, progress) as on_grade,
         ):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -23,6 +27,10 @@ if TYPE_CHECKING:
     from grader.export.nbgrader import Written
     from grader.intake.roster import Roster
 
+EXIT_INTERRUPTED = 130
+INTERRUPTED = b"\nInterrupted: ending what runs. Ctrl-C again ends it now; nothing is lost.\n"
+GRACE_S = 5.0
+"""For what runs to end in order, after Ctrl-C."""
 LONGEST_LINE = 1000
 """Characters of one line of a message."""
 
@@ -96,6 +104,35 @@ def shown(
     return lambda grade: console.print(
         render(grade, assignment, quiet=quiet or several, **how), crop=False
     )
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Ctrl-C is answered at once and ends this process within `GRACE_S`; a second one, now.
+
+    What runs has that long to end in order. Whoever is ended in the midst loses nothing: the
+    record of grades and the run directories are whole at every moment.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    last = threading.Timer(GRACE_S, os._exit, [EXIT_INTERRUPTED])
+    last.daemon = True
+
+    def answer(*_: object) -> None:
+        signal.signal(signal.SIGINT, lambda *_: os._exit(EXIT_INTERRUPTED))
+        last.start()
+        with contextlib.suppress(OSError):
+            os.write(2, INTERRUPTED)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, answer)
+    try:
+        yield
+    finally:
+        last.cancel()
+        signal.signal(signal.SIGINT, before)
 
 
 def unseen(grade: Grade) -> None:

@@ -95,5 +95,8 @@ class Sandbox(ABC):
         """None when this provider can run here, else one sentence saying what is missing and
         how to get it."""
 
+    def stop(self) -> None:  # noqa: B027 - what a provider cannot end, ends with this process
+        """End what runs, and start nothing more; from any thread. `run` then raises."""
+
     def close(self) -> None:  # noqa: B027 - most providers keep nothing warm
         """End whatever the provider keeps warm. Safe to call twice."""

@@ -13,6 +13,7 @@ import secrets
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 import warnings
 from pathlib import Path
@@ -52,6 +53,8 @@ class ProcessSandbox(Sandbox):
         self._stages = stages
         self._scratch = scratch
         self._zygotes = Zygote.pool(stages) if warm else None
+        self._pumps: set[Pump] = set()
+        self._stopped = threading.Event()
 
     def available(self) -> str | None:
         """None on any Unix."""
@@ -67,6 +70,8 @@ class ProcessSandbox(Sandbox):
         lack = self.available()
         if lack is not None:
             raise InfrastructureError(Cause.INFRA_SANDBOX, lack)
+        if self._stopped.is_set():
+            raise _interrupted()
         ends, theirs = _pipes()
         name = f"grade-run{files.mark()}{secrets.token_hex(8)}"
         private = Path(self._scratch or tempfile.gettempdir()) / name
@@ -80,8 +85,20 @@ class ProcessSandbox(Sandbox):
                 cleanup.callback(ends.close)
             ends.control.sendall(self._order(stage, private, seat))
             pump = Pump(ends, encode("request", {"request": dict(stage.request)}), stage.limits)
+            self._pumps.add(pump)
+            cleanup.callback(self._pumps.discard, pump)
+            if self._stopped.is_set():
+                pump.interrupt()
             ending = pump.run()
+        if self._stopped.is_set():
+            raise _interrupted()
         return result(ending, pump.talk.parser, stage.limits, self.isolation)
+
+    def stop(self) -> None:
+        """End what runs, and start nothing more; see `Sandbox.stop`."""
+        self._stopped.set()
+        for pump in tuple(self._pumps):
+            pump.interrupt()
 
     def close(self) -> None:
         """End the warm parents."""
@@ -107,6 +124,11 @@ class ProcessSandbox(Sandbox):
         finally:
             for fd in theirs:
                 os.close(fd)
+
+
+def _interrupted() -> InfrastructureError:
+    help = "The same command goes on from there."
+    return InfrastructureError(Cause.INFRA_INTERRUPTED, "the grader was interrupted", help)
 
 
 def _pipes() -> tuple[Ends, tuple[int, int, int, int]]:

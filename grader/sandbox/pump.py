@@ -242,6 +242,12 @@ class Pump:
         self.talk.hear_report(bytes(self._heard))
         return self.talk.finish()
 
+    def interrupt(self) -> None:
+        """End the run for a reason of ours; from any thread."""
+        self.talk.stop(Cause.INFRA_INTERRUPTED, "the grader was interrupted")
+        with contextlib.suppress(OSError):
+            self._ends.control.send(b"x")
+
     def _turn(self) -> None:
         before = self.talk.stopped
         for key, _ in self._selector.select(self.talk.seconds_left):

@@ -15,6 +15,7 @@ from rich.console import Console
 from grader import doctor, resources
 from grader.doctor import Reading, show
 from grader.errors import Cause, InfrastructureError
+from grader.ledger import load_or_create_key
 
 
 def shown(readings, as_json=False):
@@ -178,3 +179,29 @@ def test_the_memory_of_a_container_is_its_limit(monkeypatch):
     monkeypatch.setattr(Path, "read_text", lambda self: "1073741824\n")
 
     assert doctor._memory_bytes() == 2**30
+
+
+def test_where_the_course_key_lies_is_said_and_the_key_is_not(tmp_path, monkeypatch):
+    place = tmp_path / "course.key"
+    monkeypatch.setenv("GRADER_KEY_FILE", str(place))
+
+    before = doctor._course_key()
+    assert not place.exists()
+    key = load_or_create_key()
+    after = doctor._course_key()
+
+    assert (before.status, after.status) == ("note", "ok")
+    assert str(place) in before.found
+    assert key.id in after.found
+    assert str(place) in after.found
+    assert key.secret.hex() not in after.found
+
+
+def test_a_file_that_is_no_course_key_is_what_makes_grading_impossible(tmp_path, monkeypatch):
+    (tmp_path / "course.key").write_text("no key")
+    monkeypatch.setenv("GRADER_KEY_FILE", str(tmp_path / "course.key"))
+
+    reading = doctor._course_key()
+
+    assert reading.status == "missing"
+    assert "64 hexadecimal digits" in reading.found

@@ -38,7 +38,7 @@ def test_a_reader_that_goes_away_leaves_no_traceback():
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
-def test_an_interrupt_ends_in_130_with_one_line(tmp_path):
+def test_an_interrupt_ends_in_130_and_says_so_at_once_and_at_the_end(tmp_path):
     (tmp_path / "a.zip").write_bytes(b"")
     command = [sys.executable, "-c", WAITS, "a.zip"]
     with subprocess.Popen(
@@ -51,7 +51,9 @@ def test_an_interrupt_ends_in_130_with_one_line(tmp_path):
     assert started == "ready\n"
     assert program.returncode == 130
     assert "Traceback" not in told
-    assert len(told.splitlines()) == 1
+    at_once, at_the_end = told.strip().splitlines()
+    assert "ending what runs" in at_once
+    assert "the same command goes on from there" in at_the_end
 
 
 def test_errors_go_to_standard_error_and_leave_standard_output_empty():
