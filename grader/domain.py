@@ -411,6 +411,17 @@ class MeasuredAccuracy(Record):
     """The time budget that the network was too slow for, where it was shown no image for that."""
 
 
+EXCHANGE = "evaluation"
+"""Folder of the run directory that is shared with the child that evaluates."""
+RETRAINING = "retraining"
+"""Folder of the run directory with what a retraining leaves, by its seed."""
+
+
+def folder_of_seed(seed: int | None) -> str:
+    """Below `RETRAINING`, of one training."""
+    return f"seed-{seed}"
+
+
 class Evaluation(Record):
     """A measured accuracy, judged by an assignment's rule."""
 
@@ -436,6 +447,13 @@ class Evaluation(Record):
     def against_budget_s(self) -> float:
         """Seconds that the time budget is compared with."""
         return self.wall_time_s if self.charged_s is None else self.charged_s
+
+    @property
+    def folder(self) -> str:
+        """Of the run directory, with its pictures."""
+        if self.mode == "weights":
+            return EXCHANGE
+        return f"{RETRAINING}/{folder_of_seed(self.details.seed)}"
 
 
 # --- deadline and grade -------------------------------------------------------------------

@@ -20,7 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grader.assignment import Assignment, EvaluationRule
-from grader.domain import RECIPE, MeasuredAccuracy, Measurement
+from grader.domain import (
+    EXCHANGE,
+    RECIPE,
+    RETRAINING,
+    MeasuredAccuracy,
+    Measurement,
+    folder_of_seed,
+)
 from grader.engine.data import Cifar10, NoData, find_cifar10
 from grader.engine.evaluate import Prepare, evaluate_in_child, refuse_slow
 from grader.engine.gpu import Device, Gpu, lease, list_gpus, require_device
@@ -47,10 +54,6 @@ from grader.resources import template_dir
 
 Array = NDArray[Any]
 
-EXCHANGE = "evaluation"
-"""Folder of the run directory that is shared with the child."""
-RETRAINING = "retraining"
-"""Folder of the run directory with the checkpoint of a retraining."""
 GPU_WAIT_S = 3600.0
 """Seconds in the queue for a GPU; not charged to the student."""
 MAX_SAMPLE = 2**22
@@ -264,7 +267,7 @@ class _Asked:
                     ),
                     data,
                     Place(
-                        place / f"seed-{own.seed}",
+                        place / folder_of_seed(own.seed),
                         "jax" if self.instruments.backend == "jax" else "tensorflow",
                         gpu,
                     ),

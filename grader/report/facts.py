@@ -168,7 +168,12 @@ def foundations(grade: Grade, assignment: Assignment | None) -> RenderableType:
     if grade.submission.sha256:
         rows.add_row("submission", Text(grade.submission.sha256[:12]))
     if made.run:
-        rows.add_row("run", safe_text(made.run, 40))
+        rows.add_row("run", safe_text(f"runs/{made.run}", 60))
+        if grade.evaluation is not None and grade.evaluation.details.pictures:
+            names = ", ".join(grade.evaluation.details.pictures)
+            rows.add_row(
+                "pictures", safe_text(f"runs/{made.run}/{grade.evaluation.folder}: {names}", 200)
+            )
     if made.probe_seed_id:
         rows.add_row("probes", Text("drawn with course key ") + safe_text(made.probe_seed_id, 40))
     for number, remark in enumerate(grade.remarks[:REMARKS_SHOWN]):

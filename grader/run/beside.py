@@ -14,7 +14,7 @@ from grader.run.directory import RUNS
 from grader.run.folder import RUN_FILE, RunFolder
 from grader.run.record import RunRecord
 
-MISTAKES = Path("evaluation") / "mistakes.png"
+MISTAKES = "mistakes.png"
 LARGEST_PICTURE = 4 * 2**20
 """Bytes of a picture that a page carries."""
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -39,7 +39,10 @@ def beside(grade: Grade, results: Path, key: CourseKey) -> Beside:
         record = run.record
     except (InfrastructureError, UsageError):
         return Beside()
-    return Beside(_drawing(run, record), _picture(run_dir / MISTAKES))
+    measured = grade.evaluation
+    pictured = measured is not None and MISTAKES in measured.details.pictures
+    mistakes = picture_in(run_dir / measured.folder / MISTAKES) if measured and pictured else None
+    return Beside(_drawing(run, record), mistakes)
 
 
 def _drawing(run: RunFolder, record: RunRecord) -> Drawing | None:
@@ -60,7 +63,7 @@ def _drawing(run: RunFolder, record: RunRecord) -> Drawing | None:
     return draw(evidence)
 
 
-def _picture(file: Path) -> bytes | None:
+def picture_in(file: Path) -> bytes | None:
     """A picture that the grader wrote; None where there is none that a page should carry."""
     try:
         if file.is_symlink() or file.stat().st_size > LARGEST_PICTURE:

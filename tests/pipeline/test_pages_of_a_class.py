@@ -7,8 +7,10 @@ import pytest
 
 from grader.cli import run
 from grader.ledger import load_or_create_key
-from grader.run.beside import LARGEST_PICTURE, MISTAKES
+from grader.report.html.student import Beside
+from grader.run.beside import LARGEST_PICTURE, MISTAKES, beside, picture_in
 from grader.run.folder import RunFolder
+from tests import examples
 from tests.pipeline.test_pipeline import Replay, submission_zip
 from tests.report.reading import Page
 
@@ -67,22 +69,53 @@ def test_no_frame_of_a_hidden_probe_is_read_for_a_page(results, monkeypatch):
         assert name.partition(":")[2] not in hidden
 
 
-@pytest.mark.parametrize("content", [b"<svg onload=alert(1)>", PNG + b"\0" * LARGEST_PICTURE])
-def test_a_run_that_was_changed_by_another_hand_loses_its_pictures_and_not_its_page(
-    results, content
-):
+def test_a_run_that_was_changed_by_another_hand_loses_its_picture_and_not_its_page(results):
     for run_dir in (results / "runs").iterdir():
-        if (run_dir / "run.json").is_file():
-            (run_dir / MISTAKES).parent.mkdir(exist_ok=True)
-            (run_dir / MISTAKES).write_bytes(content)
-            for frame in run_dir.glob("frame-*"):
-                frame.write_bytes(b"{}")
+        for frame in run_dir.glob("frame-*"):
+            frame.write_bytes(b"{}")
 
     assert run(["export", "results", "--to", "html", "--output", "out"]) == 0
 
-    for page in pages(results.parent / "out").values():
-        assert "beside the paper’s" not in page.text
-        assert page.of("img") == []
+    found = pages(results.parent / "out")
+    assert found.keys() == {"ada", "ben"}
+    assert not [page for page in found.values() if "beside the paper" in page.text]
+
+
+@pytest.mark.parametrize("content", [b"<svg onload=alert(1)>", PNG + b"\0" * LARGEST_PICTURE])
+def test_a_page_carries_no_other_file_in_the_place_of_a_picture(tmp_path, content):
+    file = tmp_path / MISTAKES
+    file.write_bytes(content)
+    assert picture_in(file) is None
+
+    file.write_bytes(PNG)
+    (tmp_path / "link.png").symlink_to(file)
+    assert picture_in(file) == PNG
+    assert picture_in(tmp_path / "link.png") is None
+    assert picture_in(tmp_path / "none.png") is None
+
+
+@pytest.mark.parametrize(
+    ("mode", "seed", "folder"),
+    [("weights", None, "evaluation"), ("retrain", 7, "retraining/seed-7")],
+)
+def test_the_worst_mistakes_are_those_of_the_measurement_that_counts(results, mode, seed, folder):
+    run_dir = next(d for d in (results / "runs").iterdir() if (d / "run.json").is_file())
+    for place, last in (("evaluation", b"w"), ("retraining/seed-7", b"r"), ("other", b"x")):
+        (run_dir / place).mkdir(parents=True, exist_ok=True)
+        (run_dir / place / MISTAKES).write_bytes(PNG + last)
+    grade = examples.full_marks()
+    details = grade.evaluation.details.model_copy(update={"pictures": (MISTAKES,), "seed": seed})
+    made = grade.provenance.model_copy(update={"run": run_dir.name})
+    measured = grade.evaluation.model_copy(update={"mode": mode, "details": details})
+
+    found = beside(
+        grade.model_copy(update={"evaluation": measured, "provenance": made}),
+        results,
+        load_or_create_key(),
+    )
+
+    assert found.mistakes == (run_dir / folder / MISTAKES).read_bytes()
+    assert beside(examples.full_marks(), results, load_or_create_key()) == Beside()
 
 
 def test_pseudonyms_are_drawn_from_the_course_key_and_from_no_other(

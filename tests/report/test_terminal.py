@@ -317,3 +317,17 @@ def test_the_same_work_of_two_is_named_in_the_class_and_in_no_students_report(
         f"the same {said}" not in printed(render(grade, examples.ASSIGNMENT), 140)
         for grade in grades
     )
+
+
+def test_the_report_says_where_run_and_pictures_lie(examples):
+    grade = examples.full_marks()
+    details = grade.evaluation.details.model_copy(update={"pictures": ("confusion.svg", "a.png")})
+    measured = grade.evaluation.model_copy(update={"details": details})
+    made = grade.provenance.model_copy(update={"run": "3f9a-0c12"})
+
+    text = printed(
+        render(grade.model_copy(update={"evaluation": measured, "provenance": made})), 100
+    )
+
+    assert " run          runs/3f9a-0c12\n" in text
+    assert " pictures     runs/3f9a-0c12/evaluation: confusion.svg, a.png\n" in text
