@@ -108,18 +108,36 @@ def _as_module(name: str, policy: IntakePolicy) -> str:
 def in_roster(items: Iterable[Item], roster: Roster | None) -> list[Item]:
     """The items, each of a student of the roster under the course's own id.
 
-    Where the roster says when a student's work came and nothing else does, it came then; of several
-    submissions nobody knows which is meant.
+    What a group of the roster handed in is an item of each member. Where the roster says when a
+    student's work came and nothing else does, it came then; of several submissions nobody knows
+    which is meant.
     """
     items = list(items)
     if roster is None:
         return items
-    students = [_student_of(item.identity, roster) for item in items]
-    counts = Counter(student.student_id for student in students if student)
+    owned = [(item, student) for item in items for student in _students_of(item.identity, roster)]
+    counts = Counter(student.student_id for _, student in owned if student)
     return [
         item if student is None else _of_student(item, student, counts[student.student_id] == 1)
-        for item, student in zip(items, students, strict=True)
+        for item, student in ((_handed_in_by(item, owned), student) for item, student in owned)
     ]
+
+
+def _handed_in_by(item: Item, owned: Sequence[tuple[Item, Student | None]]) -> Item:
+    """An item that says who else handed it in, where these are several."""
+    names = [student.student_id for other, student in owned if other is item and student]
+    if len(names) < 2:
+        return item
+    remark = f"Handed in by a group: {', '.join(names)}."
+    identity = replace(item.identity, remarks=(*item.identity.remarks, remark))
+    return replace(item, identity=identity)
+
+
+def _students_of(identity: Identity, roster: Roster) -> Sequence[Student | None]:
+    student = _student_of(identity, roster)
+    if student is not None:
+        return [student]
+    return roster.members((identity.student_id, *identity.known_as)) or [None]
 
 
 def _student_of(identity: Identity, roster: Roster) -> Student | None:

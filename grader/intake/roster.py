@@ -33,7 +33,8 @@ EMAIL_COLUMNS = ("email", "email address", "e-mail", "mail")
 NAME_COLUMNS = ("name", "full name", "student name", "display name", "student")
 FIRST_NAMES = ("first name", "given name", "firstname", "vorname", "first")
 LAST_NAMES = ("last name", "surname", "family name", "lastname", "nachname", "last")
-SECTION_COLUMNS = ("section", "sections", "section name", "group", "groups", "group_name", "class")
+SECTION_COLUMNS = ("section", "sections", "section name", "class")
+GROUP_COLUMNS = ("group", "groups", "group name", "group_name", "team", "team name")
 TIME_COLUMNS = ("received_at", "submitted_at", "submission_timestamp", "last modified (submission)")
 _FURTHER_ID = re.compile(
     r"\b(id|ids|login|user|username|number|no|lms|alias|aka|canvas|moodle|blackboard|brightspace|"
@@ -54,6 +55,7 @@ class Student:
         name: As the roster has it.
         email: The address.
         section: Of the course.
+        group: Those who hand in together.
         ids: All ids, safe: those of platforms, logins, the address.
         names: How platforms write the name, safe; two students may have one.
         received_at: When the work came, where the roster says it.
@@ -63,6 +65,7 @@ class Student:
     name: str = ""
     email: str = ""
     section: str = ""
+    group: str = ""
     ids: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     received_at: datetime | None = None
@@ -115,6 +118,15 @@ class Roster:
                 return found
         address = re.match(r"[^@_]+(?:_[^@_]+)*@[^@_]+(?=_)", student_id)
         return self.find([address[0]]) if address else None
+
+    def members(self, names: Iterable[str]) -> tuple[Student, ...]:
+        """The students of the group that a name is of; none where it is of no group.
+
+        Args:
+            names: Any that are known of whoever handed in, safe.
+        """
+        wanted = {_squeezed(name) for name in names}
+        return tuple(s for s in self.students if s.group and _squeezed(s.group) in wanted)
 
     def missing(self, student_ids: Collection[str]) -> tuple[Student, ...]:
         """Those of whom there is no submission.
@@ -191,7 +203,8 @@ class _Columns:
         names = [name for name in NAME_COLUMNS if name in header and name != self.id_name]
         self.name = names[0] if names else ""
         self.is_canvas = {"student", "section"} <= set(header) and any("sis" in n for n in header)
-        of_names = {self.name, *FIRST_NAMES, *LAST_NAMES, *SECTION_COLUMNS, *TIME_COLUMNS}
+        of_names = {self.name, *FIRST_NAMES, *LAST_NAMES, *SECTION_COLUMNS, *GROUP_COLUMNS}
+        of_names |= set(TIME_COLUMNS)
         self.further = [
             name
             for name in dict.fromkeys(header)
@@ -233,7 +246,8 @@ class _Columns:
             student_id=safe_id(own),
             name=name,
             email=email,
-            section=self.value(row, SECTION_COLUMNS),
+            section=self.value(row, (*SECTION_COLUMNS, *GROUP_COLUMNS)),
+            group=self.value(row, GROUP_COLUMNS),
             ids=tuple(ids),
             names=tuple(safe_id(each) for each in names if each),
             received_at=self._received(row, line, zone),
@@ -269,6 +283,11 @@ def _moment(written: str, zone: ZoneInfo) -> datetime | None:
     if moment is None or moment.tzinfo is not None:
         return moment
     return aware_time(moment.isoformat(timespec="seconds"), zone)
+
+
+def _squeezed(name: str) -> str:
+    """A group's name as platforms write it: Canvas leaves out what is no letter and no digit."""
+    return re.sub(r"[\W_]", "", name).casefold()
 
 
 def _ways_to_write(name: str, first: str, last: str) -> Iterator[str]:

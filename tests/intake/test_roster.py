@@ -169,3 +169,21 @@ def test_the_rosters_time_counts_where_nothing_else_tells_and_one_submission_is_
 
     assert found["doe"].identity.received_from == "lms"
     assert found["roe-1"].identity.received_at is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["rocket1_77001_991245_hw.zip", "Rocket 1/submission.zip", "hw-rocket-1/.git/HEAD"],
+)
+def test_what_a_group_of_the_roster_handed_in_is_each_members(tmp_path: Path, name: str) -> None:
+    roster = read(
+        tmp_path, "student_id,name,group\njdoe,Jane,Rocket 1\nmroe,Max,Rocket 1\nlee,Li,\n"
+    )
+    tree(tmp_path / "hw-submissions", name)
+
+    items = discover([tmp_path / "hw-submissions"], roster=roster).items
+
+    assert [item.identity.student_id for item in items] == ["jdoe", "mroe"]
+    assert len({item.path for item in items}) == 1
+    assert "Handed in by a group: jdoe, mroe." in items[1].identity.remarks
+    assert [s.student_id for s in roster.missing(["jdoe", "mroe"])] == ["lee"]
