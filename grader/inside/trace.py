@@ -14,7 +14,7 @@ import gc
 from pathlib import Path
 from typing import Any
 
-from .tracing import cheaper, copies, failures, modes, probes, student, trained
+from .tracing import building, cheaper, copies, failures, modes, probes, student, trained
 from .tracing.patience import Patience
 
 
@@ -39,7 +39,10 @@ def run(request: dict[str, Any], tree: Path, channel: Any) -> None:
     warm()
     tf, keras = _silence()
     channel.send_json("versions", {"tensorflow": tf.__version__, "keras": keras.__version__})
-    copies.begin(plain=bool(request.get("plain")), compared=request.get("compared"))
+    plain = bool(request.get("plain")) or not keras.__version__.startswith(copies.KERAS)
+    if not plain:
+        building.with_less_bookkeeping()
+    copies.begin(plain=plain, compared=request.get("compared"))
     student.greet(request.get("module", "densenet"))
     patience = Patience(request.get("call_s"))
     module, failure = student.load(request.get("module", "densenet"), tree, patience)

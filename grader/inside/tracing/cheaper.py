@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+from . import building
+
 
 def write_normalisation_as_one_op() -> None:
     """Let Keras's own BatchNormalization trace as one op where it stands for some thirty.
@@ -67,19 +69,20 @@ def write_normalisation_as_one_op() -> None:
 def without_values() -> Iterator[None]:
     """Leave Keras's variables without values: a graph needs shapes alone.
 
-    Drawing and copying initial values is a fifth of a trace. Reading such a variable raises; one
-    that a student keeps for `build_model()` gets its value there, from `give_values`.
+    Drawing and copying initial values is a fifth of a trace. Reading such a variable gives no
+    numbers; one that a student keeps for `build_model()` gets its value from `give_values`.
     """
     import tensorflow as tf
     from keras.src.backend.tensorflow.core import Variable
     from tensorflow.python.ops.resource_variable_ops import UninitializedVariable
 
+    kind = building.later_variable() or UninitializedVariable
     given = Variable._initialize_with_initializer
 
     def initialise(self: Any, initializer: Any) -> None:
         self.left_out = initializer
         self._initialize(
-            UninitializedVariable(
+            kind(
                 trainable=self.trainable,
                 shape=self._shape,
                 dtype=tf.as_dtype(self._dtype),

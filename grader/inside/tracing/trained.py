@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from . import calls, cheaper, failures, networks
+from . import building, calls, cheaper, failures, networks
 from .preprocess import traceable
 from .variables import Variables
 from .weights import load
@@ -20,7 +20,7 @@ def answer(module: Any, wanted: dict[str, Any], tree: Path, channel: Any) -> dic
     import keras
 
     keras.utils.set_random_seed(0)
-    with cheaper.uncompiled():
+    with cheaper.uncompiled(), building.values_when_asked():
         model = calls.one(module.build_model(), "network")
     shape = list(wanted["input_shape"])
     batch = networks.batch_of(model, wanted.get("batch", 2))

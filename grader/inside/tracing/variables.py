@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .building import has_handle
+
 
 class Variables:
     """The variables of one model, numbered; those a graph captures and those it owns."""
@@ -12,7 +14,9 @@ class Variables:
         self.items: list[Any] = []
         self.owned: set[int] = set()
         self.trained: set[int] = set()
+        self._numbers: dict[int, int] = {}
         self._by_handle: dict[int, int] = {}
+        self._without_handle: list[Any] = []
         self._lists_its_own = False
 
     def own(self, model: Any) -> None:
@@ -29,27 +33,39 @@ class Variables:
 
     def add(self, variable: Any, keras_variable: Any = None) -> int:
         """The number of a variable; a new one if it was not seen before."""
-        handle = id(variable.handle)
-        if handle not in self._by_handle:
-            self._by_handle[handle] = len(self.items)
+        number = self.known(variable)
+        if number is None:
+            number = self._numbers[id(variable)] = len(self.items)
             self.items.append((variable, keras_variable))
+            self._without_handle.append(variable)
             listed = keras_variable is not None or self._lists_its_own
             if not listed and getattr(variable, "trainable", False):
-                self.trained.add(self._by_handle[handle])
-        return self._by_handle[handle]
+                self.trained.add(number)
+        return number
 
     def known(self, variable: Any) -> int | None:
         """The number of a variable that was seen before."""
-        return self._by_handle.get(id(variable.handle))
+        if id(variable) in self._numbers:
+            return self._numbers[id(variable)]
+        return self._of_handle(variable.handle) if has_handle(variable) else None
 
     def of_capture(self, tensor: Any, graph_variables: list[Any]) -> int | None:
         """The number of the variable behind a captured resource."""
-        if id(tensor) in self._by_handle:
-            return self._by_handle[id(tensor)]
+        number = self._of_handle(tensor)
+        if number is not None:
+            return number
         for variable in graph_variables:
             if variable.handle is tensor:
                 return self.add(variable)
         return None
+
+    def _of_handle(self, handle: Any) -> int | None:
+        """The number of the variable with this handle; some variables get theirs late."""
+        if id(handle) not in self._by_handle and self._without_handle:
+            for variable in filter(has_handle, self._without_handle):
+                self._by_handle[id(variable.handle)] = self._numbers[id(variable)]
+            self._without_handle = [v for v in self._without_handle if not has_handle(v)]
+        return self._by_handle.get(id(handle))
 
     def table(self) -> list[dict[str, Any]]:
         """One row a variable: name, shape, dtype, trainable, owned by the model or not."""

@@ -1,0 +1,232 @@
+"""Keras builds layers with less bookkeeping, and to the same effect.
+
+The reason is cost: a submission is 13 networks of some 500 layers, and once their records are
+copied (`copies.py`), building them is most of what is left. Half of that is bookkeeping: each of
+some eighty attributes of a layer is shown to two trackers, the signature of one function is worked
+out again for every layer, and each argument is asked by protocol whether it is a tensor. Here what
+has to be asked once is asked once, and what the answer cannot change is left out.
+
+A shortcut does what Keras itself would have done with that value; all else goes Keras's way, and so
+does everything where a program has changed what is left out. They are taken in the versions of
+Keras that `copies.KERAS` names; `GRADER_TRACE=plain` switches them off.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import types
+from collections.abc import Iterator
+from typing import Any
+
+SIMPLE = (type(None), bool, int, float, str, types.FunctionType, types.MethodType)
+"""Types of which no value is tracked, nor anything in it."""
+
+
+_kinds: list[type[Any]] = []
+"""The class of variables without a handle, where the shortcuts are taken."""
+_plain_values: dict[Any, Any] = {}
+"""How the calls of the two most frequent initialisers are computed without an op."""
+
+
+def with_less_bookkeeping() -> None:
+    """Take the shortcuts from here on."""
+    if _kinds:
+        return
+    _assign_without_tracking()
+    _keep_signatures()
+    _know_tensors_by_type()
+    _plain_values.update(_of_ones_and_zeros())
+    _kinds.append(_later())
+
+
+def _assign_without_tracking() -> None:
+    """Let a layer keep what is no variable, layer or collection without a look at its trackers."""
+    import tensorflow as tf
+    from keras.src import backend
+    from keras.src.backend.tensorflow.trackable import KerasAutoTrackable
+    from keras.src.layers.layer import Layer
+    from keras.src.metrics.metric import Metric
+    from keras.src.utils.tracking import Tracker
+    from tensorflow.python.trackable.data_structures import NoDependency
+
+    given, put = Layer.__setattr__, object.__setattr__
+    hook, track, keep = Layer._setattr_hook, Tracker.track, KerasAutoTrackable.__setattr__
+    tracked = (
+        backend.Variable, Metric, Layer, backend.random.SeedGenerator, NoDependency,
+        tf.__internal__.tracking.Trackable, tuple, list, dict, set,
+    )  # fmt: skip
+    untracked = dict.fromkeys(SIMPLE, True)
+
+    def assign(self: Any, name: str, value: Any) -> None:
+        kind = type(value)
+        if kind not in untracked:
+            own = kind.__module__.startswith("keras.src.")
+            untracked[kind] = own and not issubclass(kind, tracked)
+        usual = (
+            untracked[kind]
+            and name != "_tracker"
+            and "_tracker" in self.__dict__
+            and type(self)._setattr_hook is hook
+            and Tracker.track is track
+            and KerasAutoTrackable.__setattr__ is keep
+        )
+        if not usual:
+            given(self, name, value)
+        elif getattr(self, name, self) is not value:
+            put(self, name, value)
+
+    Layer.__setattr__ = assign
+
+
+def _keep_signatures() -> None:
+    """Work out the signature of each of Keras's own functions once."""
+    from keras.src.layers import layer
+    from keras.src.ops import operation
+
+    once: Any = types.ModuleType(inspect.__name__)
+    once.__dict__.update(vars(inspect))
+    once.signature, once.getfullargspec = _kept(inspect.signature), _kept(inspect.getfullargspec)
+    layer.inspect = operation.inspect = once
+
+
+def _kept(work: Any) -> Any:
+    """The same work, done once for each plain function of Keras's that is as it was."""
+    found: dict[Any, tuple[Any, ...]] = {}
+
+    def kept(function: Any) -> Any:
+        inner = getattr(function, "__func__", function)
+        if type(inner) is not types.FunctionType or inner.__dict__:
+            return work(function)
+        if not inner.__module__.startswith("keras.src."):
+            return work(function)
+        now = (inner.__code__, inner.__defaults__, inner.__kwdefaults__)
+        place = (inner, inner is function)
+        if place not in found or any(a is not b for a, b in zip(now, found[place], strict=False)):
+            found[place] = (*now, work(function))
+        return found[place][-1]
+
+    return kept
+
+
+def _know_tensors_by_type() -> None:
+    """Tell what is a tensor by its type, where that says it."""
+    from keras.src import backend
+    from keras.src.backend.tensorflow import core
+    from keras.src.layers import layer
+    from tensorflow.python.framework.ops import EagerTensor, SymbolicTensor
+
+    given, either = core.is_tensor, layer.is_backend_tensor_or_symbolic
+    known = {
+        **dict.fromkeys((backend.KerasTensor, tuple, list, *SIMPLE), False),
+        EagerTensor: True, SymbolicTensor: True,
+    }  # fmt: skip
+
+    def is_tensor(value: Any) -> bool:
+        kind = type(value)
+        return known[kind] if kind in known else bool(given(value))
+
+    def is_either(value: Any, allow_none: bool = False) -> bool:
+        kind = type(value)
+        if kind is backend.KerasTensor:
+            return True
+        if kind in known and value is not None:
+            return known[kind]
+        return bool(either(value, allow_none))
+
+    core.is_tensor = backend.is_tensor = is_tensor
+    layer.is_backend_tensor_or_symbolic = is_either
+
+
+def _later() -> type[Any]:
+    """Make a class of variables that TensorFlow hears of when something is asked of them.
+
+    A handle costs ten times what the rest of a variable does, and of a network that is copied
+    nobody asks for one. They all have one name: each new name and shape is a kernel of its own.
+    """
+    import tensorflow as tf
+    from tensorflow.python.ops.resource_variable_ops import UninitializedVariable
+
+    class Later(UninitializedVariable):  # type: ignore[misc]
+        def __init__(self, *, first: Any = None, **given: Any) -> None:
+            self.__dict__.update(
+                _later=(first, {**given, "name": "variable"}),
+                _shape=tf.TensorShape(given["shape"]),
+                _dtype=given["dtype"],
+                _trainable=given["trainable"],
+            )
+
+        def __getattr__(self, name: str) -> Any:
+            if "_later" not in self.__dict__:
+                raise AttributeError(name)
+            first, given = self.__dict__.pop("_later")
+            super().__init__(**given)
+            if first is not None:
+                with tf.init_scope():
+                    tf.raw_ops.AssignVariableOp(resource=self.handle, value=first())
+            return getattr(self, name)
+
+    return Later
+
+
+def has_handle(variable: Any) -> bool:
+    """Whether TensorFlow has heard of a variable."""
+    return "_later" not in getattr(variable, "__dict__", ())
+
+
+def later_variable() -> type[Any] | None:
+    """The class of variables without a handle; None where no shortcut is taken."""
+    return _kinds[0] if _kinds else None
+
+
+@contextlib.contextmanager
+def values_when_asked() -> Iterator[None]:
+    """Draw the first value of a variable when something is asked of it.
+
+    It is the value that it would have had: Keras's own initialisers draw by a seed of their own.
+    """
+    import tensorflow as tf
+    from keras.src.backend.tensorflow.core import Variable
+
+    given, kind = Variable._initialize_with_initializer, later_variable()
+
+    def initialise(self: Any, initializer: Any) -> None:
+        if kind is None or not _repeats(initializer):
+            given(self, initializer)
+            return
+        shape, dtype = self._shape, self._dtype
+        self._initialize(
+            kind(
+                first=lambda: _first(initializer, shape, dtype),
+                trainable=self.trainable,
+                shape=shape,
+                dtype=tf.as_dtype(dtype),
+            )
+        )
+
+    Variable._initialize_with_initializer = initialise
+    try:
+        yield
+    finally:
+        Variable._initialize_with_initializer = given
+
+
+def _repeats(initializer: Any) -> bool:
+    """Whether an initialiser gives the same whenever it is asked."""
+    own = type(initializer).__module__.startswith("keras.src.initializers.")
+    return own and type(getattr(initializer, "seed", 0)) is int
+
+
+def _of_ones_and_zeros() -> dict[Any, Any]:
+    import keras
+    import numpy as np
+
+    return {keras.initializers.Zeros.__call__: np.zeros, keras.initializers.Ones.__call__: np.ones}
+
+
+def _first(initializer: Any, shape: Any, dtype: str) -> Any:
+    """The first value of a variable."""
+    plain = _plain_values.get(type(initializer).__call__)
+    if plain is None or dtype != "float32":
+        return initializer(shape, dtype=dtype)
+    return plain(shape, dtype)
