@@ -1,11 +1,14 @@
-"""CPU of one submission, split by stage: trace, parse, canonicalise, read, checks.
+"""CPU of one submission, split by stage: trace, and what the grader itself does.
 
     python -m benchmarks.read [--runs 3] [--markdown benchmarks/results/read.md]
 
-DenseNet-BC, k = 12, L = 22 and L = 100, as `build_model()`, with all probes of the assignment,
-public and hidden. Warm: the libraries of the traced program are loaded once for all submissions,
-and the grader's own modules are loaded. Times are medians of processor seconds: of the traced
-program as its supervisor measured them, of the grader as this process did.
+DenseNet-BC, k = 12, L = 22, 40 (as the template leaves it) and 100, as `build_model()`, with all
+probes of the assignment, public and hidden, through `grade_one` as `grade FOLDER --no-evaluation`
+calls it. Warm: the libraries of the traced program are loaded once for all submissions, and the
+grader's own modules are loaded. Times are medians of processor seconds: of the traced program as
+its supervisor measured them, of the grader as this process did. The supervisor itself is not in it.
+Each size is traced in turn with every layer traced and nothing left out (GRADER_TRACE=plain), so
+that the two rows can be compared on a busy machine as well.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -26,20 +30,28 @@ from unittest import mock
 from rich.console import Console
 from rich.table import Table
 
-from grader.assignment import load_assignment
-from grader.checks import CHECKS, run_checks
+from grader.course import Course, GradeOptions, open_course
 from grader.domain import RunStatus
 from grader.graph import evidence
-from grader.graph.numeric import SAMPLE_SEED
-from grader.graph.probes import Probe, hidden_probes, public_probes
+from grader.ledger import CourseKey
+from grader.pipeline import grade_one
 from grader.resources import assignment_dir
-from grader.sandbox import open_sandbox
-from grader.sandbox.contract import Sandbox, Stage, StageResult
+from grader.run import reading
+from grader.run.request import TRACE_SETTING
+from grader.sandbox.contract import Stage, StageResult
 from grader.selftest.reference import REFERENCE
 
-DEPTHS = (22, 100)
-STAGES = ("trace", "parse", "canonicalise", "read", "checks")
-TARGETS = {22: 1.5, 100: 5.0}
+DEPTHS = (22, 40, 100)
+READING = {
+    "parse": ((evidence, "parse_network"), (evidence, "check_graph")),
+    "canonicalise": ((evidence, "canonicalise"),),
+    "prove": ((evidence, "_first_unproved"),),
+    "read": ((reading, "assemble"),),
+}
+"""The stages of the grader's own and the calls that are counted for them, each without the others
+inside it; "rest" is what else it does: unpacking, talking to the sandbox, writing, judging."""
+STAGES = ("trace", *READING, "rest")
+TARGETS = {22: 1.6, 40: 1.8, 100: 2.8}
 
 
 def submission(depth: int, folder: Path) -> Path:
@@ -51,24 +63,6 @@ def submission(depth: int, folder: Path) -> Path:
     tree.mkdir()
     (tree / "densenet.py").write_text(text, encoding="utf-8")
     return tree
-
-
-def traced(sandbox: Sandbox, tree: Path, probes: list[Probe]) -> StageResult:
-    """What the sandbox gives for one submission."""
-    request: dict[str, Any] = {
-        "module": "densenet",
-        "probes": [p.request() for p in probes],
-        "model": {
-            "input_shape": [32, 32, 3],
-            "modes": ["inference", "training"],
-            "seed": SAMPLE_SEED,
-            "weights": None,
-        },
-    }
-    result = sandbox.run(Stage("trace", tree, request))
-    if result.run.status is not RunStatus.DONE:
-        raise SystemExit(f"{result.run.message}\n{result.run.log_tail}")
-    return result
 
 
 class Clock:
@@ -94,34 +88,47 @@ class Clock:
         return call
 
 
-def judged(result: StageResult, probes: list[Probe]) -> dict[str, float]:
-    """Seconds of the trusted side by stage."""
-    clock = Clock()
-    names = (("parse", "parse_network"), ("parse", "check_graph"), ("canonicalise", "canonicalise"))
-    gc.collect()
-    timed = {name: clock.timing(stage, getattr(evidence, name)) for stage, name in names}
-    with mock.patch.dict(vars(evidence), timed):
-        found = clock.timing("read", evidence.assemble)(
-            result.json_frames, result.binary_frames, probes
-        )
-        results = clock.timing("checks", run_checks)(CHECKS, found)
-    failed = [r.name for r in results if r.outcome.value != "passed"]
-    if failed:
-        raise SystemExit(f"a right submission failed {failed}")
+def graded(tree: Path, course: Course) -> dict[str, float]:
+    """Seconds of one submission by stage, graded as if nothing of it were known."""
+    clock, run = Clock(), course.sandbox.run
+
+    def watched(stage: Stage) -> StageResult:
+        result = run(stage)
+        if result.run.status is not RunStatus.DONE:
+            raise SystemExit(f"{result.run.message}\n{result.run.log_tail}")
+        clock.seconds["trace"] += result.run.cpu_time_s or float("nan")
+        return result
+
+    with (
+        tempfile.TemporaryDirectory() as results,
+        mock.patch.object(course.sandbox, "run", watched),
+    ):
+        for stage, calls in READING.items():
+            for module, name in calls:
+                timed = clock.timing(stage, getattr(module, name))
+                mock.patch.object(module, name, timed).start()
+        try:
+            gc.collect()
+            options = replace(course.options, results_dir=Path(results))
+            grade = clock.timing("rest", grade_one)(tree, replace(course, options=options))
+        finally:
+            mock.patch.stopall()
+    wrong = [c.name for c in grade.checks if c.outcome.value == "failed"]
+    if wrong or not grade.checks:
+        raise SystemExit(f"a right submission failed {wrong}")
     return clock.seconds
 
 
-def measured(depth: int, runs: int, sandbox: Sandbox, folder: Path) -> dict[str, float]:
-    """Median seconds by stage."""
-    assignment = load_assignment(assignment_dir())
-    probes = [*public_probes(assignment.probes), *hidden_probes(assignment.probes, b"benchmark")]
+def measured(depth: int, runs: int, course: Course, folder: Path) -> list[dict[str, float]]:
+    """Median seconds by stage: as a rule, and with every layer traced; in turn."""
     tree = submission(depth, folder)
-    traced(sandbox, tree, probes)
-    rows = []
+    graded(tree, course)
+    rows: list[list[dict[str, float]]] = [[], []]
     for _ in range(runs):
-        result = traced(sandbox, tree, probes)
-        rows.append({**judged(result, probes), "trace": result.run.cpu_time_s or float("nan")})
-    return {stage: statistics.median(row[stage] for row in rows) for stage in STAGES}
+        for way, setting in enumerate(({}, {TRACE_SETTING: "plain"})):
+            with mock.patch.dict(os.environ, setting):
+                rows[way].append(graded(tree, course))
+    return [{s: statistics.median(row[s] for row in way) for s in STAGES} for way in rows]
 
 
 def processor() -> str:
@@ -141,7 +148,7 @@ def installed(package: str) -> str:
         return ""
 
 
-def markdown(table: dict[int, dict[str, float]], runs: int) -> str:
+def markdown(table: dict[int, list[dict[str, float]]], runs: int) -> str:
     """The result as it is kept in benchmarks/results."""
     packages = ", ".join(filter(None, map(installed, ("tensorflow", "tensorflow-cpu", "keras"))))
     lines = [
@@ -157,32 +164,47 @@ def markdown(table: dict[int, dict[str, float]], runs: int) -> str:
         "| | " + " | ".join(f"L = {depth}" for depth in table) + " |",
         "|---|" + "---:|" * len(table),
     ]
-    for stage in STAGES:
-        lines.append(f"| {stage} | " + " | ".join(f"{t[stage]:.2f}" for t in table.values()) + " |")
-    own = [sum(t[s] for s in STAGES if s != "trace") for t in table.values()]
-    lines.append("| trusted side | " + " | ".join(f"{s:.2f}" for s in own) + " |")
-    lines.append("| all | " + " | ".join(f"{sum(t.values()):.2f}" for t in table.values()) + " |")
-    lines.append("| target | " + " | ".join(f"{TARGETS[d]:.1f}" for d in table) + " |")
+    for name, cells in rows(table):
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def rows(table: dict[int, list[dict[str, float]]]) -> list[tuple[str, list[str]]]:
+    """The lines of the table: its name, and a cell for each depth."""
+    usual = [way[0] for way in table.values()]
+    plain = [way[1] for way in table.values()]
+    own = [{s: n for s, n in t.items() if s != "trace"} for t in usual]
+
+    def cells(numbers: list[float]) -> list[str]:
+        return [f"{n:.2f}" for n in numbers]
+
+    return [
+        *[(stage, cells([t[stage] for t in usual])) for stage in STAGES],
+        ("the grader's own, together", cells([sum(t.values()) for t in own])),
+        ("all", cells([sum(t.values()) for t in usual])),
+        ("target", cells([TARGETS[depth] for depth in table])),
+        ("trace, GRADER_TRACE=plain", cells([t["trace"] for t in plain])),
+        (
+            "trace, part of that",
+            cells([u["trace"] / p["trace"] for u, p in zip(usual, plain, strict=True)]),
+        ),
+    ]
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--sandbox", choices=("jail", "docker", "process"), default="process")
+    parser.add_argument("--sandbox", choices=("jail", "docker", "process"), default="jail")
     parser.add_argument("--markdown", type=Path)
     options = parser.parse_args()
-    sandbox = open_sandbox(options.sandbox, warm=True)
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            found = {d: measured(d, options.runs, sandbox, Path(folder)) for d in DEPTHS}
-    finally:
-        sandbox.close()
+    asked = GradeOptions(assignment_dir(), evaluate=False, sandbox=options.sandbox)
+    key = CourseKey.of(bytes(range(32)))
+    with tempfile.TemporaryDirectory() as folder, open_course(asked, key, runs=2) as course:
+        found = {d: measured(d, options.runs, course, Path(folder)) for d in DEPTHS}
     table = Table("stage", *[f"L = {depth}" for depth in found])
-    for stage in STAGES:
-        table.add_row(stage, *[f"{t[stage]:.2f}" for t in found.values()])
-    table.add_row("all", *[f"{sum(t.values()):.2f}" for t in found.values()])
+    for name, cells in rows(found):
+        table.add_row(name, *cells)
     Console().print(table)
     if options.markdown:
         options.markdown.write_text(markdown(found, options.runs), encoding="utf-8")
