@@ -235,7 +235,8 @@ class Ledger:
                 yield stack.enter_context(self._opened(to_write))
                 return
             if self._connection is None:
-                self._connection = self._kept.enter_context(self._opened(to_write=True))
+                writes = not self._only_reads
+                self._connection = self._kept.enter_context(self._opened(writes))
             yield self._connection
 
     @contextmanager

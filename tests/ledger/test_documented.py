@@ -23,7 +23,8 @@ def results(tmp_path: Path) -> Path:
     failed = CheckResult(name="stem", group="g", title="t", outcome=Outcome.FAILED)
     with Ledger(tmp_path, KEY) as book:
         book.write_grade(grade("chen", checks=(failed,), evaluation=evaluation()))
-        book.write_grade(grade("asha"))
+        asha = book.write_grade(grade("asha"))
+        book.decide(asha, 70.0, why="lost the bus", by="Dr. Rao")
         book.write_grade(grade("jan", status=GradeStatus.REVIEW, score=0.0, message="look"))
     return tmp_path
 

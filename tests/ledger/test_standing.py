@@ -1,13 +1,16 @@
 """Of several submissions of a student one counts, and the others say which."""
 
 import hashlib
+import os
+import shutil
+import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from grader.domain import Grade, GradeStatus, SubmissionRef
+from grader.domain import LEDGER, Grade, GradeStatus, SubmissionRef
 from grader.ledger import Ledger, counting_grades, standing
 from grader.ledger.record import grade_bytes
 from tests.ledger.grades import grade
@@ -147,3 +150,30 @@ def test_without_a_course_key_it_can_be_read(
     assert first.unproved is not None
     assert [g.score for g in first.counting] == [80.0]
     assert not (tmp_path / "none").exists()
+
+
+def test_a_folder_that_may_not_be_written_is_read_and_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a teaching assistant; half of the record lies in the log beside the file."""
+    results = tmp_path / "results"
+    with Ledger(results) as book:
+        book.write_grade(FIRST)
+        kept = shutil.copytree(results, tmp_path / "copy")
+    before = {path.name: path.read_bytes() for path in kept.iterdir()}
+    opened: list[str] = []
+    connect = sqlite3.connect
+
+    def watched(place: object, **more: Any) -> sqlite3.Connection:
+        opened.append(str(place))
+        return connect(str(place), **more)
+
+    monkeypatch.setattr(sqlite3, "connect", watched)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    found = counting_grades(kept)
+    monkeypatch.undo()
+
+    assert f"{LEDGER}-wal" in before
+    assert [grade.score for grade in found] == [80.0]
+    assert {path.name: path.read_bytes() for path in kept.iterdir()} == before
+    assert not [place for place in opened if place.startswith(str(kept))]
