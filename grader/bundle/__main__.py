@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+import traceback
 from collections.abc import Sequence
 from contextlib import ExitStack
 from os import environ
@@ -26,8 +27,8 @@ def main(words: Sequence[str], root: Path | None = None) -> int:
         root: Where the platform laid it out, if not where it always does.
 
     Returns:
-        The exit status that the platform wants. 3 where the machine or the bundle is at fault:
-        then nothing is left that the platform could take for points.
+        The exit status that the platform wants. Where the machine or the bundle is at fault,
+        nothing is left that the platform takes for points.
     """
     parser = argparse.ArgumentParser(prog="grader.bundle")
     parser.add_argument("platform", choices=sorted(PLATFORMS))
@@ -43,13 +44,17 @@ def main(words: Sequence[str], root: Path | None = None) -> int:
             environ[ENVIRONMENT] = str(Path(place) / "course.key")
             stack.callback(environ.pop, ENVIRONMENT)
         try:
-            assignment = load_assignment(asked.assignment, KNOWN_CHECKS)
             item = platform.received(where)
+            assignment = load_assignment(asked.assignment, KNOWN_CHECKS)
             grade = grade_here(item, asked.assignment, evaluate=asked.evaluation)
+            # Before the answer: on Autolab the last line of all is the answer.
+            print(f"isolation: {grade.isolation or 'nothing was run'}", file=sys.stderr, flush=True)
             return platform.answer(grade, where, assignment)
         except GraderError as error:
             print(f"{error}\n{getattr(error, 'help', '')}".strip(), file=sys.stderr)
-            return 3
+        except Exception as error:  # a bug of ours is no student's either
+            traceback.print_exception(error)
+        return platform.failed
 
 
 if __name__ == "__main__":

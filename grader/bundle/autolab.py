@@ -1,7 +1,8 @@
 """Autolab: autograde-Makefile and autograde.tar, and the image that both are run in.
 
-Source: Autolab's documentation, "Guide for lab authors": the last line on standard output has the
-scores; without one the run has failed, and no problem of the lab gets any.
+Source: Autolab's documentation, "Guide for lab authors", and its autograde_core.rb: the last line
+has the scores; without one every problem of the lab is a 0. So what is no grade has to be said by a
+score for `lateness` alone, a problem of no points.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ def write(order: Order, folder: Path) -> list[str]:
     """Write the two files, and the image's recipe with what it installs."""
     with files.scratch("autolab") as scratch:
         parts = scratch / PARTS
-        put(parts, {"driver.sh": render("autolab/driver.sh", order)}, runnable=("driver.sh",))
+        driver = render("autolab/driver.sh", order, lateness=LATENESS)
+        put(parts, {"driver.sh": driver}, runnable=("driver.sh",))
         put_course(order.assignment, parts / "assignment")
         _write_tar(parts, folder / TAR)
     put(folder, {MAKEFILE: render("autolab/Makefile", order, tar=TAR, parts=PARTS)})

@@ -63,12 +63,15 @@ class Platform:
         write: Writes what it is given into a folder; says what to do with it, in lines.
         received: The submission below the root, whose it is and when it came.
         answer: Leaves the grade below the root; gives the exit status that the platform wants.
+        failed: The exit status where the machine or the bundle failed: whatever the platform takes
+            for no grade, and never for a 0.
     """
 
     root: Path
     write: Callable[[Order, Path], list[str]]
     received: Callable[[Path], Item]
     answer: Callable[[Grade, Path, Assignment], int]
+    failed: int = EXIT_INFRASTRUCTURE
 
 
 def in_time(student_id: str) -> Identity:

@@ -1,7 +1,9 @@
 """PrairieLearn: the folder of an externally graded question, which runs in the grader's image.
 
-Source: PrairieLearn's documentation, "External grading", and its grader-host: the entry point
-replaces the image's, and a job that leaves no results.json has failed and costs no attempt.
+Source: PrairieLearn's documentation, "External grading", and its grader-host and
+externalGraderCommon.js: the entry point replaces the image's; a job with another exit status than
+0, or without results.json, is a 0. So what is no grade has to be said as "not gradable", which
+costs neither points nor an attempt.
 """
 
 from __future__ import annotations
@@ -20,9 +22,11 @@ from grader.export.files import write_out
 from grader.export.platforms import to_prairielearn
 from grader.intake import Item
 from grader.intake.kinds import ARCHIVE
+from grader.report.feedback import summary_lines
 
 QUESTION = "question"
 RESULTS = "results/results.json"
+FAILED = "The grader or its machine failed, and nothing was graded. Tell the course's staff."
 TIMEOUT_S = 600
 """The most that PrairieLearn gives."""
 
@@ -66,17 +70,30 @@ def _info(order: Order, image: str) -> dict[str, Any]:
 
 
 def received(root: Path) -> Item:
-    """The submission. PrairieLearn tells neither whose it is nor when it came, and keeps both."""
+    """The submission. PrairieLearn tells neither whose it is nor when it came, and keeps both.
+
+    From here on there is a result: whatever ends the grading, nobody gets a 0 for it.
+    """
+    _write(_not_gradable(FAILED), root)
     return handed_in(root / "student", in_time("student"))
 
 
 def answer(grade: Grade, root: Path, _: Assignment) -> int:
-    """Write results.json, where there is something to say."""
-    status = exit_status(grade)
-    if status == EXIT_GRADED:
-        text = json.dumps(to_prairielearn(shown(grade)), ensure_ascii=False, allow_nan=False)
-        write_out(root / RESULTS, text.encode("utf-8"))
-    return status
+    """Write results.json."""
+    seen = shown(grade)
+    decided = exit_status(grade) == EXIT_GRADED
+    why = " ".join(summary_lines(seen))
+    _write(to_prairielearn(seen) if decided else _not_gradable(why), root)
+    return EXIT_GRADED
 
 
-PLATFORM = Platform(Path("/grade"), write, received, answer)
+def _not_gradable(why: str) -> dict[str, Any]:
+    return {"gradable": False, "score": 0.0, "message": why, "format_errors": [why]}
+
+
+def _write(result: dict[str, Any], root: Path) -> None:
+    text = json.dumps(result, ensure_ascii=False, allow_nan=False)
+    write_out(root / RESULTS, text.encode("utf-8"))
+
+
+PLATFORM = Platform(Path("/grade"), write, received, answer, failed=EXIT_GRADED)

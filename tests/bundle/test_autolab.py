@@ -50,6 +50,25 @@ def test_the_tar_has_the_driver_and_the_course(bundled: Callable[..., Path]) -> 
     subprocess.run(["sh", "-n", folder / "densenet-grader/driver.sh"], check=True)
 
 
+def test_a_grader_that_fails_leaves_every_problem_open(
+    bundled: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Without a score for any problem, Autolab gives 0 for all."""
+    folder = bundled("autolab")
+    with tarfile.open(folder / "autograde.tar") as archive:
+        archive.extractall(tmp_path, filter="data")
+
+    ran = subprocess.run(
+        ["/bin/sh", tmp_path / "densenet-grader/driver.sh"],
+        env={"PATH": "/nowhere"},
+        capture_output=True,
+        text=True,
+        check=True,  # else make would have the last word
+    )
+
+    assert json.loads(ran.stdout.splitlines()[-1]) == {"scores": {"lateness": 0.0}}
+
+
 def test_the_image_has_all_that_it_copies(bundled: Callable[..., Path]) -> None:
     image = bundled("autolab") / "image"
 
@@ -85,7 +104,9 @@ def test_every_settled_grade_gives_scores_to_problems_that_the_lab_has(
 
     assert graded(grade, "autolab", laid_out(tmp_path)) == 0
 
-    stages, scores = map(json.loads, capsys.readouterr().out.splitlines())
+    said = capsys.readouterr()
+    stages, scores = map(json.loads, said.out.splitlines())
+    assert said.err.startswith("isolation: ")
     assert stages["_presentation"] == "semantic"
     names = set(autolab.problems_of(load_assignment(assignment_dir())))
     assert {"shape", "parameters", "architecture", "accuracy"} <= set(scores["scores"]) <= names

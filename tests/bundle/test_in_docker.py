@@ -292,6 +292,7 @@ def test_autolab(engine: Any, tmp_path: Path) -> None:
             ["-e", "-c", lines], entrypoint="sh", user="root", working_dir=ground.place
         )
         assert status == 0, out + error
+        assert error == "isolation: jail\n"  # Tango reads both streams as one
         told[name] = [json.loads(line) for line in out.splitlines()]
     engine.images.remove(tag, force=True)
 
@@ -336,21 +337,22 @@ def test_classroom50(engine: Any, platform_image: str, tmp_path: Path) -> None:
     assert {result["submission"] for result in results.values()} == {tag}
 
 
-def test_a_machine_that_cannot_grade_leaves_no_score(
+def test_a_machine_that_cannot_grade_gives_nobody_a_0(
     engine: Any, platform_image: str, tmp_path: Path
 ) -> None:
-    """As every platform sees it: the bundle's own file is damaged."""
+    """The bundle's own file is damaged."""
+    write_bundle("prairielearn", tmp_path / "bundle", course(tmp_path), image=PLATFORM_IMAGE)
     ground = Ground(engine, tmp_path / "grade", "/grade", platform_image)
-    (ground.host / "tests/assignment").mkdir(parents=True)
+    shutil.copytree(tmp_path / "bundle/question/tests", ground.host / "tests")
     (ground.host / "tests/assignment/assignment.toml").write_text("title = ")
     (ground.host / "student").mkdir()
-    words = ["python3", "-I", "-m", "grader.bundle", "prairielearn", "/grade/tests/assignment"]
 
-    status, _, error = ground.run(words)
+    status, _, error = ground.run([], entrypoint="/grade/tests/run.sh")
 
-    assert status == 3
+    assert status == 0
     assert "not valid TOML" in error
-    assert not (ground.host / "results").exists()
+    result = json.loads((ground.host / "results/results.json").read_text())
+    assert result["gradable"] is False
 
 
 NO_LANDLOCK = {
@@ -384,5 +386,6 @@ def test_where_the_jail_does_not_hold_the_grade_says_so(engine: Any, tmp_path: P
     assert status == 0, out + error
     result = json.loads((ground.host / "results/results.json").read_text())
     assert result["extra_data"]["isolation"] == "none"
+    assert "isolation: none" in error
     assert result["score"] == MEASURED_THERE
     assert "not evaluated" in result["output"]

@@ -69,33 +69,44 @@ def test_the_zip_is_the_submission_of_a_student_who_is_in_time(tmp_path: Path) -
     assert item.identity.in_time
 
 
-@pytest.mark.parametrize(
-    ("make", "status"),
-    [
-        (examples.full_marks, 0),
-        (examples.deviating, 0),
-        (examples.rejected, 0),
-        (examples.under_review, 3),
-        (examples.withheld, 3),
-    ],
-)
-def test_only_what_was_settled_has_results(
-    make: Callable[[], Grade],
-    status: int,
-    graded: Callable[[Grade, str, Path], int],
-    tmp_path: Path,
+@pytest.mark.parametrize("make", [examples.full_marks, examples.deviating])
+def test_what_was_graded_has_a_share_and_a_test_for_each_check(
+    make: Callable[[], Grade], graded: Callable[[Grade, str, Path], int], tmp_path: Path
 ) -> None:
     grade = make()
 
-    assert graded(grade, "prairielearn", laid_out(tmp_path)) == status
+    assert graded(grade, "prairielearn", laid_out(tmp_path)) == 0
 
     file = tmp_path / "results/results.json"
-    assert file.exists() is (status == 0)
-    if status == 0:
-        result = json.loads(file.read_text())
-        assert result.get("score", 0.0) == pytest.approx(grade.score / grade.max_score, abs=1e-5)
-        assert file.stat().st_size <= 2**20
-        assert all({"points", "max_points"} <= set(test) for test in result.get("tests", []))
+    result = json.loads(file.read_text())
+    assert result["gradable"] is True
+    assert result["score"] == pytest.approx(grade.score / grade.max_score, abs=1e-5)
+    assert file.stat().st_size <= 2**20
+    assert all({"points", "max_points"} <= set(test) for test in result["tests"])
+
+
+@pytest.mark.parametrize("make", [examples.under_review, examples.withheld, examples.rejected])
+def test_what_is_no_grade_is_not_gradable_and_costs_nothing(
+    make: Callable[[], Grade], graded: Callable[[Grade, str, Path], int], tmp_path: Path
+) -> None:
+    """Any other exit status than 0 is a 0 on PrairieLearn."""
+    assert graded(make(), "prairielearn", laid_out(tmp_path)) == 0
+
+    result = json.loads((tmp_path / "results/results.json").read_text())
+    assert result["gradable"] is False
+    assert result["format_errors"]
+
+
+def test_whatever_ends_the_grading_nobody_gets_a_0_for_it(
+    bundled: Callable[..., Path], tmp_path: Path
+) -> None:
+    entry = bundled("prairielearn", image=IMAGE) / "question/tests/run.sh"
+
+    assert subprocess.run(["/bin/sh", entry], env={"PATH": "/nowhere"}, check=False).returncode == 0
+
+    prairielearn.received(laid_out(tmp_path / "grade"))  # and then the process is killed
+    result = json.loads((tmp_path / "grade/results/results.json").read_text())
+    assert result["gradable"] is False
 
 
 def test_unseen_checks_are_in_neither_score_nor_tests(

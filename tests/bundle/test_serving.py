@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,8 @@ from grader.intake import Item
 from grader.ledger.key import ENVIRONMENT
 from grader.resources import assignment_dir
 from tests import examples
-from tests.bundle.test_prairielearn import laid_out
+from tests.bundle.test_codabench import laid_out as codabench_room
+from tests.bundle.test_prairielearn import laid_out as prairielearn_room
 
 
 @pytest.fixture
@@ -72,7 +74,7 @@ def test_a_key_is_made_for_one_grading_and_goes_with_it(
         return examples.full_marks()
 
     monkeypatch.setattr(entry, "grade_here", grade_here)
-    assert entry.main(["prairielearn", str(assignment_dir())], laid_out(tmp_path)) == 0
+    assert entry.main(["prairielearn", str(assignment_dir())], prairielearn_room(tmp_path)) == 0
 
     assert ENVIRONMENT not in os.environ
     assert not keys[0].parent.exists()
@@ -84,19 +86,37 @@ def test_a_key_that_the_platform_names_is_used(
     monkeypatch.setenv(ENVIRONMENT, str(tmp_path / "course.key"))
     monkeypatch.setattr(entry, "grade_here", lambda *_, **__: examples.full_marks())
 
-    entry.main(["prairielearn", str(assignment_dir())], laid_out(tmp_path))
+    entry.main(["prairielearn", str(assignment_dir())], prairielearn_room(tmp_path))
 
     assert os.environ[ENVIRONMENT] == str(tmp_path / "course.key")
 
 
+FAILURES = (
+    InfrastructureError(Cause.INFRA_DISK, "the disk is full", "Free space."),
+    ZeroDivisionError("a bug"),
+)
+
+
+@pytest.mark.parametrize("error", FAILURES, ids=["machine", "bug"])
+@pytest.mark.parametrize("platform", ["prairielearn", "codabench"])
 def test_a_machine_that_fails_leaves_no_score_and_says_why(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    platform: str,
+    error: Exception,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     def grade_here(*_: object, **__: object) -> Grade:
-        raise InfrastructureError(Cause.INFRA_DISK, "the disk is full", "Free space.")
+        raise error
 
     monkeypatch.setattr(entry, "grade_here", grade_here)
+    lay_out = {"prairielearn": prairielearn_room, "codabench": codabench_room}[platform]
 
-    assert entry.main(["prairielearn", str(assignment_dir())], laid_out(tmp_path)) == 3
-    assert not (tmp_path / "results").exists()
-    assert capsys.readouterr().err == "the disk is full\nFree space.\n"
+    status = entry.main([platform, str(assignment_dir())], lay_out(tmp_path))
+
+    assert status == {"prairielearn": 0, "codabench": 3}[platform]
+    assert str(error) in capsys.readouterr().err
+    if platform == "prairielearn":
+        result = json.loads((tmp_path / "results/results.json").read_text())
+        assert result["gradable"] is False
+    assert not (tmp_path / "output/scores.json").exists()
