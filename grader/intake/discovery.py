@@ -315,12 +315,16 @@ class _Search:
     def _loose_groups(
         self, children: Sequence[Path], own: dict[Path, OwnPart | None]
     ) -> dict[Path, list[tuple[str, Path]]]:
-        """The loose files of each person that handed in code without an archive, by their first."""
+        """The loose files of each person, by the first of code.
+
+        Who has neither code nor an archive handed in something all the same: it is told so, rather
+        than called missing.
+        """
         groups: dict[tuple[str, ...], list[tuple[str, Path]]] = {}
         loose = [c for c in children if c.is_file() and not _is_archive(c)]
         for file in loose:
             part = own[file]
-            if part and not _is_typed(file, part):
+            if part and not _is_typed(file, part) and file.name[part.end :] != ".txt":
                 name = file.name[part.end :]
                 groups.setdefault((part.who, part.when, *part.known_as), []).append((name, file))
         for files in groups.values():  # the newest first: of two of one name it counts
@@ -330,8 +334,14 @@ class _Search:
             beside = [f for f in loose if start and f.name.startswith(start) and f != code]
             files = [(f.name[len(start) :], f) for f in beside if _belongs(f.name[len(start) :])]
             groups[(code.name, "")] = [(code.name, code), *files]
-        coded = [[f for f in files if _is_code(f[0])] for files in groups.values()]
-        return {own[0][1]: files for own, files in zip(coded, groups.values(), strict=True) if own}
+        coded = {key: [f for f in files if _is_code(f[0])] for key, files in groups.items()}
+        others = [part for c, part in own.items() if part and c not in loose]
+        with_code = {part.who for part in others} | {key[0] for key, code in coded.items() if code}
+        return {
+            (coded[key] or files)[0][1]: files
+            for key, files in groups.items()
+            if coded[key] or key[0] not in with_code
+        }
 
     def _is_submitted_code(self, name: str) -> bool:
         """Whether a loose file without a platform's name is handed in, or a tool of the course."""
@@ -339,8 +349,7 @@ class _Search:
 
     def _loose(self, files: Sequence[tuple[str, Path]], identity: Identity, source: str) -> None:
         item = of_loose_files(files, identity, source, self.policy)
-        assert item is not None, "a group has code"
-        self._add(item)
+        self._add(item or Item(files[0][1], identity, source, tuple(files)))
 
     def _of_code(self, identity: Identity, path: Path) -> Identity:
         """tom_densenet.py is tom's."""

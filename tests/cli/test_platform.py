@@ -84,3 +84,14 @@ def test_a_platforms_one_zip_is_graded_as_the_class_that_it_holds(tmp_path):
     assert "export.zip: read as the submissions of a class" in ran.stderr
     assert "Not graded, as no submission: notes.pdf." in ran.stderr
     assert ran.returncode == 1
+
+
+def test_a_student_whose_files_are_of_no_use_is_rejected_with_their_names(tmp_path):
+    (tmp_path / "class").mkdir()
+    (tmp_path / "class" / "doejane_48213_991245_report.pdf").write_text("x")
+    (tmp_path / "class" / "roemax_48214_991246_hw.zip").write_text("no zip")
+
+    assert students(tmp_path) == {"doejane_48213", "roemax_48214"}
+    (jane, _) = json.loads((tmp_path / "grades.json").read_text())["grades"]
+    assert jane["status"] == "rejected"
+    assert "densenet.py" in jane["message"]

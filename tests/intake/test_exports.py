@@ -60,6 +60,17 @@ def test_of_two_archives_from_canvas_the_one_with_the_higher_number_is_the_later
     assert students["doe_48213-2"].identity.person == "doe_48213"
 
 
+def test_who_handed_in_nothing_of_use_is_a_submission_that_will_be_told_so(tmp_path: Path) -> None:
+    tree(tmp_path, "doe_48213_991245_report.pdf", "doe_48213_991246_data.csv")
+    tree(tmp_path, "roe_48214_991247_a.zip", "roe_48214_991248_report.pdf")
+
+    students = found(tmp_path)
+
+    assert students.keys() == {"doe_48213", "roe_48214"}
+    assert {name for name, _ in students["doe_48213"].files} == {"report.pdf", "data.csv"}
+    assert "Not graded, as no submission: roe_48214_991248_report.pdf." in notices(tmp_path)
+
+
 def test_the_small_numbers_of_a_small_canvas_are_read_where_canvas_is_known(
     tmp_path: Path,
 ) -> None:
