@@ -1,5 +1,6 @@
 """What every test runs with: no key, no colours and no terminal of the person who runs them."""
 
+import os
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
@@ -14,8 +15,23 @@ SANDBOXES = {"ranges", "workshops"}
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Add what reports the costs of each test."""
+    """Add what reports the costs of each test, and say how hypothesis draws."""
     config.pluginmanager.register(Costs())
+    if "GRADER_KILL_MATRIX" not in os.environ:  # which saves half a second for each defence
+        _draw_the_same_in_each_run()
+
+
+def _draw_the_same_in_each_run() -> None:
+    """No example has to be over in time either: on a busy machine none may be.
+
+    `tests.bounded.within` holds code to processor time.
+    """
+    from hypothesis import HealthCheck, settings
+
+    settings.register_profile(
+        "tests", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("tests")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -19,13 +19,15 @@ from grader.engine.recipe import RecipeError, parse_recipe
 from grader.errors import AssignmentError
 from grader.intake.names import identify, safe_id
 from grader.resources import assignment_dir, template_dir
+from tests.bounded import within
 
 PROFILE = settings(
     max_examples=150,
-    deadline=2000,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
+LONGEST_S = 2.0
+"""Of processor time, to read one file."""
 WORDS = (
     "0", "-1", "1e999", "nan", "inf", "9" * 400, "0x1", "true", '"', "'", "[", "]", "{", "}", "=",
     ".", ",", "#", "\n", "\r", "\0", "\ufeff", "\u202e", "1979-05-27T07:32:00Z", "[rubric]", "a.b",
@@ -55,10 +57,11 @@ def edited(text: str) -> st.SearchStrategy[str]:
 
 def refusal(read: Callable[[], object], error: type[Exception]) -> str | None:
     """What is said where it is refused; anything else that is raised is a fault of ours."""
-    try:
-        read()
-    except error as refused:
-        return str(refused)
+    with within(LONGEST_S):
+        try:
+            read()
+        except error as refused:
+            return str(refused)
     return None
 
 

@@ -134,8 +134,11 @@ CHILD = """
 import os, time
 from grader.engine.child import stay_with_parent
 stay_with_parent()
+grader = os.getppid()
 print(os.getpid(), flush=True)
-time.sleep(60)
+while os.getppid() == grader: time.sleep(0.01)
+time.sleep(1)
+print("outlived")
 """
 GRADER = """
 import subprocess, sys
@@ -150,12 +153,10 @@ def test_the_evaluation_does_not_outlive_a_killed_grader() -> None:
         assert grader.stdout is not None
         assert int(grader.stdout.readline()) > 0
 
-        start = time.monotonic()
         grader.kill()
         rest = grader.stdout.read()  # ends when the child has closed it as well
 
     assert rest == ""
-    assert time.monotonic() - start < 30
 
 
 # --- the disk and the clock ---------------------------------------------------------------
