@@ -6,10 +6,10 @@ classifier without bias are remarks; the rest must be the closed form of paper.p
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from grader.graph.canonical import Graph
+from grader.graph.canonical import Graph, Segment
 from grader.graph.reading import Reading, wanted_nodes
 from grader.graph.record import VariableRecord
 from grader.graph.steps import Word, words
@@ -120,7 +120,7 @@ def _is_statistic(variable: VariableRecord) -> bool:
     return variable.dtype.startswith(("float", "bfloat")) and bool(variable.shape)
 
 
-def _segments(graph: Graph, reading: Reading):  # type: ignore[no-untyped-def]
+def _segments(graph: Graph, reading: Reading) -> Iterator[tuple[Segment, bool]]:
     """Every segment in use, and whether it leads from the image to the stem."""
     stem = {n.index for n in reading.stem}
     for node in wanted_nodes(graph):

@@ -16,7 +16,14 @@ from grader.graph.judged import judged, without_augmentation
 from grader.graph.probes import Probe
 from grader.graph.read.reader import canonicalise
 from grader.graph.reading import Reading
-from grader.graph.record import FailureRecord, NetworkRecord, Trace, check_graph, parse_network
+from grader.graph.record import (
+    FailureRecord,
+    NetworkRecord,
+    Trace,
+    VariableRecord,
+    check_graph,
+    parse_network,
+)
 from grader.graph.rules.apply import apply_rules
 from grader.graph.rules.deviation import Deviation, first_causes
 from grader.graph.rules.judge import Expected, Judge
@@ -128,48 +135,84 @@ def _refuse_another_question(probe: Probe | None, traces: Mapping[str, Trace]) -
 
 
 def _read(probe: Probe | None, record: NetworkRecord, traces: dict[str, Trace]) -> Network:
-    readings: dict[str, Reading] = {}
-    found: list[Deviation] = []
-    configuration = None
     canonical = {mode: canonicalise(traces[mode]) for mode in MODEL_MODES if mode in traces}
-    graphs = {mode: judged(graph, traces[mode].variables) for mode, graph in canonical.items()}
-    skipped: frozenset[int] = frozenset()
-    if "training" in graphs:
-        graphs["inference"], skipped = with_skipped_norms(graphs["inference"], graphs["training"])
-    for mode, graph in graphs.items():
-        if mode == "training":
-            graph = without_augmentation(graph, readings["inference"].stem)
-        if probe is None:
-            reading, expected, configuration = _read_model(graph, mode, configuration)
-        else:
-            reading, expected = _read_probe(probe, graph, mode)
-        readings[mode] = reading
-        of_mode = skipped if mode == "inference" else frozenset()
-        judge = Judge(reading, expected, traces[mode].variables, of_mode)
-        apply_rules(judge, probe)
-        own = first_causes(judge.found)
-        found += own if mode == "inference" else only_here(own, found)
-    inference = readings["inference"]
-    astray, unread = updates(inference, readings.get("training"), traces["inference"].variables)
+    variables = traces["inference"].variables
+    view, skipped = _as_judged(canonical, variables)
+    inference, expected, configuration = _reading(probe, view["inference"], "inference", None)
+    readings = {"inference": inference}
+    found = _deviations(probe, inference, expected, variables, skipped)
+    if "training" in view:
+        graph = without_augmentation(view["training"], inference.stem)
+        training, expected, _ = _reading(probe, graph, "training", configuration)
+        readings["training"] = training
+        found += only_here(_deviations(probe, training, expected, variables), found)
+    astray, unread = updates(inference, readings.get("training"), variables)
     found += [*astray, *another_end(inference, readings.get("training"))]
     function = "build_model" if probe is None else probe.function
     found = with_wrong_axis(without_consequences(found), traces["inference"], function)
     if any(d.check == CHECK and d.finding.severity == "deviation" for d in found):
         unread = ""  # no points rest on it
-    classifier = inference.classifier.last.index if inference.classifier is not None else None
-    used, averages = used_variables(canonical["inference"]), frozenset[int]()
-    if skipped:
-        used |= used_variables(graphs["inference"])
-        averages = frozenset(graphs["training"].updates)
-    counted = count(inference, traces["inference"].variables, used, classifier, averages)
-    node, output = traces["inference"].outputs[0] if traces["inference"].outputs else (0, 0)
-    shape = (
-        traces["inference"].ops[node].outputs[output][1] if traces["inference"].outputs else None
-    )
     return Network(
-        probe, None, traces, readings, tuple(found), counted, shape, record, configuration,
-        graphs=canonical, unread=unread,
+        probe, None, traces, readings, tuple(found),
+        counted=_counted(inference, canonical, view, variables, bool(skipped)),
+        output_shape=_output_shape(traces["inference"]),
+        record=record, configuration=configuration, graphs=canonical, unread=unread,
     )  # fmt: skip
+
+
+def _as_judged(
+    canonical: dict[str, Graph], variables: tuple[VariableRecord, ...]
+) -> tuple[dict[str, Graph], frozenset[int]]:
+    """The graphs that the rules look at, and the convolutions whose batch norm is training's."""
+    view = {mode: judged(graph, variables) for mode, graph in canonical.items()}
+    if "training" not in view:
+        return view, frozenset()
+    inference, skipped = with_skipped_norms(view["inference"], view["training"])
+    return {**view, "inference": inference}, skipped
+
+
+def _reading(
+    probe: Probe | None, graph: Graph, mode: str, known: paper.Configuration | None
+) -> tuple[Reading, Expected, paper.Configuration | None]:
+    """A graph as read, what it should be, and the configuration where it is read off it."""
+    if probe is None:
+        return _read_model(graph, mode, known)
+    return (*_read_probe(probe, graph, mode), None)
+
+
+def _deviations(
+    probe: Probe | None,
+    reading: Reading,
+    expected: Expected,
+    variables: tuple[VariableRecord, ...],
+    skipped: frozenset[int] = frozenset(),
+) -> list[Deviation]:
+    judge = Judge(reading, expected, variables, skipped)
+    apply_rules(judge, probe)
+    return first_causes(judge.found)
+
+
+def _counted(
+    inference: Reading,
+    canonical: dict[str, Graph],
+    view: dict[str, Graph],
+    variables: tuple[VariableRecord, ...],
+    skips: bool,
+) -> Counted:
+    """The parameters; those of batch norms that inference skips count all the same."""
+    used, averages = used_variables(canonical["inference"]), frozenset[int]()
+    if skips:
+        used |= used_variables(view["inference"])
+        averages = frozenset(view["training"].updates)
+    classifier = inference.classifier.last.index if inference.classifier is not None else None
+    return count(inference, variables, used, classifier, averages)
+
+
+def _output_shape(trace: Trace) -> tuple[int, ...] | None:
+    if not trace.outputs:
+        return None
+    node, output = trace.outputs[0]
+    return trace.ops[node].outputs[output][1]
 
 
 def _read_probe(probe: Probe, graph: Graph, mode: str) -> tuple[Reading, Expected]:
