@@ -124,11 +124,6 @@ def compare(expected: Array, received: Array, tolerance: float = TOLERANCE) -> A
     return Agreement(True, "", difference)
 
 
-def agrees(expected: Array, received: Array, tolerance: float = TOLERANCE) -> bool:
-    """Whether two outputs are the same numbers; false for NaN and for other shapes."""
-    return compare(expected, received, tolerance).holds is True
-
-
 def tolerance_of(trace: Trace) -> float:
     """How closely a network can be met: less closely where it computes in half precision."""
     types = {dtype for op in trace.ops for dtype, _ in op.outputs}

@@ -7,9 +7,10 @@ from grader.engine import runner_keras
 from grader.engine.plan import Plan, Unrebuildable, make_plan
 from grader.engine.runner_openvino import OpenVinoRunner, Unsupported, available
 from grader.graph import pointwise
-from grader.graph.numeric import agrees, run
+from grader.graph.numeric import run
 from grader.graph.program import Instruction
 from tests.graph import tracing
+from tests.graph.writing import agrees
 
 pytestmark = pytest.mark.tensorflow
 needs_openvino = pytest.mark.skipif(not available(), reason="OpenVINO is not installed")

@@ -6,8 +6,8 @@ import pytest
 from grader.engine.plan import Unrebuildable
 from grader.engine.rebuild import images_as_floats, rebuild
 from grader.graph.averages import momentum_of
-from grader.graph.numeric import agrees
 from tests.graph import tracing
+from tests.graph.writing import agrees
 
 pytestmark = pytest.mark.tensorflow
 

@@ -321,6 +321,32 @@ def test_one_that_is_skipped_hides_no_other_mistake():
     assert {check for check, _, _ in found} > {"training-behaviour"}
 
 
+class Stopping(Net):
+    """No gradient passes any link."""
+
+    def join(self, parts):
+        return super().join([self.w.unary("StopGradient", part) for part in parts])
+
+
+@pytest.mark.parametrize(
+    ("probe", "write"), [(BLOCK, block), (NETWORK, lambda net: write_network(net, 16, PLAN))]
+)
+def test_wherever_a_gradient_is_stopped_the_help_says_so(probe, write):
+    graphs = {}
+    for mode in BOTH:
+        net = Stopping(Style(), training=mode == "training")
+        graphs[mode] = net.w.graph(write(net))
+    shape = (SIZE, SIZE, CHANNELS) if probe is BLOCK else (16, 16, 3)
+    answer = {"failure": None, "graphs": graphs, "variables": net.w.variables}
+    answer["input_shape"] = [BATCH, *shape]
+    asked = probe.model_copy(update={"modes": BOTH})
+    (network,) = evidence_of((asked, json.dumps(answer).encode())).networks
+
+    helps = {d.finding.help for d in network.deviations if d.finding.severity == "deviation"}
+
+    assert helps == {"Take the stop_gradient away: what stands behind it is not trained."}
+
+
 class AlwaysDropping(Net):
     def conv(self, x, channels, kernel, *rest, **more):
         y = super().conv(x, channels, kernel, *rest, **more)

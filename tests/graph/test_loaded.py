@@ -5,9 +5,10 @@ import types
 import numpy as np
 import pytest
 
-from grader.graph.numeric import agrees, run
+from grader.graph.numeric import run
 from grader.inside.tracing import probes, weights
 from tests.graph import tracing
+from tests.graph.writing import agrees
 
 pytestmark = pytest.mark.tensorflow
 

@@ -6,7 +6,6 @@ import pytest
 from grader.graph.canonical import Graph, Segment, Value
 from grader.graph.numeric import (
     TOLERANCE,
-    agrees,
     compare,
     convolve,
     pool,
@@ -20,6 +19,7 @@ from grader.graph.read.axes import standard_axes
 from grader.graph.record import VariableRecord
 from grader.graph.symbols import Unreadable, constant
 from tests.graph import tracing
+from tests.graph.writing import agrees
 
 pytestmark = pytest.mark.tensorflow
 

@@ -7,10 +7,11 @@ import tensorflow as tf
 from keras import layers, ops
 
 from grader.errors import StageFailed
-from grader.graph.numeric import agrees, run
+from grader.graph.numeric import run
 from grader.graph.preprocess import split, trouble
 from grader.graph.read.reader import canonicalise
 from tests.graph import tracing
+from tests.graph.writing import agrees
 
 pytestmark = pytest.mark.tensorflow
 EACH = (1, 2, 3)

@@ -18,6 +18,7 @@ from tests.graph.writing import (
     RELUS,
     Net,
     Style,
+    agrees,
     block_record,
     canonical,
     dense,
@@ -69,7 +70,7 @@ def test_folding_changes_no_number(style, layers, bottleneck):
 
     expected = numeric.compute(whole, values, IMAGES)
     received = numeric.compute(folded, values, IMAGES)
-    assert numeric.agrees(expected, received)
+    assert agrees(expected, received)
 
 
 def test_a_batch_norm_stays_whole_until_it_is_folded():
@@ -79,9 +80,7 @@ def test_a_batch_norm_stays_whole_until_it_is_folded():
 
     assert kinds(whole) == ["input", "conv", "affine"]
     assert kinds(folded) == ["input", "conv"]
-    assert numeric.agrees(
-        numeric.compute(whole, values, IMAGES), numeric.compute(folded, values, IMAGES)
-    )
+    assert agrees(numeric.compute(whole, values, IMAGES), numeric.compute(folded, values, IMAGES))
 
 
 def test_a_bias_is_folded_though_many_read_what_it_gives():
@@ -104,9 +103,7 @@ def test_a_convolution_that_is_read_without_its_batch_norm_too_keeps_its_kernel(
     folded = for_inference(whole)
 
     assert kinds(folded).count("affine") == 1
-    assert numeric.agrees(
-        numeric.compute(whole, values, IMAGES), numeric.compute(folded, values, IMAGES)
-    )
+    assert agrees(numeric.compute(whole, values, IMAGES), numeric.compute(folded, values, IMAGES))
 
 
 def test_what_all_parts_share_is_applied_once_to_the_whole():

@@ -16,6 +16,7 @@ from grader.assignment import BlockProbe, NetworkProbe, TransitionProbe
 from grader.checks import CHECKS, run_checks
 from grader.domain import Outcome
 from grader.graph.evidence import assemble
+from grader.graph.numeric import compare
 from grader.graph.probes import Probe
 from grader.graph.read.reader import canonicalise
 from grader.graph.record import check_graph, parse_network
@@ -128,6 +129,11 @@ def canonical(record, mode="inference"):
     """The canonical graph of a record, through the validation that a real one passes."""
     parsed = parse_network(json.dumps(record).encode())
     return canonicalise(check_graph(parsed.graphs[mode], parsed.variables))
+
+
+def agrees(expected, received):
+    """Whether two outputs are the same numbers; false for NaN and for other shapes."""
+    return compare(expected, received).holds is True
 
 
 def _broadcast(a, b):

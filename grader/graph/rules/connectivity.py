@@ -8,7 +8,7 @@ from grader.graph.canonical import Node, Segment
 from grader.graph.reading import Block, Source
 from grader.graph.rules import rulings
 from grader.graph.rules.judge import Judge, size_text
-from grader.graph.rules.layers import Rests
+from grader.graph.rules.layers import Rests, stop_help
 from grader.graph.steps import spell, words
 
 LAST = 10**6
@@ -90,7 +90,9 @@ def judge_block_output(judge: Judge, block: Block, name: str, known: list[Source
         rest = tuple(w for w in words(segment)[own:] if not judge.is_silent(w))
         if rest:
             giver = judge.label(segment.node)
-            judge.say(rulings.CHANGED_IN_OUTPUT, name, spell(rest), LAST, giver=giver)
+            judge.say(
+                rulings.CHANGED_IN_OUTPUT, name, spell(rest), LAST, stop_help(rest), giver=giver
+            )
 
 
 def judge_block_input(judge: Judge, block: Block, name: str) -> None:
@@ -100,7 +102,7 @@ def judge_block_input(judge: Judge, block: Block, name: str) -> None:
     for node in block.entry.nodes:
         changed = tuple(w for w in judge.own_steps(node, ()) if not judge.is_silent(w))
         if changed:
-            judge.say(rulings.CHANGED_INPUT, name, spell(changed))
+            judge.say(rulings.CHANGED_INPUT, name, spell(changed), help=stop_help(changed))
 
 
 def between(block: str, where: str) -> str:
@@ -137,6 +139,7 @@ def own_part(judge: Judge, node: Node, where: str) -> Rests:
         giver + joint + receiver if joint and "layer" in giver else where,
         spell(rest),
         node.index,
+        stop_help(rest),
         giver=judge.label(segment.node),
         then=size_text(node),
         usual=spell(rest[len(rest) - shared :]),

@@ -148,7 +148,8 @@ def output_steps(judge: Judge, unit: Unit, where: str, ruling: Ruling) -> None:
         if not judge.is_silent(word) and not (word.kind == "bias" and position == 0)
     )
     if extra:
-        judge.say(ruling, where, spell(extra), unit.last.index, size=size_text(unit.last))
+        cause, size = unit.last.index, size_text(unit.last)
+        judge.say(ruling, where, spell(extra), cause, stop_help(extra), size=size)
 
 
 def input_steps(judge: Judge, node: Node, where: str, source: str = COMPOSITE) -> None:
@@ -173,7 +174,7 @@ def input_steps(judge: Judge, node: Node, where: str, source: str = COMPOSITE) -
         if kinds[i] != usual:
             segment, rest = rests[i]
             judge.say(
-                rulings.ORDER_ON_A_LINK, where, spell(rest), node.index,
+                rulings.ORDER_ON_A_LINK, where, spell(rest), node.index, stop_help(rest),
                 giver=judge.label(segment.node), then=size_text(node),
             )  # fmt: skip
 
@@ -199,6 +200,11 @@ def step_help(found: tuple[Word, ...]) -> str:
     """What to do about a step that is another norm or activation; else ""."""
     kinds = {w.kind for w in found}
     return next((text for kind, text in rulings.HELP_BY_STEP.items() if kind in kinds), "")
+
+
+def stop_help(found: tuple[Word, ...]) -> str:
+    """What to do about a gradient that is stopped where nothing may stand; else ""."""
+    return rulings.STOPPED if any(w.kind == "stop" for w in found) else ""
 
 
 # --- its batch norm --------------------------------------------------------------------------

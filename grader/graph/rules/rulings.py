@@ -402,4 +402,6 @@ HELP_BY_STEPS = {
     (): "Apply BN and ReLU to the input before this convolution.",
 }
 SECOND_AFFINE = "The batch norm has a scale and an offset of its own: leave the second out."
-HELP_BY_STEP = {"norm": WITHOUT_AXIS, "other": OWN_NORM, "activation": PLAIN_RELU}
+HELP_BY_STEP = {
+    "norm": WITHOUT_AXIS, "other": OWN_NORM, "activation": PLAIN_RELU, "stop": STOPPED,
+}  # fmt: skip

@@ -8,7 +8,7 @@ from grader.graph.reading import Source, Unit
 from grader.graph.rules import rulings
 from grader.graph.rules.connectivity import between, compare_sources, own_part
 from grader.graph.rules.judge import Judge, most_common_kinds, size_text
-from grader.graph.rules.layers import geometry, same_norm, step_help
+from grader.graph.rules.layers import geometry, same_norm, step_help, stop_help
 from grader.graph.rules.rulings import POOLING
 from grader.graph.steps import Word, spell
 
@@ -104,4 +104,4 @@ def _judge_pooling(judge: Judge, unit: Unit, where: str, pooled_before: bool) ->
     elif pools and not (len(pools) == 1 and is_two_by_two(pools[0])):
         judge.say(rulings.POOLED_OTHERWISE, where, spell(pools), node.index)
     if len(pools) < len(own):
-        judge.say(rulings.BEHIND_A_TRANSITION, where, spell(own), node.index)
+        judge.say(rulings.BEHIND_A_TRANSITION, where, spell(own), node.index, stop_help(own))
