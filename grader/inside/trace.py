@@ -14,7 +14,7 @@ import gc
 from pathlib import Path
 from typing import Any
 
-from .tracing import building, cheaper, copies, failures, modes, probes, student, trained
+from .tracing import building, cheaper, copies, failures, kinds, modes, probes, student, trained
 from .tracing.patience import Patience
 
 
@@ -39,7 +39,7 @@ def run(request: dict[str, Any], tree: Path, channel: Any) -> None:
     warm()
     tf, keras = _silence()
     channel.send_json("versions", {"tensorflow": tf.__version__, "keras": keras.__version__})
-    plain = bool(request.get("plain")) or not keras.__version__.startswith(copies.KERAS)
+    plain = bool(request.get("plain")) or not keras.__version__.startswith(kinds.KERAS)
     if not plain:
         building.with_less_bookkeeping()
     copies.begin(plain=plain, compared=request.get("compared"))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from grader.inside.tracing import copies, networks
+from grader.inside.tracing import copies, kinds, networks
 from grader.inside.tracing.constants import Constants
 from grader.inside.tracing.variables import Variables
 
@@ -242,7 +242,7 @@ def test_plain_switches_it_off_and_so_does_another_keras(monkeypatch):
 def test_the_keras_that_is_installed_is_one_whose_layers_are_copied():
     import keras
 
-    assert keras.__version__.startswith(copies.KERAS)
+    assert keras.__version__.startswith(kinds.KERAS)
 
 
 class Channel:

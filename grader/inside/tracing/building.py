@@ -8,7 +8,7 @@ has to be asked once is asked once, and what the answer cannot change is left ou
 
 A shortcut does what Keras itself would have done with that value; all else goes Keras's way, and so
 does everything where a program has changed what is left out. They are taken in the versions of
-Keras that `copies.KERAS` names; `GRADER_TRACE=plain` switches them off.
+Keras that `kinds.KERAS` names; `GRADER_TRACE=plain` switches them off.
 """
 
 from __future__ import annotations
