@@ -12,7 +12,7 @@ from grader.domain import LEDGER, Record
 from grader.errors import Cause, InfrastructureError, UsageError
 from grader.ledger import migration
 from grader.ledger.database import opened
-from grader.ledger.key import CourseKey, load_or_create_key
+from grader.ledger.key import CourseKey, key_to_read
 from grader.ledger.record import EMPTY, GENESIS, Entry, Head, read_row
 from grader.ledger.rows import events_after, read_head
 
@@ -55,7 +55,7 @@ def verify(results_dir: Path, key: CourseKey | None = None) -> list[Problem]:
     Raises:
         InfrastructureError: It cannot be read.
     """
-    key = key if key is not None else load_or_create_key()
+    key = key if key is not None else key_to_read()
     if migration.waits_in(results_dir):
         trouble = migration.old_problem(results_dir, key)
         return [Problem(kind=ProblemKind.CHANGED, message=f"{trouble}.")] if trouble else []
@@ -76,7 +76,9 @@ def _problems(database: sqlite3.Connection, key: CourseKey) -> Iterator[Problem]
     entries = {seq: read_row(row) for seq, row in rows.items()}
     sealed = {seq: entry for seq, entry in entries.items() if entry and entry.holds(key)}
     if rows and not sealed and all(e and e.key_id != key.id for e in entries.values()):
-        message = f"{LEDGER} was written with another course key than {key.id}."
+        message = (
+            f"{LEDGER} is sealed with another course key than this machine has, if it has one."
+        )
         yield Problem(kind=ProblemKind.OTHER_KEY, message=message)
         return
     head = _head(database, key)

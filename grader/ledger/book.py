@@ -106,8 +106,7 @@ class Ledger:
         """
         content = grade_bytes(grade)
         digest = hashlib.sha256(content).hexdigest()
-        with self._database(to_write=True) as database, transaction(database):
-            self._catch_up(database)
+        with self._writing() as database:
             entry = self._entry(grade, digest)
             known = self._current.get(entry.attempt)
             if known is not None and known.grade_sha256 == digest:
@@ -134,8 +133,7 @@ class Ledger:
             InfrastructureError: INFRA_DISK, or the record does not hold together.
         """
         key = self._writing_key()
-        with self._database(to_write=True) as database, transaction(database):
-            self._catch_up(database)
+        with self._writing() as database:
             entry = decision_of(of, score, why, by, self._seen, key, datetime.now(UTC))
             add_event(database, entry)
             self._write_head(database, Head(count=entry.seq, last=entry.sha256))
@@ -238,6 +236,13 @@ class Ledger:
                 writes = not self._only_reads
                 self._connection = self._kept.enter_context(self._opened(writes))
             yield self._connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """The file, for one transaction, with all that others have added read."""
+        with self._database(to_write=True) as database, transaction(database):
+            self._catch_up(database)
+            yield database
 
     @contextmanager
     def _opened(self, to_write: bool) -> Iterator[sqlite3.Connection]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from grader.domain import LEDGER
-from grader.ledger import CourseKey, Ledger, Problem, ProblemKind, load_or_create_key, verify
+from grader.ledger import CourseKey, Ledger, Problem, ProblemKind, verify
+from grader.ledger.key import key_to_read
 from grader.run.directory import RUNS
 from grader.run.folder import RUN_FILE, RunFolder
 
@@ -23,8 +24,11 @@ def verify_results(results_dir: Path, key: CourseKey | None = None) -> list[Prob
     Raises:
         InfrastructureError: INFRA_DISK: it cannot be read.
     """
-    key = key if key is not None else load_or_create_key()
-    return verify(results_dir, key) + _without_record(results_dir) + changed_runs(results_dir, key)
+    key = key if key is not None else key_to_read()
+    found = verify(results_dir, key)
+    if any(problem.kind is ProblemKind.OTHER_KEY for problem in found):
+        return found  # of every run the same would be said
+    return found + _without_record(results_dir) + changed_runs(results_dir, key)
 
 
 def _without_record(results_dir: Path) -> list[Problem]:

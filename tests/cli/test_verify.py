@@ -49,3 +49,15 @@ def test_a_folder_that_is_not_there_is_a_usage_error(tmp_path, capsys):
 
     assert status == 2
     assert "expected a results folder" in capsys.readouterr().err
+
+
+def test_without_the_course_key_nothing_is_proved_and_no_key_is_made(
+    results, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("GRADER_KEY_FILE", str(tmp_path / "none" / "course.key"))
+
+    status = run(["verify", str(results)])
+
+    assert status == 1
+    assert capsys.readouterr().out.startswith("other-key: ledger.sqlite is sealed with another")
+    assert not (tmp_path / "none").exists()
