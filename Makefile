@@ -9,13 +9,13 @@
 #
 # A machine needs Python 3.11, 3.12 or 3.13, make, and a package index that pip can reach.
 # PYTHON=python3.12 make demo   takes another interpreter.
-# JOBS=2 make test   shares the tests among so many processes.
+# JOBS=4 make test   shares the tests among so many processes; JOBS=0 runs them in one.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-JOBS ?= 0
+JOBS ?= 2
 # Each file of tests runs in one process: its tests share what is expensive to make.
 TESTS := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 

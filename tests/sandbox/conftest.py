@@ -7,7 +7,7 @@ import os
 import tarfile
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -234,7 +234,14 @@ def _leave_nothing(found: Range) -> None:
     assert after.json_frames == {"answer": b"42"}, "the next submission did not pass"
 
 
-@pytest.fixture(params=PROVIDERS)
+def every(names: Iterable[str]) -> list[Any]:
+    """Parameters of a fixture: a container for each run takes a second for each, so that
+    `make test` holds the promises to the warm container, and `make test-all` to both."""
+    alone = pytest.mark.exhaustive
+    return [pytest.param(name, marks=alone if name == "docker" else ()) for name in names]
+
+
+@pytest.fixture(params=every(PROVIDERS))
 def any_range(request: pytest.FixtureRequest, ranges: Callable[[str], Range]) -> Iterator[Range]:
     """Every provider in turn. Afterwards nothing may be left and the next submission passes."""
     found = ranges(request.param)
@@ -242,7 +249,7 @@ def any_range(request: pytest.FixtureRequest, ranges: Callable[[str], Range]) ->
     _leave_nothing(found)
 
 
-@pytest.fixture(params=ISOLATING)
+@pytest.fixture(params=every(ISOLATING))
 def closed_range(request: pytest.FixtureRequest, ranges: Callable[[str], Range]) -> Iterator[Range]:
     """Every provider that isolates, in turn; no hostile program runs in the others."""
     found = ranges(request.param)

@@ -28,7 +28,8 @@ def run(folder: str, test: str) -> int:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(printed, 1)
     os.dup2(printed, 2)
-    words = ["-q", "-x", f"--timeout={TIMEOUT_S}", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    words = ["-q", "-x", "-m", "", f"--timeout={TIMEOUT_S}"]
+    words += ["-p", "no:cacheprovider", "-p", "no:xdist"]
     status = pytest.main([*words, test])
     sys.stdout.flush()
     return int(status)
