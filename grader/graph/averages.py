@@ -72,9 +72,17 @@ def norms_of(graph: Graph) -> Iterator[tuple[Node | None, Part, Affine]]:
                     yield node, part, affine
 
 
-def gains(part: Part) -> tuple[int | None, int | None]:
-    """What tells a batch norm in both modes: its trained scale and offset."""
-    return part.role("gamma"), part.role("beta")
+def identity(node: Node | None, part: Part) -> tuple[int | None, ...]:
+    """What tells a batch norm in both modes: its trained scale and offset, else its receiver's.
+
+    Args:
+        node: What receives it; None for the output.
+        part: The batch norm.
+    """
+    gains = part.role("gamma"), part.role("beta")
+    if gains != (None, None) or node is None:
+        return gains
+    return None, None, *node.trained
 
 
 def answers(inference: Graph, training: Graph) -> dict[int, Follows]:
@@ -82,12 +90,13 @@ def answers(inference: Graph, training: Graph) -> dict[int, Follows]:
 
     Batch norms of which training has no counterpart are left out: there the two modes differ.
     """
-    measured = {gains(part): (part, affine) for _, part, affine in norms_of(training)}
+    measured = {identity(n, part): (part, affine) for n, part, affine in norms_of(training)}
     return {
-        index: follows_batch(training.updates[index], index, role, *measured[gains(part)])
-        for _, part, _ in norms_of(inference)
+        index: follows_batch(training.updates[index], index, role, *norm)
+        for node, part, _ in norms_of(inference)
+        if (norm := measured.get(identity(node, part))) is not None
         for role, index in part.roles
-        if role in ("mean", "variance") and index in training.updates and gains(part) in measured
+        if role in ("mean", "variance") and index in training.updates
     }
 
 

@@ -13,8 +13,11 @@ from tests.graph.writing import (
     Tensor,
     Transition,
     Writer,
+    block_probe,
+    dense,
     evidence_of,
     transition_probe,
+    write_block,
     write_transition,
 )
 
@@ -154,6 +157,38 @@ class MovedByTheUnheardOf(Net):
 
 class MovedByTheBatch(MovedByTheUnheardOf):
     unheard = False
+
+
+class WithoutGains(MovedByTheBatch):
+    """Normalises by the statistics alone, before the convolution of each of two widths."""
+
+    def norm(self, x, name=None, kind="BN"):
+        w, n = self.w, x.shape[3]
+        pairs = [w.variable((n,), trainable=False) for _ in range(2)]
+        mean, variance = (m for m, _ in pairs)
+        if self.training:
+            axes = w.integers([0, 1, 2])
+            mean = w.op("Mean", [x, axes], (n,), keep_dims=False)
+            squares = w.binary("SquaredDifference", x, mean)
+            variance = w.op("Mean", [squares, axes], (n,), keep_dims=False)
+            for (_, handle), new in zip(pairs, (mean, variance), strict=True):
+                w.op("AssignVariableOp", [handle, new], outputs=[])
+                w.updates.append(len(w.nodes) - 1)
+        root = w.unary("Rsqrt", w.binary("AddV2", variance, w.number(EPSILON)))
+        return w.binary("Mul", w.binary("Sub", x, mean), root)
+
+
+def test_batch_norms_without_a_scale_and_an_offset_are_told_by_what_receives_them():
+    graphs = {}
+    for mode in ("inference", "training"):
+        net = WithoutGains(Style(), training=mode == "training")
+        graphs[mode] = net.w.graph(write_block(net, net.entry(4, 9), dense(2, 4, True)))
+    answer = {"failure": None, "graphs": graphs, "variables": net.w.variables}
+    answer["input_shape"] = [BATCH, 4, 4, 9]
+    asked = {"modes": ("inference", "training")}
+    probe = block_probe(2, 4, True, 4, 9).model_copy(update=asked)
+
+    assert evidence_of((probe, json.dumps(answer).encode())).unproved == ""
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from grader.graph.affine import Affine, Part
-from grader.graph.averages import Follows, follows_batch, gains, norms_of
+from grader.graph.averages import Follows, follows_batch, identity, norms_of
 from grader.graph.canonical import Node
 from grader.graph.judged import ALONG
 from grader.graph.reading import Reading
@@ -76,7 +76,9 @@ def updates(
         return [], ""
     found = _overwritten(training, variables)
     unread = ""
-    measured = {gains(p): (p, a) for n, p, a in norms_of(training.graph) if _place(training, n)}
+    measured = {
+        identity(n, p): (p, a) for n, p, a in norms_of(training.graph) if _place(training, n)
+    }
     for node, part, _ in norms_of(inference.graph):
         place = _place(inference, node)
         if place in ("", "stem"):
@@ -85,7 +87,7 @@ def updates(
             index = part.role(role)
             if index is None:
                 continue
-            answer = _moves(index, role, inference, training, measured.get(gains(part)))
+            answer = _moves(index, role, inference, training, measured.get(identity(node, part)))
             if answer is Follows.UNREAD:
                 unread = unread or place
             elif isinstance(answer, tuple):
