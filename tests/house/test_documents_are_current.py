@@ -19,6 +19,7 @@ DOCUMENTS = [
     "docs/students.md",
     "docs/instructors.md",
     "docs/bundles.md",
+    "docs/exports.md",
     "docs/ledger.md",
     "docs/course-authors.md",
     "docs/operators.md",
