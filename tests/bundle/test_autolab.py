@@ -27,7 +27,7 @@ def laid_out(root: Path) -> Path:
 
 def test_make_unpacks_the_tar_and_runs_the_driver(bundled: Callable[..., Path]) -> None:
     folder = bundled("autolab")
-    words = ["make", "--dry-run", "--file", folder / "autograde-Makefile"]
+    words = ["make", "--no-print-directory", "--dry-run", "--file", folder / "autograde-Makefile"]
 
     made = subprocess.run(words, capture_output=True, text=True, check=True).stdout
 
