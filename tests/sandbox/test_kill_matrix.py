@@ -30,7 +30,7 @@ def warm() -> Iterator[Warm]:
     process.close()
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("defence", DEFENCES, ids=lambda d: d.name)
 def test_a_defence_switched_off_is_noticed(
     defence: Defence, tmp_path: Path, ranges: Callable[[str], Range], warm: Warm

@@ -132,7 +132,7 @@ def own_course(tmp_path):
     return course
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.tensorflow
 @pytest.mark.sandbox
 @pytest.mark.timeout(1500)
