@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from grader.errors import UsageError
 from grader.inside import disk
 
 STALE_S = 24 * 3600.0
@@ -85,6 +86,25 @@ def flush_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def read_marked(path: Path) -> tuple[bytes, str]:
+    """A text's bytes, and the encoding that its byte order mark names: UTF-8 without one.
+
+    Args:
+        path: A file that the command line names, such as a platform's CSV.
+
+    Raises:
+        UsageError: It cannot be read.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror}).") from error
+    marks = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+    return content, next(
+        (name for mark, name in marks.items() if content.startswith(mark)), "utf-8"
+    )
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from grader.domain import Grade, GradeStatus
 from grader.errors import UsageError
 from grader.export.csv import safe_cell
 from grader.export.files import write_out
+from grader.files import read_marked
 from grader.intake.roster import Roster
 from grader.report.feedback import student_lines
 from grader.scoring import open_points
@@ -305,12 +306,7 @@ def _read(file: Path) -> Sheet:
 
 
 def _decoded(file: Path) -> tuple[str, str]:
-    try:
-        content = Path(file).read_bytes()
-    except OSError as error:
-        raise UsageError(f"{file}: cannot be read ({error.strerror}).") from error
-    marks = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
-    encoding = next((name for mark, name in marks.items() if content.startswith(mark)), "utf-8")
+    content, encoding = read_marked(file)
     try:
         return content.decode(encoding), encoding
     except UnicodeDecodeError as error:

@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 
 from grader.assignment.times import aware_time
 from grader.errors import UsageError
+from grader.files import read_marked
 from grader.intake.names import safe_id
 from grader.intake.times import brightspace_time
 
@@ -336,12 +337,7 @@ def _plain(name: str) -> str:
 
 
 def _text(file: Path) -> str:
-    try:
-        content = Path(file).read_bytes()
-    except OSError as error:
-        raise UsageError(f"{file}: cannot be read ({error.strerror}).") from error
-    marks = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
-    encoding = next((name for mark, name in marks.items() if content.startswith(mark)), "utf-8")
+    content, encoding = read_marked(file)
     try:
         return content.decode(encoding)
     except UnicodeDecodeError:

@@ -311,14 +311,14 @@ def test_classroom50(engine: Any, platform_image: str, tmp_path: Path) -> None:
     runtime = json.loads((tmp_path / "bundle/runtime.json").read_text())
     results = {}
     programs = submissions(
-        ["/work/checkout/result.json", "/work/bundle/autograder.py"],
-        ["/work/bundle/assignment/assignment.toml", "/work/checkout/.git/config"],
+        ["/runner/checkout/result.json", "/runner/bundle/autograder.py"],
+        ["/runner/bundle/assignment/assignment.toml", "/runner/checkout/.git/config"],
     )
     tag = "submit/2027-09-29T08-00-00Z-a1b2c3d"
     environment = ENVIRONMENT | {"SUBMISSION_TAG": tag}
     for name, program in programs.items():
         ground = Ground(
-            engine, tmp_path / name, "/work", runtime["container"]["image"], environment
+            engine, tmp_path / name, "/runner", runtime["container"]["image"], environment
         )
         shutil.copytree(tmp_path / "bundle/autograder", ground.host / "bundle")
         checkout = ground.host / "checkout"
@@ -331,9 +331,9 @@ def test_classroom50(engine: Any, platform_image: str, tmp_path: Path) -> None:
             (checkout / module).write_text("raise SystemExit(0)")
         (checkout / "result.json").write_text('{"score": 100}')
         status, out, error = ground.run(
-            ["python3", "/work/bundle/autograder.py"],
+            ["python3", "/runner/bundle/autograder.py"],
             user=runtime["container"]["user"],
-            working_dir="/work/checkout",
+            working_dir="/runner/checkout",
         )
         assert status == 0, out + error
         results[name] = json.loads((checkout / "result.json").read_text())

@@ -2,25 +2,14 @@
 
 import csv
 import json
-import subprocess
-import sys
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from tests import examples
+from tests.cli.shell import grade
 
 SHEET = "Student,ID,SIS Login ID,DenseNet (77)\n    Points Possible,,,100\nRoe,11,s1234567,\n"
-
-
-def grade(*words, cwd):
-    return subprocess.run(
-        [sys.executable, "-m", "grader.cli", *map(str, words)],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 @pytest.fixture

@@ -11,20 +11,11 @@ from pathlib import Path
 import pytest
 
 from grader.resources import reference_dir, template_dir
+from tests.cli.shell import grade
 
 pytestmark = pytest.mark.tensorflow
 
 STUDENTS = ["alice", "bob", "carol"]
-
-
-def grade(*words, cwd):
-    return subprocess.run(
-        [sys.executable, "-m", "grader.cli", *map(str, words)],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 @pytest.fixture(scope="module")

@@ -3,28 +3,17 @@
 import csv
 import json
 import shutil
-import subprocess
-import sys
 
 import pytest
 
 from grader.export.json import write_json
 from grader.resources import assignment_dir
 from tests import examples
+from tests.cli.shell import grade
 
 ROSTER = (
     "student_id;name;email;section;canvas\ns1234567;José Doe;jose@uni.edu;A;11\ngone;Max;m@u;B;12\n"
 )
-
-
-def grade(*words, cwd):
-    return subprocess.run(
-        [sys.executable, "-m", "grader.cli", *map(str, words)],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 @pytest.fixture
