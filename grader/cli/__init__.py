@@ -20,12 +20,22 @@ from collections.abc import Sequence
 
 from cyclopts import CycloptsError
 
-from grader.cli import bundles, commands, evaluation, recorded, records
+from grader.cli import bundles, commands, evaluation, recorded, records, students
 from grader.cli.options import app
 from grader.cli.screen import EXIT_INTERRUPTED, say
 from grader.errors import EXIT_GRADED, EXIT_INFRASTRUCTURE, EXIT_USAGE, GraderError
 
-__all__ = ["app", "bundles", "commands", "evaluation", "main", "recorded", "records", "run"]
+__all__ = [
+    "app",
+    "bundles",
+    "commands",
+    "evaluation",
+    "main",
+    "recorded",
+    "records",
+    "run",
+    "students",
+]
 
 DEBUG = "--debug"
 

@@ -33,6 +33,8 @@ GRACE_S = 5.0
 """For what runs to end in order, after Ctrl-C."""
 LONGEST_LINE = 1000
 """Characters of one line of a message."""
+FETCH_TIMEOUT_S = 30.0
+"""Without a byte for so long, a download has failed."""
 
 
 def out() -> Console:
@@ -210,6 +212,13 @@ def status_of_checks(grade: Grade) -> int:
 
     failed = any(check.outcome is Outcome.FAILED for check in grade.checks)
     return EXIT_REJECTED if failed else EXIT_GRADED
+
+
+def end_silent_downloads() -> None:
+    """Keras waits for ever for a server that does not answer."""
+    import socket
+
+    socket.setdefaulttimeout(FETCH_TIMEOUT_S)
 
 
 def tell(message: str) -> None:

@@ -1,0 +1,154 @@
+"""The commands for students: from the template to the zip.
+
+No room that needs TensorFlow, Keras, OpenCV or Docker is imported before a command asks for it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from grader.cli.options import (
+    STUDENT,
+    Assignment,
+    Data,
+    Folder,
+    JsonFile,
+    Quiet,
+    SandboxOption,
+    app,
+    flag,
+)
+from grader.cli.screen import (
+    EXIT_INTERRUPTED,
+    Working,
+    end_silent_downloads,
+    options_from,
+    out,
+    shown,
+    status_of,
+    status_of_checks,
+    tell,
+    unseen,
+    write_grades,
+)
+from grader.errors import EXIT_GRADED, EXIT_INFRASTRUCTURE
+
+if TYPE_CHECKING:
+    from grader.graph.evidence import Evidence
+
+EXIT_OF_TRAINING = {"interrupted": EXIT_INTERRUPTED, "out of memory": EXIT_INFRASTRUCTURE}
+"""How a training that the student's network did not end leaves; every other way is 0."""
+
+
+@app.command(group=STUDENT)
+def init(
+    folder: Annotated[Path, Parameter(help="A new or empty folder.")] = Path("densenet"), /
+) -> int:
+    """Write out the template to start from."""
+    from grader.student.template import write_template
+
+    written = write_template(folder)
+    tell(f"{len(written)} files in {folder}. Read {folder / 'README.md'} next.")
+    return EXIT_GRADED
+
+
+@app.command(group=STUDENT)
+def check(
+    folder: Folder = Path("."),
+    /,
+    *,
+    assignment: Assignment = None,
+    json: JsonFile = None,
+    sandbox: SandboxOption = "auto",
+    quiet: Quiet = False,
+    all: Annotated[
+        bool, flag("--all", "Show everything that was found, not only the first cause.")
+    ] = False,
+    diff: Annotated[
+        bool, flag("--diff", "Show the network beside the paper's, block by block, as well.")
+    ] = False,
+) -> int:
+    """Run every check that needs neither the test set nor the hidden probes.
+
+    Exit status: 0 every check passed, 1 one failed or there was nothing to check, 2 usage, 3 the
+    machine failed.
+    """
+    from grader.pipeline import check_folder
+    from grader.sandbox import sandbox_for_own_code
+
+    if sandbox == "auto":
+        sandbox = sandbox_for_own_code()
+    options = options_from(assignment=assignment, sandbox=sandbox, evaluate=False)
+    with Working("Checking", unseen):
+        read: list[Evidence] = []
+        grade = check_folder(folder.resolve(), options, read.append)
+    write_grades([grade], json)
+    if diff:
+        from grader.graph.drawing import draw
+        from grader.report.diff import render_drawing
+
+        if grade.checks and not read:
+            tell("--diff: no drawing, as it would tell of checks that students do not see (yet).")
+        else:
+            out().print(render_drawing(draw(read[0]) if read else None))
+    # Last, so that it is what stays on the screen.
+    shown(options, quiet, checking=True, everything=all)(grade)
+    return status_of([grade]) or status_of_checks(grade)
+
+
+@app.command(group=STUDENT)
+def train(
+    folder: Folder = Path("."),
+    /,
+    *,
+    recipe: Annotated[
+        Path | None, Parameter(name="--recipe", help="Default: recipe.toml in the folder.")
+    ] = None,
+    data: Data = None,
+    restart: Annotated[
+        bool,
+        flag("--restart", "Forget the interrupted run and start anew."),
+    ] = False,
+    initial_weights: Annotated[
+        Path | None,
+        Parameter(name="--initial-weights", help="Begin with the weights of an earlier training."),
+    ] = None,
+) -> int:
+    """Train build_model() by recipe.toml; interrupted, the same command goes on."""
+    from grader.student.train import train_and_show
+
+    end_silent_downloads()
+    history = train_and_show(
+        folder, recipe=recipe, data=data, restart=restart, initial_weights=initial_weights
+    )
+    return EXIT_OF_TRAINING.get(history.stopped.value, EXIT_GRADED)
+
+
+@app.command(group=STUDENT)
+def pack(
+    folder: Folder = Path("."),
+    /,
+    *,
+    output: Annotated[
+        Path | None,
+        Parameter(name=["--output", "-o"], help="Folder for the two files. Default: FOLDER."),
+    ] = None,
+) -> int:
+    """Write submission.zip and a receipt with its SHA-256."""
+    from grader.student.pack import pack as pack_folder
+    from grader.student.pack import read_receipt, remarks_on_packed
+
+    archive = pack_folder(folder, output or folder)
+    receipt = read_receipt(archive)
+    with Console(stderr=True).status("Loading the weights into build_model()"):
+        remarks = [*receipt.remarks, *remarks_on_packed(archive, receipt.weights)]
+    tell(f"{archive}  {len(receipt.files)} files, {receipt.size_bytes:,} bytes")
+    tell(f"SHA-256   {receipt.sha256}")
+    tell(f"weights   {receipt.weights or 'none: the accuracy cannot be graded'}")
+    for remark in remarks:
+        tell(f"remark    {remark}")
+    return EXIT_GRADED
