@@ -1,0 +1,161 @@
+"""The tables of assignment.toml, and the file as a whole; every key is explained at its field."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from grader.assignment.mistakes import mistake, short
+from grader.assignment.tables.base import (
+    ACCURACY,
+    FILE_NAME,
+    NEEDS_ZONE,
+    Attempt,
+    NonEmpty,
+    Points,
+    Seconds,
+    Table,
+)
+from grader.assignment.tables.data import DataSource
+from grader.assignment.tables.networks import NetworkCheck
+from grader.assignment.tables.probes import (
+    BlockProbe,
+    HiddenProbes,
+    NetworkProbe,
+    Probes,
+    TransitionProbe,
+)
+from grader.assignment.tables.rules import (
+    Deadline,
+    EvaluationRule,
+    LatePolicy,
+    RubricLine,
+    TimeBudgets,
+)
+from grader.domain import MODULE, Limits, Sha256
+
+_MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\.py", re.ASCII)
+
+
+class Contents(Table):
+    """What stands in assignment.toml."""
+
+    title: NonEmpty
+    """The assignment's name, for reports."""
+    module: str = MODULE
+    """The file that every submission must have at its top; or the notebook of that name."""
+    deadline: Deadline
+    """Due date and late policy."""
+    evaluation: EvaluationRule | None = None
+    """How accuracy is measured and judged; left out: it is not asked for."""
+    attempt: Attempt = "latest"
+    """Which of a student's submissions counts: the latest received, or the one with most points."""
+    time_budgets: TimeBudgets
+    """Wall-clock budgets."""
+    limits: Limits = Limits()
+    """What student code may use in the sandbox; its wall time is time_budgets.trace_s."""
+    probes: Probes | None = None
+    """Configurations that the functions of a DenseNet are called with; left out: the assignment
+    asks for no DenseNet, and none of its checks is run."""
+    networks: Annotated[tuple[NetworkCheck, ...], Field(strict=False)] = ()
+    """Checks of the kind "the same network as"."""
+    data: DataSource | None = None
+    """Where the images come from; needed with [evaluation]."""
+    rubric: dict[str, RubricLine] = Field(min_length=1)
+    """Check name → points and visibility; names exactly the checks that exist."""
+
+    @field_validator("module")
+    @classmethod
+    def _module_can_be_imported(cls, written: str) -> str:
+        if not _MODULE.fullmatch(written):
+            raise mistake(
+                f"expected the name of a Python file. Received: {short(written)}",
+                'Write it as "alexnet.py".',
+            )
+        return written
+
+    @field_validator("limits", mode="before")
+    @classmethod
+    def _wall_time_is_written_once(cls, written: Any) -> Any:
+        if isinstance(written, Mapping) and "wall_time_s" in written:
+            raise mistake(
+                "expected no wall_time_s here",
+                "The wall time of the sandbox is time_budgets.trace_s.",
+            )
+        return written
+
+    @model_validator(mode="after")
+    def _something_is_asked(self) -> Self:
+        if self.probes is None and not self.networks:
+            raise mistake(
+                "expected [probes] or [[networks]]: nothing is asked for",
+                "Take [probes] from the assignment that ships, or add a [[networks]] table.",
+            )
+        if self.probes is not None and self.module != MODULE:
+            raise mistake(
+                f"module: expected {MODULE!r} with [probes], whose functions stand in it",
+                "Leave module out, or leave [probes] out.",
+            )
+        if self.evaluation is not None and self.data is None:
+            raise mistake("data: missing; [evaluation] needs it", "Add it, or leave both out.")
+        names = [network.name for network in self.networks]
+        for name in names:
+            if names.count(name) > 1 or name == ACCURACY:
+                raise mistake(f"networks: expected names of their own. Received: {name!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _rubric_gives_points(self) -> Self:
+        if not sum(line.points for line in self.rubric.values()) > 0:
+            raise mistake("rubric: expected more than 0 points in all", "Give checks points.")
+        return self
+
+
+class Assignment(Contents):
+    """assignment.toml, validated, with the hash of the bytes it was read from."""
+
+    sha256: Sha256
+    """Of the file's bytes."""
+    file: Path
+    """Where it was read from."""
+
+    @property
+    def max_score(self) -> float:
+        """Points of all checks together."""
+        return sum(line.points for line in self.rubric.values())
+
+    @property
+    def extensions_file(self) -> Path | None:
+        """The CSV of per-student due dates, beside the assignment's file."""
+        name = self.deadline.extensions
+        return None if name is None else self.file.parent / name
+
+
+__all__ = [
+    "ACCURACY",
+    "FILE_NAME",
+    "NEEDS_ZONE",
+    "Assignment",
+    "Attempt",
+    "BlockProbe",
+    "Contents",
+    "DataSource",
+    "Deadline",
+    "EvaluationRule",
+    "HiddenProbes",
+    "LatePolicy",
+    "NetworkCheck",
+    "NetworkProbe",
+    "NonEmpty",
+    "Points",
+    "Probes",
+    "RubricLine",
+    "Seconds",
+    "Table",
+    "TimeBudgets",
+    "TransitionProbe",
+]
