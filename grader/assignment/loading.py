@@ -17,7 +17,6 @@ from grader.assignment.tables import (
     NEEDS_ZONE,
     Assignment,
     Contents,
-    NetworkCheck,
 )
 from grader.errors import AssignmentError
 
@@ -47,7 +46,7 @@ def load_assignment(path: Path | str, known_checks: Collection[str] | None = Non
         mistakes = [explain(detail, Contents) for detail in details if detail["type"] != NEEDS_ZONE]
         raise _refusal(file, mistakes) from error
     if known_checks is not None:
-        mistakes = _names_taken(contents.networks, known_checks)
+        mistakes = _names_taken(contents, known_checks)
         mistakes += _rubric_mistakes(contents.rubric, asked_for(contents, known_checks))
         if mistakes:
             raise _refusal(file, mistakes)
@@ -66,15 +65,15 @@ def asked_for(contents: Contents, known_checks: Collection[str]) -> list[str]:
     """
     densenet = [n for n in known_checks if n != ACCURACY] if contents.probes is not None else []
     accuracy = [ACCURACY] if contents.evaluation is not None else []
-    return [*densenet, *[network.name for network in contents.networks], *accuracy]
+    return [*densenet, *[check.name for check in contents.own_checks], *accuracy]
 
 
-def _names_taken(networks: Collection[NetworkCheck], known: Collection[str]) -> list[str]:
+def _names_taken(contents: Contents, known: Collection[str]) -> list[str]:
     return [
-        f"networks.{i}.name: expected a name that no other check has. Received: {network.name!r}. "
+        f"{check.table}: expected a name that no other check has. Received: {check.name!r}. "
         "Choose another."
-        for i, network in enumerate(networks)
-        if network.name in known
+        for check in contents.own_checks
+        if check.name in known
     ]
 
 

@@ -18,7 +18,7 @@ from grader import files
 from grader.assignment import Assignment
 from grader.bundle.parts import put, put_course, put_grader, render
 from grader.bundle.platform import Order, Platform, exit_status, handed_in_as, in_time, shown
-from grader.checks import CHECKS
+from grader.checks import checks_of
 from grader.domain import Grade, GradeStatus, Outcome
 from grader.errors import EXIT_GRADED
 from grader.export.files import write_out
@@ -53,8 +53,7 @@ def write(order: Order, folder: Path) -> list[str]:
 
 def problems_of(assignment: Assignment) -> Mapping[str, float]:
     """What the lab has to have problems for: each group of checks that students see."""
-    groups = {check.name: check.group for check in CHECKS} | {ACCURACY: ACCURACY}
-    groups |= {network.name: network.group for network in assignment.networks}
+    groups = {check.name: check.group for check in checks_of(assignment)} | {ACCURACY: ACCURACY}
     points: dict[str, float] = {}
     for name, line in assignment.rubric.items():
         if line.visibility == "visible":

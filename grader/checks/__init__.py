@@ -6,6 +6,7 @@ assignment/assignment.toml under [rubric], by its name with hyphens. A check tha
 the same network as a reference needs no code: it is a [[networks]] table (networks.py).
 """
 
+from grader.assignment import Assignment
 from grader.checks.architecture import (
     block_structure,
     bottleneck,
@@ -54,4 +55,11 @@ CHECKS: tuple[Check, ...] = (
 )
 """Order of display, and of evaluation: a check stands behind what it depends on."""
 
-__all__ = ["CHECKS", "Check", "Failure", "NothingToJudge", "network_checks", "run_checks"]
+
+def checks_of(assignment: Assignment) -> tuple[Check, ...]:
+    """What the assignment asks for, in the order of the report."""
+    densenet = CHECKS if assignment.probes is not None else ()
+    return (*densenet, *network_checks(assignment.networks))
+
+
+__all__ = ["CHECKS", "Check", "Failure", "NothingToJudge", "checks_of", "run_checks"]

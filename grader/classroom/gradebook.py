@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from grader.assignment import Assignment
-from grader.checks import CHECKS, network_checks
+from grader.checks import checks_of
 from grader.classroom.extensions import load_extensions
 from grader.domain import Grade
 from grader.errors import UsageError
@@ -63,8 +63,7 @@ def into_gradebook(
 
 def points_of_groups(assignment: Assignment) -> dict[str, float]:
     """Group of checks → its points by the rubric, in the order of the report."""
-    densenet = CHECKS if assignment.probes is not None else ()
-    checks = [(c.name, c.group) for c in (*densenet, *network_checks(assignment.networks))]
+    checks = [(check.name, check.group) for check in checks_of(assignment)]
     lines: dict[str, list[float]] = {}
     for name, group in (*checks, (ACCURACY, ACCURACY)):
         if name in assignment.rubric:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import grader
 from grader.assignment import Assignment
-from grader.checks import CHECKS, Check, network_checks, run_checks
+from grader.checks import checks_of, run_checks
 from grader.domain import Grade, MeasuredAccuracy, Provenance, Submission
 from grader.errors import UsageError
 from grader.graph.evidence import Evidence
@@ -119,12 +119,6 @@ def received_by_hand(submission: Submission, moment: datetime | None) -> Submiss
         return submission
     known = {"received_at": moment, "received_from": "argument", "doubt": None}
     return submission.model_copy(update=known)
-
-
-def checks_of(assignment: Assignment) -> tuple[Check, ...]:
-    """What the assignment asks for, in the order of the report."""
-    densenet = CHECKS if assignment.probes is not None else ()
-    return (*densenet, *network_checks(assignment.networks))
 
 
 def same_questions(run: RunFolder, assignment: Assignment, measured: MeasuredAccuracy) -> None:

@@ -18,14 +18,14 @@ def public_checks(assignment_dir: Path | None = None) -> list[str]:
         assignment_dir: Folder of assignment.toml; None for the assignment that ships.
     """
     from grader.assignment import load_assignment
-    from grader.checks import CHECKS
+    from grader.checks import checks_of
     from grader.report.visibility import is_after_due, is_shown
     from grader.resources import assignment_dir as shipped
 
     assignment = load_assignment(assignment_dir or shipped())
     after_due = is_after_due(assignment)
     shown = {n for n, line in assignment.rubric.items() if is_shown(line.visibility, after_due)}
-    return [check.name for check in CHECKS if check.name in shown]
+    return [check.name for check in checks_of(assignment) if check.name in shown]
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from grader import pipeline
+from grader import checks, pipeline
 from grader.assignment import load_assignment
 from grader.classroom.submissions import find_submissions
 from grader.course import Course, GradeOptions
@@ -26,7 +26,6 @@ from grader.graph.read import reader
 from grader.ledger import Ledger, load_or_create_key
 from grader.pipeline import check_folder, collect_run, grade_one, regrade
 from grader.resources import assignment_dir
-from grader.run import assessment
 from grader.run.assessment import assess
 from grader.run.folder import RUN_FILE, SUBMISSION_FILE
 from grader.sandbox.contract import Sandbox, StageResult
@@ -375,9 +374,9 @@ def test_a_check_that_breaks_withholds_the_grade(submit, options, monkeypatch):
         raise KeyError("ours")
 
     monkeypatch.setattr(
-        assessment,
+        checks,
         "CHECKS",
-        tuple(type(c)(stem, c.group) if c.name == "stem" else c for c in assessment.CHECKS),
+        tuple(type(c)(stem, c.group) if c.name == "stem" else c for c in checks.CHECKS),
     )
     grade = assess(run, load_assignment(options.assignment_dir), {})
 

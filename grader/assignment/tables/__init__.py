@@ -16,6 +16,7 @@ from grader.assignment.tables.base import (
     NEEDS_ZONE,
     Attempt,
     NonEmpty,
+    OwnCheck,
     Points,
     Seconds,
     Table,
@@ -68,6 +69,11 @@ class Contents(Table):
     rubric: dict[str, RubricLine] = Field(min_length=1)
     """Check name → points and visibility; names exactly the checks that exist."""
 
+    @property
+    def own_checks(self) -> tuple[OwnCheck, ...]:
+        """The checks that tables of this file make, in the order of the report."""
+        return self.networks
+
     @field_validator("module")
     @classmethod
     def _module_can_be_imported(cls, written: str) -> str:
@@ -102,10 +108,12 @@ class Contents(Table):
             )
         if self.evaluation is not None and self.data is None:
             raise mistake("data: missing; [evaluation] needs it", "Add it, or leave both out.")
-        names = [network.name for network in self.networks]
-        for name in names:
-            if names.count(name) > 1 or name == ACCURACY:
-                raise mistake(f"networks: expected names of their own. Received: {name!r}")
+        names = [check.name for check in self.own_checks]
+        for check in self.own_checks:
+            if names.count(check.name) > 1 or check.name == ACCURACY:
+                raise mistake(
+                    f"{check.table}: expected names of their own. Received: {check.name!r}"
+                )
         return self
 
     @model_validator(mode="after")

@@ -10,21 +10,19 @@ from typing import Annotated, Any, Self
 from pydantic import Field, field_validator, model_validator
 
 from grader.assignment.mistakes import mistake, short
-from grader.assignment.tables.base import FILE_NAME, NonEmpty, Table
+from grader.assignment.tables.base import FILE_NAME, NonEmpty, OwnCheck
 
 MAX_ARGUMENTS = 32
 
 _PLACE = re.compile(
     r"([A-Za-z0-9_-]+/)*[A-Za-z_][A-Za-z0-9_]*\.py:[A-Za-z_][A-Za-z0-9_]*", re.ASCII
 )
-_CHECK_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", re.ASCII)
 
 
-class NetworkCheck(Table):
+class NetworkCheck(OwnCheck):
     """One check of the kind "the same network as": a function of the submission, a reference."""
 
-    name: str
-    """The check's name in [rubric] and in the grade, such as "alexnet"."""
+    table = "networks"
     function: str
     """The student's function as FILE.py:FUNCTION, the file at the top of the submission."""
     same_as: str
@@ -41,16 +39,6 @@ class NetworkCheck(Table):
     """The heading of the report under which it stands: a course topic."""
     title: NonEmpty | None = None
     """The line that the student reads; left out: which function computes the same network."""
-
-    @field_validator("name")
-    @classmethod
-    def _name_is_one_of_a_check(cls, written: str) -> str:
-        if not _CHECK_NAME.fullmatch(written):
-            raise mistake(
-                f"expected small letters and digits with hyphens. Received: {short(written)}",
-                'Write it as "resnet-block".',
-            )
-        return written
 
     @field_validator("function", "same_as")
     @classmethod
