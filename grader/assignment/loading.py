@@ -70,8 +70,8 @@ def asked_for(contents: Contents, known_checks: Collection[str]) -> list[str]:
 
 def _names_taken(contents: Contents, known: Collection[str]) -> list[str]:
     return [
-        f"{check.table}: expected a name that no other check has. Received: {check.name!r}. "
-        "Choose another."
+        f"{contents.key_of(check)}.name: expected a name that no other check has. "
+        f"Received: {check.name!r}. Choose another."
         for check in contents.own_checks
         if check.name in known
     ]

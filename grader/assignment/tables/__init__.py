@@ -74,6 +74,10 @@ class Contents(Table):
         """The checks that tables of this file make, in the order of the report."""
         return self.networks
 
+    def key_of(self, check: OwnCheck) -> str:
+        """Where a check stands in the file, such as networks.0."""
+        return f"{check.table}.{getattr(self, check.table).index(check)}"
+
     @field_validator("module")
     @classmethod
     def _module_can_be_imported(cls, written: str) -> str:
@@ -112,7 +116,8 @@ class Contents(Table):
         for check in self.own_checks:
             if names.count(check.name) > 1 or check.name == ACCURACY:
                 raise mistake(
-                    f"{check.table}: expected names of their own. Received: {check.name!r}"
+                    f"{self.key_of(check)}.name: expected a name of its own. "
+                    f"Received: {check.name!r}"
                 )
         return self
 
