@@ -433,7 +433,7 @@ def test_lists_among_the_arguments_are_tuples():
         ('"alexnet.py:build"', '"models/alexnet.py:build"', "a file at the top of the submission"),
         ('"reference/alexnet.py:build"', '"../alexnet.py:build"', "networks.1.same_as: expected"),
         ('"reference/alexnet.py:build"', '"/etc/a.py:build"', "networks.1.same_as: expected"),
-        ('name = "towers"', 'name = "alexnet"', "names of their own. Received: 'alexnet'"),
+        ('name = "towers"', 'name = "alexnet"', "a name of its own. Received: 'alexnet'"),
         ('name = "towers"', 'name = "stem"', "networks.0.name: expected a name that no other"),
         ('name = "towers"', 'name = "accuracy"', "names of their own. Received: 'accuracy'"),
         ('name = "towers"', 'name = "The Towers"', "networks.0.name: expected"),
