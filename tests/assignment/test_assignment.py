@@ -435,7 +435,7 @@ def test_lists_among_the_arguments_are_tuples():
         ('"reference/alexnet.py:build"', '"/etc/a.py:build"', "networks.1.same_as: expected"),
         ('name = "towers"', 'name = "alexnet"', "a name of its own. Received: 'alexnet'"),
         ('name = "towers"', 'name = "stem"', "networks.0.name: expected a name that no other"),
-        ('name = "towers"', 'name = "accuracy"', "names of their own. Received: 'accuracy'"),
+        ('name = "towers"', 'name = "accuracy"', "a name of its own. Received: 'accuracy'"),
         ('name = "towers"', 'name = "The Towers"', "networks.0.name: expected"),
         ("[27, 27, 8]", "[27, 27]", "networks.0.input_shape: expected height, width and channels"),
         ("[27, 27, 8]", "[27, 27, 0]", "networks.0.input_shape: expected height, width and"),
