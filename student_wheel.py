@@ -4,7 +4,7 @@
 
 The plain wheel is for instructors: it holds the reference solution with its weights, the right
 networks of the self-test, and the notebook with the solutions. None of them is in this one, and
-nothing that a student runs needs them.
+nothing that a student runs needs them. The units of the course go without their references.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ from typing import Any
 from hatchling.builders.wheel import WheelBuilder
 
 ROOT = Path(__file__).parent
-ANSWERS = ("reference_solution", "assignment/source")
+ANSWERS = ("reference_solution", "assignment/source", "assignment/units")
 """Folders beside the package that hold the answer."""
 ANSWERS_IN_PACKAGE = ("/grader/selftest",)
+OF_A_UNIT = ("assignment.toml", "README.md", "figures", "template")
+"""What students have of each unit of the course."""
 
 
 def student_config() -> dict[str, Any]:
@@ -28,6 +30,11 @@ def student_config() -> dict[str, Any]:
     wheel = config["tool"]["hatch"]["build"]["targets"]["wheel"]
     for folder in ANSWERS:
         del wheel["force-include"][folder]
+    for unit in sorted((ROOT / "assignment" / "units").glob("*/assignment.toml")):
+        for part in OF_A_UNIT:
+            source = f"assignment/units/{unit.parent.name}/{part}"
+            if (ROOT / source).exists():
+                wheel["force-include"][source] = f"grader/_data/{source}"
     for folder in ANSWERS_IN_PACKAGE:
         if not (ROOT / folder.lstrip("/")).is_dir():
             raise SystemExit(f"{folder}: expected a folder of the checkout, found none.")

@@ -18,6 +18,7 @@ from grader.assignment.tables import (
     Assignment,
     Contents,
 )
+from grader.assignment.units import mistyped
 from grader.errors import AssignmentError
 
 
@@ -37,7 +38,7 @@ def load_assignment(path: Path | str, known_checks: Collection[str] | None = Non
     """
     path = Path(path)
     file = path / FILE_NAME if path.is_dir() else path
-    content = _read(file)
+    content = _read(file, path.name)
     table = _parse(content, file)
     try:
         contents = Contents.model_validate(table)
@@ -77,12 +78,13 @@ def _names_taken(contents: Contents, known: Collection[str]) -> list[str]:
     ]
 
 
-def _read(file: Path) -> bytes:
+def _read(file: Path, word: str) -> bytes:
     try:
         return file.read_bytes()
     except FileNotFoundError as error:
         raise AssignmentError(
-            f"{file}: no such file. Give the folder of the assignment with --assignment."
+            f"{file}: no such file.{mistyped(word)} Give a unit of the course, or the "
+            "folder of the assignment, with --assignment."
         ) from error
     except OSError as error:
         raise AssignmentError(f"{file}: cannot be read ({error.strerror}).") from error

@@ -21,7 +21,7 @@ from grader.run.reference import copy_sources
 TEMPLATES = Path(__file__).parent / "templates"
 STUDENT_WHEEL = Path(grader.__file__).parent.parent / "student_wheel.py"
 """Only a checkout has it."""
-ANSWERS = ("/reference_solution/", "/selftest/", ".ipynb")
+ANSWERS = ("/reference_solution/", "/reference/", "/selftest/", ".ipynb")
 """Parts of the names of files that hold the solution."""
 _BUILT = (2020, 1, 1, 0, 0, 0)
 """One date for all files in an archive: the same course gives the same bundle."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from cyclopts import App, Group, Parameter
+from cyclopts import App, Group, Parameter, Token
 
 from grader import __version__
 from grader.engine.gpu import DEVICE_ENVIRONMENT
@@ -42,13 +43,22 @@ def flag(name: str, help: str) -> Parameter:
 
 # --- words that several commands share --------------------------------------------------------
 
+
+def _assignment_named(_: Any, tokens: Sequence[Token]) -> Path:
+    from grader.assignment.units import folder_named
+
+    return folder_named(tokens[0].value)
+
+
 SandboxKind = Literal["auto", "docker", "jail", "process"]
 
 Assignment = Annotated[
     Path | None,
     Parameter(
         name="--assignment",
-        help="Folder with assignment.toml. Default: the DenseNet assignment that ships.",
+        converter=_assignment_named,
+        help="A unit of the course that ships, such as opencv, or a folder with assignment.toml. "
+        "Default: the DenseNet; in a student's folder, the unit whose module lies there.",
     ),
 ]
 Results = Annotated[

@@ -21,6 +21,7 @@ from grader.errors import EXIT_GRADED, EXIT_REJECTED, UsageError
 
 if TYPE_CHECKING:
     from grader.assignment import Assignment
+    from grader.assignment.units import Unit
     from grader.classroom.progress import Progress
     from grader.course import GradeOptions
     from grader.domain import Grade
@@ -61,6 +62,16 @@ def options_from(
     if submitted_at is None:
         return options
     return replace(options, submitted_at=_received(submitted_at, options.assignment))
+
+
+def unit_of(folder: Path) -> Unit:
+    """The unit that a student works on in a folder; said, where it is not the DenseNet."""
+    from grader.assignment.units import densenet, unit_in
+
+    unit = unit_in(folder)
+    if unit != densenet():
+        say(f"Unit {unit.topic}: {unit.title}")
+    return unit
 
 
 def workers(jobs: int | None) -> int:

@@ -32,6 +32,7 @@ from grader.cli.screen import (
     status_of,
     status_of_checks,
     tell,
+    unit_of,
     unseen,
     write_grades,
 )
@@ -46,12 +47,28 @@ EXIT_OF_TRAINING = {"interrupted": EXIT_INTERRUPTED, "out of memory": EXIT_INFRA
 
 @app.command(group=STUDENT)
 def init(
-    folder: Annotated[Path, Parameter(help="A new or empty folder.")] = Path("densenet"), /
+    *words: Annotated[
+        str,
+        Parameter(
+            name="UNIT",
+            help="A unit, such as opencv, and a new or empty folder for it. Default folder: the "
+            "unit's name. A folder alone is for the DenseNet.",
+        ),
+    ],
+    list: Annotated[
+        bool, flag("--list", "Name the units of the course, and write nothing.")
+    ] = False,
 ) -> int:
-    """Write out the template to start from."""
-    from grader.student.template import write_template
+    """Write out the template of a unit to start from."""
+    from grader.assignment.units import units
+    from grader.student.template import chosen, write_template
 
-    written = write_template(folder)
+    if list:
+        for one in units():
+            tell(f"{one.topic:12}  {one.module:16}  {one.title}")
+        return EXIT_GRADED
+    unit, folder = chosen(words)
+    written = write_template(folder, unit)
     tell(f"{len(written)} files in {folder}. Read {folder / 'README.md'} next.")
     return EXIT_GRADED
 
@@ -82,7 +99,9 @@ def check(
 
     if sandbox == "auto":
         sandbox = sandbox_for_own_code()
-    options = options_from(assignment=assignment, sandbox=sandbox, evaluate=False)
+    options = options_from(
+        assignment=assignment or unit_of(folder).folder, sandbox=sandbox, evaluate=False
+    )
     with Working("Checking", unseen):
         read: list[Evidence] = []
         grade = check_folder(folder.resolve(), options, read.append)
@@ -139,16 +158,20 @@ def pack(
     ] = None,
 ) -> int:
     """Write submission.zip and a receipt with its SHA-256."""
+    from grader.assignment import load_assignment
+    from grader.intake import IntakePolicy
     from grader.student.pack import pack as pack_folder
     from grader.student.pack import read_receipt, remarks_on_packed
 
-    archive = pack_folder(folder, output or folder)
+    rules = load_assignment(unit_of(folder).folder)
+    archive = pack_folder(folder, output or folder, policy=IntakePolicy(module=rules.module))
     receipt = read_receipt(archive)
     with Console(stderr=True).status("Loading the weights into build_model()"):
-        remarks = [*receipt.remarks, *remarks_on_packed(archive, receipt.weights)]
+        remarks = [*receipt.remarks, *remarks_on_packed(archive, receipt.weights, rules)]
     tell(f"{archive}  {len(receipt.files)} files, {receipt.size_bytes:,} bytes")
     tell(f"SHA-256   {receipt.sha256}")
-    tell(f"weights   {receipt.weights or 'none: the accuracy cannot be graded'}")
+    if receipt.weights or rules.evaluation is not None:
+        tell(f"weights   {receipt.weights or 'none: the accuracy cannot be graded'}")
     for remark in remarks:
         tell(f"remark    {remark}")
     return EXIT_GRADED

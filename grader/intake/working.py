@@ -36,6 +36,8 @@ OURS = frozenset(
     {ARCHIVE, "README.md", "recipe.paper.toml", "test_densenet.py", "training.json", "training.png"}
 )
 """What the template and `grade train` put there: nobody needs to be told that it stays."""
+FIGURES = "figures"
+"""The folder of the sheet's pictures, likewise."""
 
 
 class Scope(StrEnum):
@@ -218,7 +220,7 @@ def _leave_the_rest(found: _Folder, chosen: Collection[Parts]) -> None:
     """Name what was not chosen: archives and links one by one, a folder of the rest as one."""
     rest: Counter[str] = Counter()
     for path, member in sorted(found.files.items()):
-        if path in chosen or path[-1] in OURS or path[-1].startswith("."):
+        if path in chosen or path[-1] in OURS or path[-1].startswith(".") or FIGURES in path[:-1]:
             continue
         if member.special:
             found.leave(member.special, member.path)

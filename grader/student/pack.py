@@ -12,13 +12,12 @@ from pathlib import Path
 from pydantic import AwareDatetime, Field
 
 from grader import files
-from grader.assignment import load_assignment
-from grader.domain import MODULE, NOTEBOOK, RECIPE, Record, Sha256, Submission
+from grader.assignment import Assignment
+from grader.domain import RECIPE, Record, Sha256, Submission
 from grader.engine.recipe import RecipeError, parse_recipe
 from grader.errors import InfrastructureError, UsageError
 from grader.intake import DEFAULT, IntakePolicy, Scope, collect
 from grader.intake.kinds import ARCHIVE, RECEIPT
-from grader.resources import assignment_dir
 from grader.run.request import trace_request
 from grader.sandbox import open_sandbox, sandbox_for_own_code
 from grader.sandbox.contract import Stage
@@ -62,9 +61,9 @@ def pack(folder: Path, dest: Path, *, policy: IntakePolicy = DEFAULT) -> Path:
     refused here, and the finished zip goes through it once more. The rest is left, with a remark.
 
     Args:
-        folder: Folder with densenet.py or densenet.ipynb.
+        folder: Folder with the module of the assignment, or its notebook.
         dest: Folder for the two files; created where missing. May be `folder` itself.
-        policy: What a submission may measure.
+        policy: Names the module, and what a submission may measure.
 
     Returns:
         Path of the zip. The receipt stands beside it; read it with `read_receipt`.
@@ -75,7 +74,7 @@ def pack(folder: Path, dest: Path, *, policy: IntakePolicy = DEFAULT) -> Path:
         InfrastructureError: The disk failed.
     """
     if not folder.is_dir():
-        raise UsageError(f"{folder}: expected a folder with densenet.py. Received: no folder.")
+        raise UsageError(f"{folder}: expected a folder with {policy.module}. Received: no folder.")
     archive = dest / ARCHIVE
     with _written_to(archive):
         dest.mkdir(parents=True, exist_ok=True)
@@ -112,12 +111,12 @@ def _packed(folder: Path, room: Path, policy: IntakePolicy) -> tuple[Path, Submi
     first = collect(folder, room / "tree", policy=policy, scope=Scope.WORK)
     paths = [file.path for file in first.files]
     tree = Path(first.root)
-    original = _notebook_of(folder, first)
+    original = _notebook_of(folder, first, policy)
     packed = room / ARCHIVE
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for path in sorted(paths):
-            if path == MODULE and original:
-                _add(archive, NOTEBOOK, original.read_bytes())
+            if path == policy.module and original:
+                _add(archive, policy.notebook, original.read_bytes())
             else:
                 _add(archive, path, (tree / path).read_bytes())
     second = collect(packed, room / "again", policy=policy)
@@ -125,11 +124,12 @@ def _packed(folder: Path, room: Path, policy: IntakePolicy) -> tuple[Path, Submi
     return packed, second.model_copy(update={"remarks": seen})
 
 
-def _notebook_of(folder: Path, submission: Submission) -> Path | None:
-    """The notebook that densenet.py was read from; it goes into the zip in its stead."""
-    if not any(r == f"{MODULE} was read from {NOTEBOOK}." for r in submission.remarks):
+def _notebook_of(folder: Path, submission: Submission, policy: IntakePolicy) -> Path | None:
+    """The notebook that the module was read from; it goes into the zip in its stead."""
+    module, notebook = policy.module, policy.notebook
+    if not any(r == f"{module} was read from {notebook}." for r in submission.remarks):
         return None
-    places = [folder / NOTEBOOK, *sorted(folder.glob(f"*/{NOTEBOOK}"))]
+    places = [folder / notebook, *sorted(folder.glob(f"*/{notebook}"))]
     return next(place for place in places if place.is_file())
 
 
@@ -157,7 +157,7 @@ def _receipt(packed: Path, submission: Submission) -> str:
 # --- what to look at before it is handed in ---------------------------------------------------
 
 
-def remarks_on_packed(archive: Path, weights: str | None) -> list[str]:
+def remarks_on_packed(archive: Path, weights: str | None, rules: Assignment) -> list[str]:
     """What to look at before a zip is handed in: a recipe that is none, weights that do not fit.
 
     The weights are loaded where a grading loads them, into the student's own `build_model()`.
@@ -165,6 +165,7 @@ def remarks_on_packed(archive: Path, weights: str | None) -> list[str]:
     Args:
         archive: What `pack` wrote.
         weights: The weights file in it that counts.
+        rules: The assignment that it is packed for.
     """
     remarks = []
     with zipfile.ZipFile(archive) as packed:
@@ -173,20 +174,21 @@ def remarks_on_packed(archive: Path, weights: str | None) -> list[str]:
                 parse_recipe(packed.read(RECIPE))
             except RecipeError as error:
                 remarks.append(str(error))
-    if weights is not None:
-        remarks += _remark_on_weights(archive, weights)
+    if weights is not None and rules.evaluation is not None:
+        remarks += _remark_on_weights(archive, weights, rules)
     return remarks
 
 
-def _remark_on_weights(archive: Path, weights: str) -> list[str]:
-    limits = load_assignment(assignment_dir()).limits
+def _remark_on_weights(archive: Path, weights: str, rules: Assignment) -> list[str]:
+    policy = IntakePolicy(module=rules.module)
+    weights_alone = rules.model_copy(update={"networks": ()})
     try:
         with files.scratch("pack") as scratch:
-            collect(archive, scratch / "tree")
+            collect(archive, scratch / "tree", policy=policy)
             room = open_sandbox(sandbox_for_own_code())
             try:
-                request = trace_request([], weights)
-                result = room.run(Stage("trace", scratch / "tree", request, limits))
+                request = trace_request([], weights, weights_alone)
+                result = room.run(Stage("trace", scratch / "tree", request, rules.limits))
             finally:
                 room.close()
     except InfrastructureError as error:

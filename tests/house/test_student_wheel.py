@@ -45,6 +45,8 @@ def test_no_answer_is_in_it(installed: Path) -> None:
     names = [path.relative_to(installed).as_posix() for path in installed.rglob("*")]
 
     assert [n for n in names if "reference_solution" in n or "selftest" in n] == []
+    assert [n for n in names if "/reference/" in n] == []
+    assert "grader/_data/assignment/units/05-residual/template/residual.py" in names
     assert [n for n in names if n.endswith((".h5", ".keras", ".ipynb", ".npz"))] == []
 
 

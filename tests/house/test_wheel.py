@@ -77,3 +77,4 @@ def test_the_wheel_holds_the_reference_and_every_data_file_of_the_package(instal
 
     assert [str(path) for path in wanted if not (installed / path).is_file()] == []
     assert (installed / "grader/_data/reference_solution/densenet.py").is_file()
+    assert (installed / "grader/_data/assignment/units/05-residual/reference").is_dir()

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from grader.assignment import load_assignment
 from grader.cli import run
-from grader.resources import reference_dir
+from grader.resources import assignment_dir, reference_dir
 from grader.student.pack import _said_of_weights, remarks_on_packed
 
+RULES = load_assignment(assignment_dir())
 SMALLER = ("def build_model():\n    import keras\n    i = keras.Input((32, 32, 3))\n"
            "    x = keras.layers.GlobalAveragePooling2D()(i)\n"
            "    return keras.Model(i, keras.layers.Dense(10)(x))\n")  # fmt: skip
@@ -45,7 +47,7 @@ def test_a_recipe_that_is_none_is_remarked_on(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
         archive.writestr("recipe.toml", 'epochs = "many"')
 
-    (remark,) = remarks_on_packed(tmp_path / "x.zip", None)
+    (remark,) = remarks_on_packed(tmp_path / "x.zip", None, RULES)
 
     assert "recipe.toml: epochs" in remark
 
