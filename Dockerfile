@@ -1,4 +1,6 @@
 # The grader's image: a GPU server's whole installation, and the container that student code runs in.
+# With EXTRA=gpu it holds JAX with CUDA 13, which evaluates and trains (driver 580 or newer), and the
+# same TensorFlow for processors as with EXTRA=cpu, in which student code is traced.
 #
 #   docker build -t densenet-grader --build-arg EXTRA=gpu .     (or cpu, which is the default)
 #   docker run --rm --gpus all -v "$PWD:/work" densenet-grader submission.zip
@@ -51,15 +53,16 @@ LABEL org.opencontainers.image.title="densenet-grader" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.licenses="MIT"
-# Kernels that XLA and the driver compile, the data set, the course key and the results of a run
-# that names no folder are kept in /cache: mount a volume there to keep them from one container to
-# the next. An image for a GPU asks for one: where none is visible it says so and grades nothing.
+# What JAX and the driver compile, the data set, the course key and the results of a run that names
+# no folder are kept in /cache: mount a volume there to keep them from one container to the next. An
+# image for a GPU asks for one: where none is visible it says so and grades nothing.
 ENV HOME=/tmp \
     GRADER_DEVICE=${EXTRA} \
     GRADER_KEY_FILE=/cache/course.key \
     GRADER_RESULTS=/cache/results \
     KERAS_HOME=/cache/keras \
     CUDA_CACHE_PATH=/cache/cuda \
+    JAX_COMPILATION_CACHE_DIR=/cache/jax \
     TF_CPP_MIN_LOG_LEVEL=2 \
     PYTHONDONTWRITEBYTECODE=1
 WORKDIR /work

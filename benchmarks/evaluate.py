@@ -48,7 +48,7 @@ def ways(build_model, quick: bool, xla: bool) -> tuple[dict, object]:
 
     from grader.engine.plan import make_plan
     from grader.engine.runner_keras import KerasRunner
-    from grader.engine.runner_openvino import OpenVinoRunner, available
+    from grader.engine.runner_openvino import OpenVinoRunner
 
     keras.utils.set_random_seed(0)
     kept = []
@@ -70,7 +70,7 @@ def ways(build_model, quick: bool, xla: bool) -> tuple[dict, object]:
         found[f"tf.function, batch {b}"] = KerasRunner(plan, b).predict
     if not quick or xla:
         found["XLA, batch 32"] = KerasRunner(plan, 32, True).predict
-    if available():
+    if find_spec("openvino"):
         for b in (1,) if quick else (1, 4, 8, 16):
             found[f"OpenVINO, batch {b}"] = OpenVinoRunner(plan, b).predict
     if find_spec("onnxruntime") and find_spec("onnx"):

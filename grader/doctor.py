@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import TZPATH, ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from grader.domain import Record
@@ -35,7 +35,7 @@ DISK_BYTES = 2 * 2**30
 """A class of 200 with its run directories and the unpacked CIFAR-10 took under 1 GiB."""
 MEMORY_BYTES = 4 * 2**30
 """One evaluation with TensorFlow took under 3 GiB."""
-TENSORFLOW_TIMEOUT_S = 180.0
+ASK_TIMEOUT_S = 180.0
 
 Status = Literal["ok", "note", "missing"]
 
@@ -62,11 +62,13 @@ def examine(data: Path | None, assignment: Path, device: Device = "auto") -> lis
         device: Where the accuracy is to be computed, as given with --device.
 
     Returns:
-        All readings, in the order they are shown. TensorFlow is looked at in a process of its own.
+        All readings, in the order they are shown. TensorFlow and JAX are looked at in
+        processes of their own.
     """
     return [
         _python(),
-        *_tensorflow(device),
+        _tensorflow(),
+        _gpus(device),
         _opencv(),
         _provider("jail"),
         _provider("docker"),
@@ -98,45 +100,55 @@ def _python() -> Reading:
 
 _ASK_TENSORFLOW = """
 import json, keras, tensorflow as tf
-gpus = [tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)
-        for gpu in tf.config.list_physical_devices("GPU")]
-print(json.dumps({"tensorflow": tf.__version__, "keras": keras.__version__, "gpus": gpus,
-                  "cuda": tf.test.is_built_with_cuda()}))
+print(json.dumps(f"TensorFlow {tf.__version__}, Keras {keras.__version__}"))
+"""
+_ASK_JAX = """
+import json, jax
+print(json.dumps([d.device_kind for d in jax.devices() if d.platform != "cpu"]))
 """
 
 
-def _tensorflow(device: Device = "auto") -> list[Reading]:
-    """TensorFlow with Keras, and the GPUs it can use."""
-    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
-    try:
-        asked = subprocess.run(
-            [sys.executable, "-I", "-c", _ASK_TENSORFLOW],
-            capture_output=True,
-            text=True,
-            timeout=TENSORFLOW_TIMEOUT_S,
-            env=environment,
-            check=True,
-        )
-        told = json.loads(asked.stdout.splitlines()[-1])
-    except subprocess.CalledProcessError as error:
-        last = error.stderr.strip().splitlines()[-1:] or [f"exit status {error.returncode}"]
-        return [_no_tensorflow(last[0])]
-    except (OSError, subprocess.TimeoutExpired, ValueError, IndexError) as error:
-        return [_no_tensorflow(str(error))]
-    versions = f"TensorFlow {told['tensorflow']}, Keras {told['keras']}"
-    return [
-        Reading(name="TensorFlow", status="ok", found=versions),
-        _gpu(told["gpus"], told["cuda"], device),
-    ]
-
-
-def _no_tensorflow(why: str) -> Reading:
+def _tensorflow() -> Reading:
+    """TensorFlow with Keras, which student code runs with."""
+    told, why = _ask(_ASK_TENSORFLOW)
+    if told is not None:
+        return Reading(name="TensorFlow", status="ok", found=str(told))
     return Reading(
         name="TensorFlow",
         status="missing",
         found=f"cannot be imported: {why}",
-        fix='pip install "densenet-grader[cpu]", or [gpu] with an NVIDIA GPU under Linux.',
+        fix='pip install "densenet-grader[cpu]", or [gpu] with an NVIDIA GPU under Linux. Without '
+        "it no student code runs here; grade evaluate, regrade and report do, with JAX.",
     )
+
+
+def _ask(program: str) -> tuple[Any, str]:
+    """What a program with heavy imports prints, in a process of its own; or why it does not."""
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
+    try:
+        asked = subprocess.run(
+            [sys.executable, "-I", "-c", program],
+            capture_output=True,
+            text=True,
+            timeout=ASK_TIMEOUT_S,
+            env=environment,
+            check=True,
+        )
+        return json.loads(asked.stdout.splitlines()[-1]), ""
+    except subprocess.CalledProcessError as error:
+        return None, (error.stderr.strip().splitlines() or [f"exit status {error.returncode}"])[-1]
+    except (OSError, subprocess.TimeoutExpired, ValueError, IndexError) as error:
+        return None, str(error)
+
+
+def _gpus(device: Device = "auto") -> Reading:
+    """The GPUs that JAX sees, which computes on them."""
+    from grader.engine.devices import installed
+
+    has_driver = shutil.which("nvidia-smi") is not None
+    seen = _ask(_ASK_JAX)[0] if has_driver and installed("jax") else None
+    with_cuda = installed("jax_cuda13_plugin") or installed("jax_cuda12_plugin")
+    return _gpu(seen or [], with_cuda, device)
 
 
 def _gpu(gpus: Sequence[str], built_with_cuda: bool, device: Device = "auto") -> Reading:
@@ -152,14 +164,15 @@ def _gpu(gpus: Sequence[str], built_with_cuda: bool, device: Device = "auto") ->
     if not shutil.which("nvidia-smi"):
         return Reading(name="GPU", status="note", found="none; evaluation runs on the CPU")
     fix = (
-        "Bring the NVIDIA driver up to date, or in a container start it with --gpus all."
+        "Bring the NVIDIA driver up to date (CUDA 13 wants 580 or newer), or in a container start "
+        "it with --gpus all."
         if built_with_cuda
-        else 'pip uninstall tensorflow-cpu, then pip install "densenet-grader[gpu]".'
+        else 'pip install "densenet-grader[gpu]".'
     )
     return Reading(
         name="GPU",
         status="note" if asker is None else "missing",
-        found="a driver is here, but TensorFlow sees no GPU",
+        found="a driver is here, but JAX sees no GPU",
         fix=fix,
     )
 

@@ -29,6 +29,7 @@ from grader.domain import (
     folder_of_seed,
 )
 from grader.engine.data import Cifar10, NoData, find_cifar10
+from grader.engine.devices import keras_backend
 from grader.engine.evaluate import Prepare, evaluate_in_child, refuse_slow
 from grader.engine.gpu import Device, Gpu, lease, list_gpus, require_device
 from grader.engine.plan import Plan, make_plan
@@ -268,7 +269,7 @@ class _Asked:
                     data,
                     Place(
                         place / folder_of_seed(own.seed),
-                        "jax" if self.instruments.backend == "jax" else "tensorflow",
+                        keras_backend(self.instruments.backend, gpu is not None),
                         gpu,
                     ),
                 )

@@ -93,6 +93,9 @@ def child_environment(
         "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2"),
         "KERAS_BACKEND": "jax" if runtime == "jax" else "tensorflow",
         "CUDA_VISIBLE_DEVICES": gpu or "",
+        # A GPU that is not lent is not looked for, and of one that is, JAX takes what it needs.
+        **({} if gpu else {"JAX_PLATFORMS": "cpu"}),
+        "XLA_PYTHON_CLIENT_PREALLOCATE": os.environ.get("XLA_PYTHON_CLIENT_PREALLOCATE", "false"),
         "XLA_FLAGS": flags,
     }
 

@@ -5,15 +5,48 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from grader.errors import Cause, InfrastructureError
+
 PROBE_S = 1.0
 """A GPU is tried for so long before and after it is used."""
 PROBE_SIDE = 1024
 """Of the matrices of the trial: large enough to use all of a GPU."""
+
+
+def installed(package: str) -> bool:
+    """Whether a package is there; it is not imported."""
+    return find_spec(package) is not None
+
+
+def keras_backend(asked: str, gpu: bool) -> str:
+    """Keras's backend for what is trained, and on a GPU for what is evaluated.
+
+    Args:
+        asked: As given with --backend.
+        gpu: Whether a GPU computes. Then it is JAX unless another one is asked for.
+
+    Raises:
+        InfrastructureError: There is a GPU, and nobody asked for anything but JAX, which is not
+            installed.
+    """
+    if asked in ("tensorflow", "xla"):
+        return "tensorflow"
+    if asked == "jax":
+        return "jax"
+    if gpu and not installed("jax"):
+        raise InfrastructureError(
+            Cause.INFRA_GPU,
+            "there is a GPU, and JAX, which computes on it, is not installed",
+            'pip install "densenet-grader[gpu]". Or compute on the processor with --device cpu, or '
+            "by a TensorFlow that has CUDA with --backend tensorflow.",
+        )
+    return "jax" if gpu or not installed("tensorflow") else "tensorflow"
 
 
 def cores() -> int:

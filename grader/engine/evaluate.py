@@ -22,7 +22,7 @@ from grader.domain import Details, Measurement
 from grader.engine import exchange, measure
 from grader.engine.child import Ended, child_environment
 from grader.engine.data import CLASS_NAMES, Cifar10
-from grader.engine.devices import cores, processor
+from grader.engine.devices import cores, installed, keras_backend, processor
 from grader.engine.exchange import Answers, Status
 from grader.engine.gpu import GpuUnwell, not_seen
 from grader.engine.looks import draw, further_sets, judge_looks
@@ -49,17 +49,22 @@ FASTEST = 1e11
 """Multiplications a second that no core exceeds: two AVX-512 units of 16 at 3 GHz make 9.6e10."""
 
 
-def runtimes(backend: str = "auto") -> tuple[Runtime, ...]:
+def runtimes(backend: str = "auto", gpu: bool = False) -> tuple[Runtime, ...]:
     """The runtimes to try, the first that works wins.
 
     Args:
         backend: "auto", or one by name: "openvino", "tensorflow", "xla" or "jax".
+        gpu: Whether a GPU computes.
+
+    Raises:
+        InfrastructureError: There is a GPU, and nothing that computes on it.
     """
     if backend != "auto":
         return (_runtime(backend),)
-    from grader.engine.runner_openvino import available
-
-    return ("openvino", "tensorflow") if available() else ("tensorflow",)
+    if gpu:
+        return (_runtime(keras_backend(backend, gpu)),)
+    found = [_runtime(name) for name in ("openvino", "tensorflow", "jax") if installed(name)]
+    return tuple(found) or ("tensorflow",)
 
 
 def _runtime(name: str) -> Runtime:
@@ -141,7 +146,7 @@ def evaluate_in_child(
         plan,
         {"test": shown, **further_sets(data, samples)},
         stop_after_s=OVERTIME * time_budget_s,
-        backend=backend if gpu is None or backend != "auto" else "tensorflow",
+        backend=backend,
         folder=folder,
         gpu=gpu,
         threads=threads,
@@ -298,7 +303,7 @@ def predict_in_child(
         for name, images in sets.items():
             _save(place / measure.images_file(name), images, prepare)
         problem: InfrastructureError | None = None
-        for runtime in runtimes(backend):
+        for runtime in runtimes(backend, gpu is not None):
             job = Job(
                 runtime=runtime,
                 batch=batch_for(plan, runtime, gpu is not None),

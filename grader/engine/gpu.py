@@ -176,8 +176,8 @@ def not_seen(gpu: str) -> InfrastructureError:
     return InfrastructureError(
         Cause.INFRA_GPU,
         f"the driver shows GPU {gpu}, and the runtime does not see it",
-        "Bring the NVIDIA driver up to date (see grade doctor), or compute on the processor with "
-        "--device cpu.",
+        "Bring the NVIDIA driver up to date (grade doctor says what is seen), install "
+        '"densenet-grader[gpu]", or compute on the processor with --device cpu.',
     )
 
 

@@ -26,13 +26,6 @@ class Unsupported(Exception):
     """This runtime has no such operation; another one must run the plan."""
 
 
-def available() -> bool:
-    """Whether OpenVINO is installed."""
-    from importlib.util import find_spec
-
-    return find_spec("openvino") is not None
-
-
 class OpenVinoRunner:
     """One compiled plan; `predict` gives (N, classes) for the plan's images (N, H, W, C)."""
 

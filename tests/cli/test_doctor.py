@@ -83,10 +83,19 @@ def test_tensorflow_that_cannot_be_imported_is_missing_with_its_last_line(monkey
 
     monkeypatch.setattr(subprocess, "run", fails)
 
-    (reading,) = doctor._tensorflow()
+    reading = doctor._tensorflow()
     assert reading.status == "missing"
     assert "No module named 'keras'" in reading.found
     assert "[cpu]" in reading.fix
+
+
+def test_the_gpus_are_those_that_jax_sees(monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/nvidia-smi")
+    monkeypatch.setattr("grader.engine.devices.installed", lambda name: True)
+    monkeypatch.setattr(doctor, "_ask", lambda program: (["NVIDIA H200"], ""))
+
+    reading = doctor._gpus()
+    assert (reading.status, reading.found) == ("ok", "NVIDIA H200")
 
 
 def test_a_driver_without_a_visible_gpu_is_never_silent(monkeypatch):

@@ -12,15 +12,15 @@ import pytest
 from grader.domain import Details, Spent
 from grader.engine import child, devices, exchange, measure
 from grader.engine import evaluate as module
+from grader.engine.devices import installed
 from grader.engine.evaluate import batch_for, counted, evaluate_in_child, predict_in_child, runtimes
 from grader.engine.exchange import NOT_A_NUMBER, labels_of
 from grader.engine.measure import Measured
 from grader.engine.plan import make_plan
-from grader.engine.runner_openvino import available
 from grader.errors import Cause, InfrastructureError, StageFailed
 from grader.graph.numeric import run
 
-needs_openvino = pytest.mark.skipif(not available(), reason="OpenVINO is not installed")
+needs_openvino = pytest.mark.skipif(not installed("openvino"), reason="OpenVINO is not installed")
 MEASURED = Measured(
     runtime="openvino",
     version="OpenVINO 1",
@@ -63,7 +63,7 @@ def test_the_accuracy_is_the_networks_own_to_the_last_image(small_dense_net, pla
 
 @pytest.mark.tensorflow
 def test_where_the_fastest_runtime_fails_the_next_one_measures(plan, easy, monkeypatch):
-    monkeypatch.setattr(module, "runtimes", lambda backend: ("jax-that-is-none", "tensorflow"))
+    monkeypatch.setattr(module, "runtimes", lambda *asked: ("jax-that-is-none", "tensorflow"))
     monkeypatch.setitem(module.BATCH, "jax-that-is-none", 8)
     monkeypatch.setattr(module, "Job", lambda **fields: _job(fields))
 
@@ -277,7 +277,7 @@ def test_a_network_that_used_up_its_processor_time_is_slow_and_no_other_runtime_
         return child.subprocess.CompletedProcess(command, -24, b"", b"")
 
     monkeypatch.setattr(child.subprocess, "run", ends)
-    monkeypatch.setattr(module, "runtimes", lambda backend: ("tensorflow", "tensorflow"))
+    monkeypatch.setattr(module, "runtimes", lambda *asked: ("tensorflow", "tensorflow"))
 
     with pytest.raises(StageFailed, match="too slow to be measured") as caught:
         predict_in_child(plan, {"test": np.zeros((2, 32, 32, 3), np.uint8)}, stop_after_s=1)

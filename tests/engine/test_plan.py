@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from grader.engine import runner_keras
+from grader.engine.devices import installed
 from grader.engine.plan import Plan, Unrebuildable, make_plan
-from grader.engine.runner_openvino import OpenVinoRunner, Unsupported, available
+from grader.engine.runner_openvino import OpenVinoRunner, Unsupported
 from grader.graph import pointwise
 from grader.graph.numeric import run
 from grader.graph.program import Instruction
@@ -13,7 +14,7 @@ from tests.graph import tracing
 from tests.graph.writing import agrees
 
 pytestmark = pytest.mark.tensorflow
-needs_openvino = pytest.mark.skipif(not available(), reason="OpenVINO is not installed")
+needs_openvino = pytest.mark.skipif(not installed("openvino"), reason="OpenVINO is not installed")
 
 RUNTIMES = [
     pytest.param(runner_keras.KerasRunner, id="keras"),
