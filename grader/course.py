@@ -171,6 +171,8 @@ def open_course(
         InfrastructureError: This machine has no sandbox as asked.
     """
     assignment = options.assignment
+    if key is not None:
+        assignment.require_key()
     with ExitStack() as stack:
         cluster = stack.enter_context(_cluster(options)) if options.engine == "ray" else None
         warm = runs + len(assignment.networks) > 1

@@ -263,6 +263,7 @@ def _assignment(folder: Path) -> Reading:
 
     try:
         assignment = load_assignment(folder, [*(check.name for check in CHECKS), ACCURACY])
+        assignment.require_key()
         for i, network in enumerate(assignment.networks):
             try:
                 network.reference_file(assignment.file.parent)

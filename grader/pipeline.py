@@ -150,6 +150,7 @@ def regrade(run_dir: Path, options: GradeOptions) -> Grade:
     assignment = options.assignment
     if not (run_dir / RUN_FILE).is_file():
         raise UsageError(f"{run_dir}: expected a run directory with {RUN_FILE}.")
+    assignment.require_key()
     run = RunFolder(run_dir, load_or_create_key())
     ledger = _ledger_of(run)
     if options.record and ledger is None:
@@ -311,7 +312,7 @@ def collect_run(what: Item | Path, course: Course) -> RunFolder:
 def _read(item: Item, course: Course) -> RunFolder:
     """Unpack a submission and ask its program, unless a run of the same questions is there."""
     assignment = course.assignment
-    policy = IntakePolicy(module=assignment.module)
+    policy = IntakePolicy.of(assignment)
     scope = Scope.HANDED_IN if course.key is not None else Scope.CODE
     with files.scratch("intake") as scratch:
         tree = scratch / "submission"

@@ -82,6 +82,7 @@ def regrade_results(results_dir: Path, options: GradeOptions) -> Regraded:
         InfrastructureError: The record of grades does not hold together, or the disk failed.
     """
     assignment, key = options.assignment, load_or_create_key()
+    assignment.require_key()
     rules = assignment.file.read_bytes()
     extensions = load_extensions(assignment)
     grades, changes, refused = [], [], []

@@ -17,6 +17,7 @@ from grader.assignment.tables import (
     NetworkCheck,
     NetworkProbe,
     Probes,
+    Question,
     RubricLine,
     TransitionProbe,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "NetworkCheck",
     "NetworkProbe",
     "Probes",
+    "Question",
     "RubricLine",
     "TransitionProbe",
     "aware_time",

@@ -18,6 +18,7 @@ from grader.assignment.tables import (
     Assignment,
     Contents,
 )
+from grader.assignment.tables.answers import KEY_FILE, Answer, read_key
 from grader.assignment.units import mistyped
 from grader.errors import AssignmentError
 
@@ -54,7 +55,16 @@ def load_assignment(path: Path | str, known_checks: Collection[str] | None = Non
     fields = {name: getattr(contents, name) for name in Contents.model_fields}
     wall_time = {"wall_time_s": contents.time_budgets.trace_s}
     fields["limits"] = contents.limits.model_copy(update=wall_time)
-    return Assignment(**fields, sha256=hashlib.sha256(content).hexdigest(), file=file)
+    digest = hashlib.sha256(content).hexdigest()
+    return Assignment(**fields, sha256=digest, file=file, key=_key(contents, file))
+
+
+def _key(contents: Contents, file: Path) -> dict[str, Answer] | None:
+    """The course's own answers, where something is asked and they are here."""
+    try:
+        return read_key(file.parent / KEY_FILE, contents.answers) if contents.answers else None
+    except ValueError as problem:
+        raise _refusal(file, [str(problem)]) from problem
 
 
 def asked_for(contents: Contents, known_checks: Collection[str]) -> list[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import grader
 from grader.assignment import Assignment
+from grader.assignment.tables.answers import KEY_FILE
 from grader.bundle.platform import MODULE, Order
 from grader.errors import UsageError
 from grader.export.files import write_out
@@ -70,6 +71,8 @@ def put_course(assignment: Assignment, folder: Path) -> None:
     shutil.copyfile(assignment.file, folder / assignment.file.name)
     if assignment.extensions_file is not None:
         _copy_one(assignment.extensions_file, home, folder)
+    if assignment.answers:
+        _copy_one(home / KEY_FILE, home, folder)
     for network in assignment.networks:
         file = network.reference_file(home)
         place = _copy_one(file, home, folder)

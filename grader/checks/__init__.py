@@ -7,6 +7,7 @@ the same network as a reference needs no code: it is a [[networks]] table (netwo
 """
 
 from grader.assignment import Assignment
+from grader.checks.answers import answer_checks
 from grader.checks.architecture import (
     block_structure,
     bottleneck,
@@ -59,7 +60,7 @@ CHECKS: tuple[Check, ...] = (
 def checks_of(assignment: Assignment) -> tuple[Check, ...]:
     """What the assignment asks for, in the order of the report."""
     densenet = CHECKS if assignment.probes is not None else ()
-    return (*densenet, *network_checks(assignment.networks))
+    return (*densenet, *network_checks(assignment.networks), *answer_checks(assignment))
 
 
 __all__ = ["CHECKS", "Check", "Failure", "NothingToJudge", "checks_of", "run_checks"]

@@ -43,7 +43,7 @@ def find_submissions(
             the student_id given.
         AssignmentError: The extensions file is wrong.
     """
-    policy = IntakePolicy(module=assignment.module)
+    policy = IntakePolicy.of(assignment)
     opened = [] if student_id or scratch is None else _opened(paths, assignment, platform, scratch)
     named = [unpacked.folder for unpacked in opened] or paths
     found = discover(named, policy, assignment.deadline.zone_info, platform, roster)
@@ -97,7 +97,7 @@ def _opened(
 
     A student's zip may be made to look like a class's: among others of students it stays one.
     """
-    policy = IntakePolicy(module=assignment.module)
+    policy = IntakePolicy.of(assignment)
     if not all(path.is_file() and holds_a_class(path, policy, platform) for path in paths):
         return []
     zone = assignment.deadline.zone_info

@@ -59,6 +59,7 @@ class Evidence:
         cause: How the stage ended, where it did not end well.
         message: The same for a person.
         compared: Check name → what it compares with a reference.
+        files: Name → bytes of the files that are read as data.
         stood_in: The function in which the stage ended; "" where it did not end in one.
         unproved: Why a person has to look: what the grader read is not what was traced. "" where
             every reading is proved.
@@ -70,6 +71,7 @@ class Evidence:
     cause: Cause | None = None
     message: str = ""
     compared: Mapping[str, Compared] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)
     stood_in: str = ""
     unproved: str = ""
 

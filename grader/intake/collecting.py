@@ -121,7 +121,7 @@ def _write(
     files = []
     for member in layout.files:
         remarks += _looked_at(member, policy.module)
-        if _is_text(member.path):
+        if _is_text(member.path) or member.path in policy.data_files:
             file, noticed = _write_text(member, tree, policy)
             remarks += noticed
         else:
@@ -132,9 +132,12 @@ def _write(
         content = layout.notebook.read(policy.notebook_bytes + 1)
         if len(content) > policy.notebook_bytes:
             raise too_large(f"{policy.notebook}: the file is too large.", "Clear its outputs.")
-        converted = convert(content, policy.module)
-        source = converted.source.encode("utf-8")
-        files.append(write_file(tree, policy.module, [source], policy.file_bytes))
+        converted = convert(content, policy)
+        written = {policy.module: converted.source, **converted.data}
+        there = {file.path for file in files}
+        for name in written.keys() - there:
+            text = written[name].encode("utf-8", "replace")
+            files.append(write_file(tree, name, [text], policy.file_bytes))
         remarks += (f"{policy.module} was read from {policy.notebook}.", *converted.remarks)
     return tuple(sorted(files, key=lambda file: file.path)), remarks
 

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from grader.domain import MODULE
+from grader.intake.policy import DEFAULT, IntakePolicy
 from grader.intake.refusal import bad_notebook, listed, shown, size
 from grader.intake.text import as_utf8
 
@@ -49,6 +50,7 @@ _ASSIGNED_MAGIC = re.compile(r"[\w.,\s\[\]*]+?=\s*[!%]")
 _COSTLY = re.compile(
     r"\.(fit|fit_generator|evaluate|predict|train_on_batch)\s*\(|\b(load_data)\s*\("
 )
+_DATA_CELL = re.compile(r"\s*(?:%%(?:writefile|file)|#)[ \t]+([\w.-]+)[ \t]*(?:\n|$)")
 _DEFINES = re.compile(r"(?:async\s+def|def|class|@|if\s+__name__\b)")
 
 
@@ -59,22 +61,24 @@ class Converted:
     Attributes:
         source: Text of the module; '# cell N' lines say where each cell begins.
         remarks: What was left out or will cost time, naming the cell.
+        data: Name → text of the data files that cells of their own hold.
     """
 
     source: str
     remarks: tuple[str, ...]
+    data: Mapping[str, str] = field(default_factory=dict)
 
 
 class _Unreadable(Exception):
     """Why it cannot be read; the file's name is put before it."""
 
 
-def convert(content: bytes, module: str = MODULE) -> Converted:
+def convert(content: bytes, policy: IntakePolicy = DEFAULT) -> Converted:
     """Read a notebook of format 3 or 4 as one Python module.
 
     Args:
         content: The file's bytes.
-        module: The name of the module that it stands for.
+        policy: Names the module that it stands for, and the data files that it may hold.
 
     Returns:
         The module and the remarks.
@@ -83,30 +87,47 @@ def convert(content: bytes, module: str = MODULE) -> Converted:
         SubmissionRejected: SUBMISSION_BAD_NOTEBOOK: not JSON, not a notebook, not Python, or
             text that cannot be written as UTF-8.
     """
-    name = f"{module.removesuffix('.py')}.ipynb"
     try:
-        return _converted(_parsed(content), module, name)
+        return _converted(_parsed(content), policy)
     except _Unreadable as problem:
-        raise bad_notebook(f"{name}: {problem}", SAVE_AGAIN) from None
+        raise bad_notebook(f"{policy.notebook}: {problem}", SAVE_AGAIN) from None
 
 
-def _converted(notebook: dict[str, Any], module: str, name: str) -> Converted:
+def _converted(notebook: dict[str, Any], policy: IntakePolicy) -> Converted:
     _refuse_other_languages(notebook)
-    sources = _code_cells(notebook)
+    sources, data = _without_data(_code_cells(notebook), policy.data_files)
     if not any(text.strip() for _, text in sources):
         raise _Unreadable("there is no code in it.")
     if sum(len(text) for _, text in sources) > CODE_BYTES:
         raise _Unreadable(f"more than {size(CODE_BYTES)} of code.")
-    cells = [_clean(number, text, module) for number, text in sources]
+    cells = [_clean(number, text, policy.module) for number, text in sources]
     future = sorted({line for cell in cells for line in cell.future})
     body = "".join(f"# cell {cell.number}\n{cell.text}\n" for cell in cells if cell.text.strip())
-    head = HEADER.format(module=module, notebook=name)
+    head = HEADER.format(module=policy.module, notebook=policy.notebook)
     source = head + "\n" + "".join(f"{line}\n" for line in future) + body
     try:
         source.encode("utf-8")
     except UnicodeEncodeError:
         raise _Unreadable("it holds characters that are no text.") from None
-    return Converted(source, tuple(remark for cell in cells for remark in cell.remarks))
+    return Converted(source, tuple(remark for cell in cells for remark in cell.remarks), data)
+
+
+def _without_data(
+    sources: list[tuple[int, str]], names: Sequence[str]
+) -> tuple[list[tuple[int, str]], dict[str, str]]:
+    """The cells of code, and what the others write into a data file.
+
+    Such a cell begins with `%%writefile NAME`, or with the name alone as a comment. Of several
+    for one file the last counts, as in Jupyter.
+    """
+    code, data = [], {}
+    for number, text in sources:
+        first = _DATA_CELL.match(text)
+        if first is not None and first[1] in names:
+            data[first[1]] = text[first.end() :]
+        else:
+            code.append((number, text))
+    return code, data
 
 
 # --- the JSON -----------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from grader.assignment import Assignment
 from grader.domain import MODULE, Record
 
 MEBIBYTE = 2**20
@@ -14,6 +15,10 @@ class IntakePolicy(Record):
 
     module: str = Field(default=MODULE, pattern=r"^\w+\.py$")
     """The file that must be there, or the notebook of its name."""
+
+    data_files: tuple[str, ...] = ()
+    """Files at the top that are read as data, such as answers.toml; a notebook may write them in
+    a cell of their own."""
 
     archive_bytes: int = Field(default=128 * MEBIBYTE, gt=0)
     """The zip as handed in. Holds the float32 weights of the paper's largest network for CIFAR
@@ -41,6 +46,11 @@ class IntakePolicy(Record):
     """A whole path in UTF-8."""
     depth: int = Field(default=12, gt=0)
     """Parts of a path, the top folder included."""
+
+    @classmethod
+    def of(cls, assignment: Assignment) -> IntakePolicy:
+        """What an assignment asks for."""
+        return cls(module=assignment.module, data_files=assignment.data_files)
 
     @property
     def notebook(self) -> str:

@@ -81,6 +81,7 @@ def what_counts(
     found = _look(folder, policy)
     top = _top(found.files, policy)
     chosen = _code(found.files, top, policy)
+    chosen |= {(*top, name) for name in policy.data_files} & found.files.keys()
     if scope is Scope.WORK:
         chosen |= _weights(found.files, top, policy) | {(*top, RECIPE)} & found.files.keys()
         _leave_the_rest(found, chosen)
@@ -199,7 +200,7 @@ def _text(member: Member, policy: IntakePolicy) -> str:
     try:
         content = member.read(policy.notebook_bytes)
         if member.path.endswith(".ipynb"):
-            return convert(content, policy.module).source
+            return convert(content, policy).source
     except SubmissionRejected:  # it is said once more, and in full, where the file is taken in
         return ""
     return as_utf8(content)[0].decode("utf-8-sig", errors="replace")

@@ -19,7 +19,7 @@ from grader.run.record import JudgedRecord, Questions
 from grader.scoring.deadline import apply_deadline
 from grader.scoring.grade import Facts, make_grade
 
-JUDGES = ("graph", "checks", "run", "inside", "paper", "domain")
+JUDGES = ("graph", "checks", "run", "inside", "paper", "domain", "assignment")
 """The programs that decide what the checks find in a run."""
 
 
@@ -90,8 +90,9 @@ def keep_judged(run: RunFolder, assignment: Assignment) -> None:
 
 
 def _judge(assignment: Assignment) -> str:
-    asked = [network.model_dump_json() for network in assignment.networks]
-    parts = [programs_digest(*JUDGES), str(assignment.probes is None), *asked]
+    asked = [check.model_dump_json() for check in assignment.own_checks]
+    known = [programs_digest(*JUDGES), str(assignment.probes is None), repr(assignment.key)]
+    parts = [*known, *asked]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 

@@ -4,7 +4,7 @@ run.json          what was asked, how the stage ended, where the frames lie with
 submission.json   what was handed in
 evaluation.json   what was measured of the accuracy, without any rule
 judged.json       what the checks found, without any rubric
-frame-*, reference-*, recipe.toml
+frame-*, reference-*, data-*, recipe.toml
 """
 
 from __future__ import annotations

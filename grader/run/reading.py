@@ -30,7 +30,8 @@ def evidence_of(folder: RunFolder) -> Evidence:
     failed = evidence.module.failure if evidence.module is not None else None
     failed = failed or no_answer(record.run.cause, record.run.message)
     compared = {r.asked.name: _compared(folder, r, failed) for r in record.references}
-    return replace(evidence, compared=compared)
+    files = {f.name: folder.frame(f) for f in record.data_files}
+    return replace(evidence, compared=compared, files=files)
 
 
 def _compared(folder: RunFolder, kept: ReferenceFrames, failed: FailureRecord) -> Compared:

@@ -57,6 +57,8 @@ class Questions(Record):
     module: str
     probes: Probes | None
     networks: tuple[NetworkCheck, ...]
+    data_files: tuple[str, ...] = ()
+    """What is kept of the submission's own files, to be read as data."""
     limits: Limits
     data: DataSource | None
     mode: Literal["weights", "retrain"] | None
@@ -87,6 +89,7 @@ class Questions(Record):
             module=assignment.module,
             probes=assignment.probes,
             networks=tuple(_unshown(network) for network in assignment.networks),
+            data_files=assignment.data_files,
             limits=assignment.limits,
             data=assignment.data,
             mode=mode,
@@ -103,6 +106,7 @@ class Questions(Record):
             "module": "module",
             "probes": "[probes]",
             "networks": "[[networks]]",
+            "data_files": "[[answers]]",
             "limits": "[limits] or time_budgets.trace_s",
             "data": "[data]",
             "mode": "evaluation.mode",
@@ -155,11 +159,14 @@ class RunRecord(Record):
     binary_frames: tuple[FrameFile, ...]
     references: tuple[ReferenceFrames, ...] = ()
     """What [[networks]] asked for, with what it is compared with."""
+    data_files: tuple[FrameFile, ...] = ()
+    """The files of the submission that are read as data, such as answers.toml."""
 
     def files(self) -> Iterator[FrameFile]:
         """Every file that the record names."""
         yield from self.json_frames
         yield from self.binary_frames
+        yield from self.data_files
         for kept in self.references:
             yield from (file for file in (kept.network, kept.constants) if file is not None)
 

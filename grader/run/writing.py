@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from grader.assignment import NetworkCheck
@@ -16,6 +16,9 @@ from grader.run.record import FrameFile, ReferenceFrames, RunRecord
 from grader.run.reference import ReferenceTrace
 from grader.run.request import RunRequest
 from grader.sandbox.contract import StageResult
+
+MAX_DATA_BYTES = 2**20
+"""Of one data file of a submission; each check says what it takes of that."""
 
 
 def write_run(run: RunFolder, result: StageResult, asked: RunRequest) -> None:
@@ -47,6 +50,7 @@ def write_run(run: RunFolder, result: StageResult, asked: RunRequest) -> None:
                 _reference(partial, number, network, asked.references.get(network.name))
                 for number, network in enumerate(networks)
             ),
+            data_files=tuple(_data_files(partial, asked)),
         )
         RunFolder(partial, run.key, run.name).write(record)
 
@@ -70,6 +74,15 @@ def _reference(
         network=_file(folder, f"{start}.json", name, trace.network),
         constants=_file(folder, f"{start}.bin", name, trace.constants),
     )
+
+
+def _data_files(folder: Path, asked: RunRequest) -> Iterator[FrameFile]:
+    """The submission's files that are read as data; of one that is too large, enough to say so."""
+    tree = Path(asked.submission.root)
+    for number, name in enumerate(asked.assignment.data_files):
+        if (tree / name).is_file():
+            with (tree / name).open("rb") as stream:
+                yield _file(folder, f"data-{number:03}", name, stream.read(MAX_DATA_BYTES + 1))
 
 
 def _file(folder: Path, file: str, name: str, payload: bytes) -> FrameFile:

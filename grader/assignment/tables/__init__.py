@@ -10,6 +10,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, field_validator, model_validator
 
 from grader.assignment.mistakes import mistake, short
+from grader.assignment.tables.answers import ANSWERS_FILE, KEY_FILE, Answer, Question
 from grader.assignment.tables.base import (
     ACCURACY,
     FILE_NAME,
@@ -38,6 +39,7 @@ from grader.assignment.tables.rules import (
     TimeBudgets,
 )
 from grader.domain import MODULE, Limits, Sha256
+from grader.errors import AssignmentError
 
 _MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\.py", re.ASCII)
 
@@ -64,6 +66,8 @@ class Contents(Table):
     asks for no DenseNet, and none of its checks is run."""
     networks: Annotated[tuple[NetworkCheck, ...], Field(strict=False)] = ()
     """Checks of the kind "the same network as"."""
+    answers: Annotated[tuple[Question, ...], Field(strict=False)] = ()
+    """Questions, answered in answers.toml; the key is reference/answers.toml beside this file."""
     data: DataSource | None = None
     """Where the images come from; needed with [evaluation]."""
     rubric: dict[str, RubricLine] = Field(min_length=1)
@@ -72,7 +76,12 @@ class Contents(Table):
     @property
     def own_checks(self) -> tuple[OwnCheck, ...]:
         """The checks that tables of this file make, in the order of the report."""
-        return self.networks
+        return (*self.networks, *self.answers)
+
+    @property
+    def data_files(self) -> tuple[str, ...]:
+        """Files at the top of a submission that are read as data."""
+        return (ANSWERS_FILE,) if self.answers else ()
 
     def key_of(self, check: OwnCheck) -> str:
         """Where a check stands in the file, such as networks.0."""
@@ -100,10 +109,10 @@ class Contents(Table):
 
     @model_validator(mode="after")
     def _something_is_asked(self) -> Self:
-        if self.probes is None and not self.networks:
+        if self.probes is None and not self.own_checks:
             raise mistake(
-                "expected [probes] or [[networks]]: nothing is asked for",
-                "Take [probes] from the assignment that ships, or add a [[networks]] table.",
+                "expected [probes], [[networks]] or [[answers]]: nothing is asked for",
+                "Take [probes] from the assignment that ships, or add one of the other tables.",
             )
         if self.probes is not None and self.module != MODULE:
             raise mistake(
@@ -135,11 +144,25 @@ class Assignment(Contents):
     """Of the file's bytes."""
     file: Path
     """Where it was read from."""
+    key: dict[str, Answer] | None = None
+    """The course's own answers to [[answers]]; None where this machine does not have them."""
 
     @property
     def max_score(self) -> float:
         """Points of all checks together."""
         return sum(line.points for line in self.rubric.values())
+
+    def require_key(self) -> None:
+        """Refuse to grade answers where the course's own are not here.
+
+        Raises:
+            AssignmentError: Names the file.
+        """
+        if self.answers and self.key is None:
+            raise AssignmentError(
+                f"{self.file}: answers: expected the right ones in {KEY_FILE} beside it. "
+                "Received: no such file. Put it there: it has the form of a student's answers."
+            )
 
     @property
     def extensions_file(self) -> Path | None:
@@ -166,6 +189,7 @@ __all__ = [
     "NonEmpty",
     "Points",
     "Probes",
+    "Question",
     "RubricLine",
     "Seconds",
     "Table",
