@@ -70,9 +70,8 @@ def examine(data: Path | None, assignment: Path, device: Device = "auto") -> lis
         _tensorflow(),
         _gpus(device),
         _opencv(),
-        _provider("jail"),
-        _provider("docker"),
-        _isolation(),
+        _own_code(),
+        *_isolation(),
         _data(data),
         _assignment(assignment),
         _course_key(),
@@ -117,9 +116,19 @@ def _tensorflow() -> Reading:
         name="TensorFlow",
         status="missing",
         found=f"cannot be imported: {why}",
-        fix='pip install "densenet-grader[cpu]", or [gpu] with an NVIDIA GPU under Linux. Without '
+        fix=_HAS_NO_TENSORFLOW.get((sys.platform, platform.machine()))
+        or 'pip install "densenet-grader[cpu]", or [gpu] with an NVIDIA GPU under Linux. Without '
         "it no student code runs here; grade evaluate, regrade and report do, with JAX.",
     )
+
+
+_HAS_NO_TENSORFLOW = {
+    ("darwin", "x86_64"): "TensorFlow 2.21 has no build for Macs with an Intel processor. Work in "
+    "Google Colab (colab.research.google.com), or on another machine.",
+    ("win32", "ARM64"): "TensorFlow 2.21 has no build for Windows on ARM. Work in WSL 2 "
+    "(wsl --install), or in Google Colab (colab.research.google.com).",
+}
+"""What `sys.platform` and `platform.machine()` say where no TensorFlow can be installed."""
 
 
 def _ask(program: str) -> tuple[Any, str]:
@@ -214,21 +223,44 @@ def _provider(kind: Literal["docker", "jail"]) -> Reading:
     return Reading(name=kind, status="ok", found=_READY[kind])
 
 
-def _isolation() -> Reading:
-    """What --sandbox auto takes."""
+def _own_code() -> Reading:
+    """Where `check`, `train` and `pack` run the code of whoever wrote it."""
+    from grader.sandbox import sandbox_for_own_code
+
+    found = {
+        "plain": "grade check, train and pack run it in a plain process, which needs no sandbox",
+        "process": "grade check and pack run it in a process with limits",
+        "auto": "grade check and pack run it in the sandbox of the grading",
+    }
+    return Reading(name="own code", status="ok", found=found[sandbox_for_own_code()])
+
+
+def _isolation() -> list[Reading]:
+    """The sandboxes, and which of them --sandbox auto takes for other people's code."""
     from grader.sandbox import open_sandbox
 
+    kinds: list[Literal["docker", "jail"]] = ["docker"]
+    if sys.platform == "linux":
+        kinds.insert(0, "jail")
+    each = [_provider(kind) for kind in kinds]
     try:
         sandbox = open_sandbox("auto")
     except GraderError as error:
-        return Reading(
-            name="isolation",
-            status="note",
-            found="none: grade refuses to run student code here",
-            fix=getattr(error, "help", ""),
-        )
+        found = "none: grade refuses to run other people's code here"
+        fix = _SANDBOX_ELSEWHERE.get(sys.platform) or getattr(error, "help", "")
+        return [*each, Reading(name=ISOLATION, status="note", found=found, fix=fix)]
     sandbox.close()
-    return Reading(name="isolation", status="ok", found=f"--sandbox auto takes {sandbox.isolation}")
+    found = f"--sandbox auto takes {sandbox.isolation}"
+    return [*each, Reading(name=ISOLATION, status="ok", found=found)]
+
+
+ISOLATION = "isolation"
+_SANDBOX_ELSEWHERE = {
+    "win32": "To grade other people's work, install the grader in WSL 2 (wsl --install), or start "
+    "Docker and build its image. Your own work needs neither.",
+    "darwin": "To grade other people's work, start Docker and build its image. Your own work needs "
+    "none.",
+}
 
 
 # --- data and configuration -------------------------------------------------------------------
@@ -391,20 +423,30 @@ def show(readings: Sequence[Reading], console: Console, as_json: bool) -> int:
     Returns:
         The exit status: 0, or 3 where something is missing without which nothing can be graded.
     """
-    can_grade = all(reading.status != "missing" for reading in readings)
+    whole = all(reading.status != "missing" for reading in readings)
+    walled = all(r.status == "ok" for r in readings if r.name == ISOLATION)
     if as_json:
         told = {
             "schema_version": 1,
-            "can_grade": can_grade,
+            "can_grade": whole and walled,
+            "can_check_own_work": whole,
             "readings": [reading.model_dump() for reading in readings],
         }
         console.file.write(json.dumps(told, indent=2, ensure_ascii=False) + "\n")
     else:
-        _print_table(readings, can_grade, console)
-    return EXIT_GRADED if can_grade else EXIT_INFRASTRUCTURE
+        _print_table(readings, _verdict(whole, walled), console)
+    return EXIT_GRADED if whole else EXIT_INFRASTRUCTURE
 
 
-def _print_table(readings: Sequence[Reading], can_grade: bool, console: Console) -> None:
+def _verdict(whole: bool, walled: bool) -> str:
+    if not whole:
+        return "This machine cannot grade yet."
+    if not walled:
+        return "This machine can check, train and pack your own work, and grades nobody else's."
+    return "This machine can grade."
+
+
+def _print_table(readings: Sequence[Reading], verdict: str, console: Console) -> None:
     from rich.table import Table
     from rich.text import Text
 
@@ -416,5 +458,4 @@ def _print_table(readings: Sequence[Reading], can_grade: bool, console: Console)
         status = Text(reading.status, style=_STYLE[reading.status])
         table.add_row(status, Text(reading.name, style="bold"), words)
     console.print(table)
-    verdict = "This machine can grade." if can_grade else "This machine cannot grade yet."
     console.print(Text(verdict, style="bold"))

@@ -9,7 +9,7 @@ from grader.course import GradeOptions
 from grader.domain import Grade
 from grader.intake import Item
 from grader.pipeline import grade_items
-from grader.sandbox import sandbox_for_own_code
+from grader.sandbox import strongest_or_bare
 
 
 def grade_here(item: Item, assignment_dir: Path, *, evaluate: bool) -> Grade:
@@ -27,7 +27,7 @@ def grade_here(item: Item, assignment_dir: Path, *, evaluate: bool) -> Grade:
         UsageError: The bundle is wrong.
         InfrastructureError: The machine is.
     """
-    sandbox = sandbox_for_own_code()
+    sandbox = strongest_or_bare()
     with files.scratch("bundle") as scratch:
         options = GradeOptions(
             assignment_dir,

@@ -97,10 +97,9 @@ def check(
     from grader.pipeline import check_folder
     from grader.sandbox import sandbox_for_own_code
 
-    if sandbox == "auto":
-        sandbox = sandbox_for_own_code()
+    place = sandbox_for_own_code() if sandbox == "auto" else sandbox
     options = options_from(
-        assignment=assignment or unit_of(folder).folder, sandbox=sandbox, evaluate=False
+        assignment=assignment or unit_of(folder).folder, sandbox=place, evaluate=False
     )
     with Working("Checking", unseen):
         read: list[Evidence] = []

@@ -13,6 +13,9 @@ whatever the reason), it kills all that is left, removes the folder and reports 
 ended. The *zygote* has imported the stage's libraries once and only ever forks; it runs no student
 code and never a TensorFlow operation (a fork after one hangs). Each stands in the file of its name.
 
+A student's own code on the student's own machine (--plain) needs none of this, and a system that
+has no fork could not give it: there, one process does it all, as `plain.py` says.
+
 In a container (--container) there is no socket: order and request come on standard input, and the
 supervisor passes output, log and report on in labelled pieces over standard output. It is the
 container's first process, which nothing inside can signal; with --warm that is the zygote.
@@ -52,8 +55,11 @@ def main(argv: list[str]) -> None:
     how = parser.add_mutually_exclusive_group(required=True)
     how.add_argument("--control", type=int, help="descriptor of the socket to the grader")
     how.add_argument("--container", action="store_true", help="be a container's first process")
+    how.add_argument("--plain", action="store_true", help="be the one process of own code")
     parser.add_argument("--warm", action="store_true", help="be a zygote")
     options = parser.parse_args(argv)
+    if options.plain:
+        load("plain").work(options.stage, options.stages)
     zygote = load("zygote")
     if options.container:
         zygote.forget_settings()

@@ -6,20 +6,22 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Literal
 
 from grader.errors import Cause, InfrastructureError
 from grader.sandbox.contract import Sandbox
 
-Kind = Literal["auto", "docker", "jail", "process"]
+Kind = Literal["auto", "docker", "jail", "process", "plain"]
+"""The last is for one's own code alone, and no option of the command line names it."""
 
 
 def open_sandbox(kind: Kind = "auto", *, warm: bool = False) -> Sandbox:
     """Open a sandbox that works on this machine.
 
     Args:
-        kind: "jail", "docker" or "process" by name, or "auto": the jail where it holds, else
-            Docker. Never the bare process unless asked for by name.
+        kind: "jail", "docker", "process" or "plain" by name, or "auto": the jail where it holds,
+            else Docker. Never a process without a wall unless asked for by name.
         warm: Load the libraries once and fork them for each submission; for many submissions.
 
     Returns:
@@ -41,9 +43,14 @@ def open_sandbox(kind: Kind = "auto", *, warm: bool = False) -> Sandbox:
 def sandbox_for_own_code() -> Kind:
     """Where a student's own code runs on the student's own machine.
 
-    The sandbox of the grading where there is one, so that a call it forbids is noticed early; else
-    the plain process, as if the student had started it.
+    Under Linux the sandbox of the grading where there is one, so that a call it forbids is noticed
+    early. Elsewhere a plain process, as if the student had started it.
     """
+    return strongest_or_bare() if sys.platform == "linux" else "plain"
+
+
+def strongest_or_bare() -> Kind:
+    """The sandbox of the grading where there is one, else the bare process, which is none."""
     try:
         open_sandbox("auto").close()
     except InfrastructureError:
@@ -63,8 +70,17 @@ def _first_that_works(warm: bool) -> Sandbox:
     raise InfrastructureError(
         Cause.INFRA_SANDBOX,
         "no sandbox on this machine. " + " ".join(lacks),
-        "Use --sandbox process to grade without isolation; the grade is then marked so.",
+        _WITHOUT.get(sys.platform, _WITHOUT["linux"]),
     )
+
+
+_WITHOUT = {
+    "linux": "Use --sandbox process to grade without isolation; the grade is then marked so.",
+    "win32": "Grade in WSL 2 (wsl --install), or start Docker. grade check, for your own work, "
+    "needs neither.",
+    "darwin": "Start Docker. grade check, for your own work, needs none.",
+}
+"""What to do where no sandbox works."""
 
 
 def _make(kind: str, warm: bool) -> Sandbox:
@@ -76,6 +92,10 @@ def _make(kind: str, warm: bool) -> Sandbox:
         from grader.sandbox.jail import JailSandbox
 
         return JailSandbox(warm=warm)
+    if kind == "plain":
+        from grader.sandbox.plain import PlainSandbox
+
+        return PlainSandbox(warm=warm)
     from grader.sandbox.process import ProcessSandbox
 
     return ProcessSandbox(warm=warm)

@@ -69,7 +69,7 @@ class Disturbed(InfrastructureError):
 
 
 class Sandbox(ABC):
-    """One way to run a stage. Providers: docker, the Linux jail, the bare process."""
+    """One way to run a stage. Providers: docker, the Linux jail, the bare process; plain."""
 
     isolation: Isolation
 
@@ -94,6 +94,16 @@ class Sandbox(ABC):
     def available(self) -> str | None:
         """None when this provider can run here, else one sentence saying what is missing and
         how to get it."""
+
+    def prepare(self, stage: str) -> None:  # noqa: B027 - most providers have nothing to prepare
+        """Begin to load what a stage will need, and do not wait for it.
+
+        Args:
+            stage: Name of the stage module.
+        """
+
+    def interrupt(self) -> None:  # noqa: B027 - what a provider cannot end, ends by itself
+        """End what runs, from any thread. That `run` raises; the next one runs."""
 
     def stop(self) -> None:  # noqa: B027 - what a provider cannot end, ends with this process
         """End what runs, and start nothing more; from any thread. `run` then raises."""

@@ -28,7 +28,7 @@ from grader.sandbox.frames import encode
 from grader.sandbox.program import STAGES, program, stage_environment
 from grader.sandbox.pump import Ends, Pump
 from grader.sandbox.turns import undisturbed
-from grader.sandbox.verdict import result
+from grader.sandbox.verdict import interrupted, result
 from grader.sandbox.zygote import Zygote
 
 _GONE_S = 5.0
@@ -58,8 +58,8 @@ class ProcessSandbox(Sandbox):
 
     def available(self) -> str | None:
         """None on any Unix."""
-        if os.name != "posix":
-            return "processes with limits: expected a Unix; use Docker on Windows"
+        if os.name != "posix" or not hasattr(os, "fork"):
+            return "processes with limits: expected a Unix; on Windows use WSL 2 or Docker"
         return None
 
     def run(self, stage: Stage) -> StageResult:
@@ -71,7 +71,7 @@ class ProcessSandbox(Sandbox):
         if lack is not None:
             raise InfrastructureError(Cause.INFRA_SANDBOX, lack)
         if self._stopped.is_set():
-            raise _interrupted()
+            raise interrupted()
         ends, theirs = _pipes()
         name = f"grade-run{files.mark()}{secrets.token_hex(8)}"
         private = Path(self._scratch or tempfile.gettempdir()) / name
@@ -90,15 +90,24 @@ class ProcessSandbox(Sandbox):
             if self._stopped.is_set():
                 pump.interrupt()
             ending = pump.run()
-        if self._stopped.is_set():
-            raise _interrupted()
+        if self._stopped.is_set() or pump.interrupted:
+            raise interrupted()
         return result(ending, pump.talk.parser, stage.limits, self.isolation)
+
+    def prepare(self, stage: str) -> None:
+        """Start the warm parent of a stage; see `Sandbox.prepare`."""
+        if self._zygotes is not None:
+            self._zygotes.prepare(stage)
+
+    def interrupt(self) -> None:
+        """End what runs; see `Sandbox.interrupt`."""
+        for pump in tuple(self._pumps):
+            pump.interrupt()
 
     def stop(self) -> None:
         """End what runs, and start nothing more; see `Sandbox.stop`."""
         self._stopped.set()
-        for pump in tuple(self._pumps):
-            pump.interrupt()
+        self.interrupt()
 
     def close(self) -> None:
         """End the warm parents."""
@@ -124,11 +133,6 @@ class ProcessSandbox(Sandbox):
         finally:
             for fd in theirs:
                 os.close(fd)
-
-
-def _interrupted() -> InfrastructureError:
-    help = "The same command goes on from there."
-    return InfrastructureError(Cause.INFRA_INTERRUPTED, "the grader was interrupted", help)
 
 
 def _pipes() -> tuple[Ends, tuple[int, int, int, int]]:

@@ -37,7 +37,29 @@ def stage_environment() -> dict[str, str]:
     return environment
 
 
-def program(stage: str, stages: Path, *options: str) -> list[str]:
-    """Return the command line of `grader/inside/main.py`."""
+def own_environment(private: Path) -> dict[str, str]:
+    """Return the environment for a student's own code: the student's, with places of its own.
+
+    Where libraries are found is in it, under whatever name this system has for that.
+
+    Args:
+        private: What it takes for the home and the temporary folder.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GRADER_")}
+    places = dict.fromkeys(("HOME", "USERPROFILE", "TMPDIR", "TEMP", "TMP"), str(private))
+    path = {"PATH": os.environ.get("PATH", ""), "KERAS_HOME": str(private / ".keras")}
+    return {**kept, **stage_environment(), **places, **path}
+
+
+def program(stage: str, stages: Path, *options: str, utf8: bool = False) -> list[str]:
+    """Return the command line of `grader/inside/main.py`.
+
+    Args:
+        stage: Name of the stage module.
+        stages: Folder it lies in.
+        options: Further words.
+        utf8: Let its text be UTF-8 whatever this system's is, as it is where it will be graded.
+    """
+    text = ["-X", "utf8"] if utf8 else []
     main = str(STAGES / "main.py")
-    return [sys.executable, "-I", "-B", main, stage, "--stages", str(stages), *options]
+    return [sys.executable, "-I", "-B", *text, main, stage, "--stages", str(stages), *options]

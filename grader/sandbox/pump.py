@@ -221,6 +221,8 @@ class Pump:
         self._supervisor: int | None = None
         self._selector = selectors.DefaultSelector()
         self._done = False
+        self.interrupted = False
+        """Whether a reason of ours ended the run."""
 
     def run(self) -> Ending:
         """Talk until the supervisor reports, then say what was seen."""
@@ -244,6 +246,7 @@ class Pump:
 
     def interrupt(self) -> None:
         """End the run for a reason of ours; from any thread."""
+        self.interrupted = True
         self.talk.stop(Cause.INFRA_INTERRUPTED, "the grader was interrupted")
         with contextlib.suppress(OSError):
             self._ends.control.send(b"x")

@@ -22,8 +22,26 @@ _FULL = (f"[Errno {errno.ENOSPC}]", f"[Errno {errno.EFBIG}]", f"[Errno {errno.ED
 _NO_THREAD = (b"start new thread", b"pthread_create", b"Resource temporarily unavailable")
 _NO_MEMORY = (b"MemoryError", b"bad_alloc", b"out of memory", b"Cannot allocate memory")
 _NO_ROOM = (b"No space left on device", b"No usable temporary directory", b"quota exceeded")
-_UNEXPLAINED = (-signal.SIGABRT, -signal.SIGKILL)
+
+_NONE = 10_000
+
+
+def _number(name: str) -> int:
+    """The number of a signal; where this system lacks it, one that no process ends by."""
+    return int(getattr(signal, name, _NONE))
+
+
+_ABORT, _KILL, _SEGMENT, _BUS = map(_number, ("SIGABRT", "SIGKILL", "SIGSEGV", "SIGBUS"))
+_CALL, _CPU, _SIZE = map(_number, ("SIGSYS", "SIGXCPU", "SIGXFSZ"))
+_UNEXPLAINED = (-_ABORT, -_KILL)
 """What the kernel or a library does to a program that lacks something; it may do so itself too."""
+_WINDOWS = {
+    0xC0000005: "an access violation",
+    0xC00000FD: "a stack overflow",
+    0xC0000409: "an abort",
+    0xC0000374: "a damaged heap",
+}
+"""Exit statuses of Windows that are what a signal is elsewhere."""
 _TEXT = 300
 _MiB = 2**20
 
@@ -125,7 +143,7 @@ def _refuse_what_others_caused(
         raise Disturbed(
             Cause.INFRA_DISK, "this machine's disk has no room for what a program may write"
         )
-    if "memory" in ending.shortages and ending.status == -signal.SIGKILL:
+    if "memory" in ending.shortages and ending.status == -_KILL:
         raise Disturbed(Cause.INFRA_MEMORY, "the program was killed: this machine lacked memory")
 
 
@@ -183,20 +201,20 @@ def _fault(ending: Ending, parser: FrameParser, limits: Limits) -> tuple[Cause, 
 
 def _by_signal(ending: Ending, limits: Limits) -> tuple[Cause, str]:
     number = -(ending.status or 0)
-    if number == signal.SIGSYS:
+    if number == _CALL:
         return (
             Cause.STUDENT_FORBIDDEN_CALL,
             "the program made a system call that the sandbox forbids, and was ended",
         )
     spent = ending.cpu_time_s or 0.0
-    if number == signal.SIGXCPU or (number == signal.SIGKILL and spent >= limits.cpu_time_s):
+    if number == _CPU or (number == _KILL and spent >= limits.cpu_time_s):
         return (
             Cause.STUDENT_CPU_LIMIT,
             f"processor time: expected at most {limits.cpu_time_s:g} s, received more",
         )
-    if number == signal.SIGXFSZ:
+    if number == _SIZE:
         return _reached("disk", limits)
-    if number in (signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS) and _out_of_memory(ending, limits):
+    if number in (_ABORT, _SEGMENT, _BUS) and _out_of_memory(ending, limits):
         return _reached("memory", limits)
     return Cause.STUDENT_EXITED, f"the program {_ended(ending.status)} before it had answered"
 
@@ -243,4 +261,12 @@ def _ended(status: int | None) -> str:
             return f"was ended by signal {signal.Signals(-status).name}"
         except ValueError:
             return f"was ended by signal {-status}"
+    if (how := _WINDOWS.get(status)) is not None:
+        return f"was ended by {how}"
     return f"ended with exit status {status}"
+
+
+def interrupted() -> InfrastructureError:
+    """A run that the grader itself ended."""
+    help = "The same command goes on from there."
+    return InfrastructureError(Cause.INFRA_INTERRUPTED, "the grader was interrupted", help)

@@ -45,7 +45,7 @@ class Zygote:
                 cwd="/",
                 start_new_session=True,
             )
-        self._await_import()
+        self._imported = False
 
     @classmethod
     def pool(cls, stages: Path) -> ZygotePool:
@@ -65,12 +65,17 @@ class Zygote:
 
         Raises:
             OSError: The parent is gone.
+            InfrastructureError: The libraries did not load.
         """
         with self._lock:
+            if not self._imported:
+                self._await_import()
             socket.send_fds(self._socket, [b"x"], list(fds))
 
     def close(self) -> None:
         """End the parent; runs under way go on to their end."""
+        if not self._imported:
+            self._process.kill()  # it would look at its socket when it has imported
         self._socket.close()
         try:
             self._process.wait(timeout=10)
@@ -81,6 +86,7 @@ class Zygote:
     def _await_import(self) -> None:
         answer = self._read_line()
         if answer.get("error") is None and answer:
+            self._imported = True
             return
         self.close()
         told = answer.get("error") or f"ended with status {self._process.returncode}"
@@ -136,6 +142,10 @@ class ZygotePool:
             except OSError as error:
                 message = f"the warm parent of {stage} cannot be reached: {error}"
                 raise InfrastructureError(Cause.INFRA_SANDBOX, message) from error
+
+    def prepare(self, stage: str) -> None:
+        """Let the parent of a stage import while something else is done."""
+        self._get(stage)
 
     def close(self) -> None:
         """End all parents."""

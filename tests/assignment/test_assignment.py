@@ -468,7 +468,9 @@ def test_an_assignment_that_asks_for_nothing_is_refused(tmp_path):
     file = tmp_path / "assignment.toml"
     file.write_text(text[:start] + text[end:], encoding="utf-8")
 
-    with pytest.raises(AssignmentError, match=r"expected \[probes\], \[\[networks\]\] or \[\[answers"):
+    with pytest.raises(
+        AssignmentError, match=r"expected \[probes\], \[\[networks\]\] or \[\[answers"
+    ):
         load_assignment(file)
 
 

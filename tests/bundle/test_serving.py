@@ -34,7 +34,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Grad
             seen.append(options)
             return [examples.full_marks()]
 
-        monkeypatch.setattr(serving, "sandbox_for_own_code", lambda: sandbox)
+        monkeypatch.setattr(serving, "strongest_or_bare", lambda: sandbox)
         monkeypatch.setattr(serving, "grade_items", grade_items)
         item = Item(tmp_path, in_time("s1"), "s1")
         serving.grade_here(item, assignment_dir(), evaluate=evaluate)

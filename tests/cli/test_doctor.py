@@ -180,6 +180,7 @@ def test_json_is_for_programs():
     assert json.loads(text) == {
         "schema_version": 1,
         "can_grade": True,
+        "can_check_own_work": True,
         "readings": [{"name": "disk", "status": "note", "found": "1 GiB", "fix": "Free it."}],
     }
 

@@ -63,7 +63,7 @@ def _own_file(name: str, tree: Path) -> str:
     """
     root, path = os.path.realpath(tree), os.path.realpath(name)
     inside = path.startswith(root + os.sep) and os.path.isfile(path)
-    return os.path.relpath(path, root) if inside else ""
+    return os.path.relpath(path, root).replace(os.sep, "/") if inside else ""
 
 
 def _without_our_paths(text: str, tree: Path) -> str:
@@ -80,7 +80,7 @@ def _own_words(text: str) -> str:
     and arguments; TEXT would keep the wrapping and cut off the cause.
     """
     text = re.sub(r"\x1b\[[0-9;]*m| at 0x[0-9a-f]+", "", text)
-    text = re.sub(r"/\S*/site-packages/", "", text)
+    text = re.sub(r"/\S*/site-packages/|[A-Za-z]:\\[^\n'\"]*\\site-packages\\", "", text)
     text = text.rpartition("Error encountered:\n\n")[2]
     text = text.partition("\n\nArguments received by ")[0]
     text = re.sub(r"^(Exception encountered when calling [^\n]*\n\n)+", "", text)
