@@ -55,6 +55,7 @@ def one(data, kind: str, epochs: int, share: float, seed: int, keep: Path | None
     recipe = Recipe(
         epochs=epochs,
         batch_size=50,
+        validation=0.0,
         seed=seed,
         optimizer=Optimizer(learning_rate=0.1, weight_decay=5e-4),
         schedule=Schedule(name="one_cycle"),

@@ -93,6 +93,7 @@ def main() -> None:
         epochs=given.epochs,
         batch_size=64,
         seed=3,
+        validation=0.0,
         label_smoothing=0.1,
         ema=0.9,
         optimizer=Optimizer(learning_rate=0.1, weight_decay=5e-4),

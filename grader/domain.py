@@ -273,6 +273,20 @@ class Epoch(Record):
     """Training images per second of training time."""
     training_s: float
     """Training seconds since the start of the run."""
+    validation_accuracy: float | None = None
+    """Share of the held-back images right after the epoch, 0..1; None where none are held back."""
+
+    @property
+    def unseen_accuracy(self) -> float | None:
+        """On images that were not trained on: those held back, where there are any, else the test
+        images."""
+        held_back = self.validation_accuracy
+        return self.test_accuracy if held_back is None else held_back
+
+    @property
+    def unseen_images(self) -> str:
+        """Which images that are, in two words at most."""
+        return "test" if self.validation_accuracy is None else "held back"
 
 
 class StopReason(StrEnum):

@@ -13,7 +13,7 @@ import os
 import pickle
 import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,15 @@ class Cifar10:
     """Where it was found; for the operator, not for a student."""
     official: bool
     """Whether every batch is, to the last bit, the official archive's."""
+
+    def held_back(self, share: float) -> tuple[Cifar10, tuple[Images, Labels] | None]:
+        """The data without the last images of the training set, and these; None for too few."""
+        kept = len(self.train_images) - round(share * len(self.train_images))
+        if kept == len(self.train_images):
+            return self, None
+        rest = self.train_images[kept:], self.train_labels[kept:]
+        images, labels = self.train_images[:kept], self.train_labels[:kept]
+        return replace(self, train_images=images, train_labels=labels), rest
 
     @property
     def dataset(self) -> Dataset:

@@ -19,7 +19,7 @@ class Times(Record):
     training_s: float = 0.0
     """All other steps."""
     evaluation_s: float = 0.0
-    """Measuring on the test images."""
+    """Measuring on held-back images and the test images."""
     checkpoint_s: float = 0.0
     """Writing checkpoints."""
 
@@ -36,7 +36,7 @@ class History(Record):
     advice: str = ""
     """What to change, where the run ended early."""
     test_accuracy: float | None
-    """Of the weights that the model now holds, 0..1; None if it could not be measured."""
+    """Of the weights that the model now holds, 0..1; None where it was not measured."""
     times: Times
     """Where the seconds went, all sittings together."""
     budget_s: float | None = None
@@ -121,6 +121,8 @@ class Written:
     """Name of the file."""
     previous: str | None
     """Name of the file that now holds the weights of an earlier run, which stood there."""
+    history: str
+    """Name of the file with the run's figures."""
 
 
 Event = Started | Progress | EpochDone | Stopped | Written

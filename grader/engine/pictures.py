@@ -86,7 +86,7 @@ def curve_svg(epochs: Sequence[Epoch]) -> str:
         )
     lines: tuple[tuple[Callable[[Epoch], float | None], str, str], ...] = (
         (lambda epoch: epoch.train_accuracy, "#1e5aa0", "4 3"),
-        (lambda epoch: epoch.test_accuracy, "#b43c28", "none"),
+        (lambda epoch: epoch.unseen_accuracy, "#b43c28", "none"),
     )
     for share_of, colour, dashes in lines:
         found = ((epoch.number, share_of(epoch)) for epoch in epochs)
@@ -95,7 +95,7 @@ def curve_svg(epochs: Sequence[Epoch]) -> str:
             f"<polyline points='{' '.join(points)}' stroke='{colour}' stroke-width='2'"
             f" stroke-dasharray='{dashes}' fill='none'/>"
         )
-    legend = "– – training   — test"
+    legend = f"– – training   — {epochs[-1].unseen_images if epochs else 'test'}"
     parts.append(f"<text x='{left}' y='{height - 8}'>epochs 1 to {len(epochs)}   {legend}</text>")
     return "\n".join([*parts, "</svg>"])
 

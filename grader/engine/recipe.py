@@ -166,6 +166,10 @@ class Recipe(_Strict):
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Decay per step of a moving average of the weights, which is then what is kept; 0 for none."""
 
+    validation: Annotated[float, Field(ge=0, le=0.5)] = 0.1
+    """Share of the training images, the last ones, that is not trained on: each epoch is measured
+    on them, and the test images are looked at once, at the end. 0 for none."""
+
     optimizer: Optimizer = Optimizer()
     """The `[optimizer]` table."""
 

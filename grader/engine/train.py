@@ -22,7 +22,7 @@ import numpy.typing as npt
 from grader.domain import Epoch, StopReason
 from grader.engine import checkpoint as checkpoints
 from grader.engine.augment import Draws, TrainingImages, draw_epoch
-from grader.engine.data import CLASS_NAMES, Cifar10
+from grader.engine.data import CLASS_NAMES, Cifar10, Images, Labels
 from grader.engine.fused import fused_batch_norm
 from grader.engine.history import (
     EpochDone,
@@ -107,16 +107,18 @@ def fit(
     Args:
         model: A built `keras.Model`: images as `preprocess` gives them → logits or probabilities.
         recipe: How to train.
-        data: Trains on the training images; the test images are measured on, and decide nothing.
+        data: Trains on the training images but for the part that the recipe holds back, which each
+            epoch is measured on; without such a part, that is done on the test images. They decide
+            nothing.
         preprocess: uint8 (N, 32, 32, 3) → the model's input; must work on tensors.
         on_event: Told of everything that happens, between compiled calls.
         checkpoint_dir: Where the state is kept. A run found there with the same recipe, shapes,
             fingerprint and start is taken up. None keeps nothing.
         budget_s: Seconds of training steps allowed; None for no limit.
-        evaluate_every: Measure on the test images after every so many epochs and after the last.
+        evaluate_every: Measure after every so many epochs and after the last.
         fingerprint: Names the code that must be equal for a run to be taken up.
         start: Names the weights that the run begins with; None for those of the run that is there.
-        measure_at_end: Whether a run that ends within an epoch is measured on the test images.
+        measure_at_end: Whether the test images are measured on where the last epoch was not.
 
     Returns:
         The curve, the reason of the end, and where the time went.
@@ -124,12 +126,14 @@ def fit(
     Raises:
         OSError: A checkpoint cannot be written; found out before the first step where possible.
     """
+    data, held_back = data.held_back(recipe.validation)
     with fused_batch_norm(model), logits_of(model) as from_logits:
         shapes = ",".join(str(tuple(v.shape)) for v in model.weights)
         run = _Run(
             model=model,
             recipe=recipe,
             data=data,
+            held_back=held_back,
             make_steps=lambda: _make_steps(model, recipe, preprocess, data, from_logits),
             on_event=on_event,
             keep=checkpoints.Keep(
@@ -269,6 +273,7 @@ class _Run:
         model: Any,
         recipe: Recipe,
         data: Cifar10,
+        held_back: tuple[Images, Labels] | None,
         make_steps: Callable[[], Steps],
         on_event: OnEvent,
         keep: checkpoints.Keep,
@@ -278,6 +283,7 @@ class _Run:
     ) -> None:
         self.model, self.recipe, self.data, self.on_event = model, recipe, data, on_event
         self.keep, self.budget_s, self.evaluate_every = keep, budget_s, evaluate_every
+        self.held_back = held_back
         self.measure_at_end = measure_at_end
         self.clock = _Clock()
         with self.clock.charge("data_s"):
@@ -341,7 +347,11 @@ class _Run:
             return self.epochs[-1].test_accuracy
         if reason in (StopReason.OUT_OF_MEMORY, StopReason.INTERRUPTED) or not self.measure_at_end:
             return None
-        return self._measure()[0]
+        return self._measure(*self._test_set)[0]
+
+    @property
+    def _test_set(self) -> tuple[Images, Labels]:
+        return self.data.test_images, self.data.test_labels
 
     def _take_up(self) -> dict[str, checkpoints.Arrays]:
         """Go on where a stored run stopped; returns the state after its last whole epoch."""
@@ -475,28 +485,30 @@ class _Run:
         """Measure what the epoch gave and note it."""
         due = number + 1 == self.recipe.epochs or (number + 1) % self.evaluate_every == 0
         accuracy, loss = self._measure_averages() if due else (None, None)
+        apart = self.held_back is not None
         self.epochs.append(
             Epoch(
                 number=number + 1,
                 loss=tally.loss / tally.steps,
                 train_accuracy=tally.right / (tally.steps * self.batch),
-                test_accuracy=accuracy,
-                test_loss=loss,
+                test_accuracy=None if apart else accuracy,
+                test_loss=None if apart else loss,
+                validation_accuracy=accuracy if apart else None,
                 learning_rate=rate,
                 images_per_s=(tally.steps_per_s or 0.0) * self.batch,
                 training_s=self.clock.training_s,
             )
         )
 
-    def _measure(self) -> tuple[float, float]:
+    def _measure(self, images: Images, labels: Labels) -> tuple[float, float]:
         with self.clock.charge("evaluation_s"):
-            return self.steps.evaluate(self.data.test_images, self.data.test_labels)
+            return self.steps.evaluate(images, labels)
 
     def _measure_averages(self) -> tuple[float, float]:
         """Measure the moving averages where there are any, then go on with the weights."""
         kept = [(variable, checkpoints.copy_of(variable)) for variable, _ in self.steps.averages()]
         self._use_averages()
-        result = self._measure()
+        result = self._measure(*(self.held_back or self._test_set))
         for variable, value in kept:
             variable.assign(value)
         return result

@@ -64,9 +64,9 @@ def curve(epochs: Sequence[Epoch]) -> Curve | None:
     if len(epochs) < 2:
         return None
     training = _points(epochs, lambda epoch: epoch.train_accuracy)
-    test = _points(epochs, lambda epoch: epoch.test_accuracy)
-    told = [e.test_accuracy for e in epochs if e.test_accuracy is not None]
-    what = "test" if len(told) > 1 else "training"
+    test = _points(epochs, lambda epoch: epoch.unseen_accuracy)
+    told = [e.unseen_accuracy for e in epochs if e.unseen_accuracy is not None]
+    what = epochs[-1].unseen_images if len(told) > 1 else "training"
     told = told if len(told) > 1 else [e.train_accuracy for e in epochs]
     return Curve(
         training,

@@ -62,10 +62,12 @@ def _training(details: Details) -> str:
 
 
 def _curve(epochs: Sequence[Epoch]) -> Text | None:
-    tested = [epoch.test_accuracy for epoch in epochs if epoch.test_accuracy is not None]
+    tested = [e.unseen_accuracy for e in epochs if e.unseen_accuracy is not None]
     if len(tested) < 2:
         return None
-    return Text(f"test {sparkline(tested)}  {tested[0]:.1%} → {tested[-1]:.1%}")
+    return Text(
+        f"{epochs[-1].unseen_images} {sparkline(tested)}  {tested[0]:.1%} → {tested[-1]:.1%}"
+    )
 
 
 def _seeds(details: Details) -> Text:

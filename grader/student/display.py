@@ -1,4 +1,4 @@
-"""Training as a person watches it: a live line, one row per epoch, a curve at the end.
+"""Training as a person watches it: a live line, one row per epoch, what came of it at the end.
 
 On a terminal the line moves; into a file or a pipe goes one plain row per epoch.
 """
@@ -25,14 +25,25 @@ from grader.engine.history import (
     Written,
 )
 from grader.engine.history import Progress as StepProgress
-from grader.report.words import running_time, sparkline
+from grader.report.words import percent, running_time, sparkline
 
 
 class TrainingDisplay:
-    """Consumes the events of `fit`; a context manager, so that the terminal is left in order."""
+    """Consumes the events of `fit`; a context manager, so that the terminal is left in order.
 
-    def __init__(self, console: Console) -> None:
+    Args:
+        console: Where the progress goes.
+        results: Where that goes which is left at the end; the same by default.
+        threshold: The accuracy that the assignment wants surpassed, 0..1; None where it wants none.
+    """
+
+    def __init__(
+        self, console: Console, results: Console | None = None, threshold: float | None = None
+    ) -> None:
         self.console = console
+        self.results = results or console
+        self.threshold = threshold
+        self.reached: float | None = None
         self.epochs = 0
         self.steps = 0
         self.task: TaskID | None = None
@@ -76,6 +87,13 @@ class TrainingDisplay:
             draw_curve(epochs, path)
         except (OSError, ImportError) as error:
             self._print(f"{path.name} could not be drawn: {error}")
+            return
+        self._result(f"curve    {path.name}")
+
+    def next_steps(self) -> None:
+        """What is still needed, and what comes next; the last lines."""
+        for line in what_next(self.reached, self.threshold):
+            self._result(line)
 
     def _start(self, event: Started) -> None:
         self.epochs, self.steps = event.recipe.epochs, event.steps_per_epoch
@@ -92,7 +110,8 @@ class TrainingDisplay:
             self._print(f"goes on in {place}:")
         elif event.epochs:
             self._print(f"goes on after epoch {event.epochs[-1].number}:")
-        self._print(_ROW.format("epoch", "loss", "training", "test", "rate", "images/s", "time"))
+        unseen = "held back" if event.recipe.validation else "test"
+        self._print(_ROW.format("epoch", "loss", "training", unseen, "rate", "images/s", "time"))
         for epoch in event.epochs:
             self._row(epoch)
         self.task = self.live.add_task("compiles", total=self.steps, figures="")
@@ -118,7 +137,7 @@ class TrainingDisplay:
                 f"{epoch.number}/{self.epochs}",
                 f"{epoch.loss:.3f}",
                 f"{epoch.train_accuracy:.1%}",
-                "–" if epoch.test_accuracy is None else f"{epoch.test_accuracy:.2%}",
+                "–" if epoch.unseen_accuracy is None else f"{epoch.unseen_accuracy:.2%}",
                 f"{epoch.learning_rate:.2g}",
                 f"{epoch.images_per_s:.0f}",
                 running_time(epoch.training_s),
@@ -126,21 +145,27 @@ class TrainingDisplay:
         )
 
     def _end(self, history: History) -> None:
-        tested = [e.test_accuracy for e in history.epochs if e.test_accuracy is not None]
-        if tested:
-            self._print(f"test {sparkline(tested)}  {tested[0]:.1%} → {tested[-1]:.1%}")
-        self._print(verdict(history))
+        self.live.stop()
+        unseen = [e.unseen_accuracy for e in history.epochs if e.unseen_accuracy is not None]
+        if len(unseen) > 1:
+            which = history.epochs[-1].unseen_images
+            self._print(f"{which} {sparkline(unseen)}  {unseen[0]:.1%} → {unseen[-1]:.1%}")
         self._print(split(history.times))
+        self._result(verdict(history))
         if not history.epochs:
-            self._print("No epoch was finished, so no weights were written.")
+            self._result("No epoch was finished, so no weights were written.")
+        self.reached = history.test_accuracy
 
     def _written(self, event: Written) -> None:
-        self._print(f"The weights are in {event.weights}. Next: grade pack.")
-        if event.previous is not None:
-            self._print(f"Those of an earlier run, which stood there, are in {event.previous}.")
+        kept = f"; those of an earlier run are in {event.previous}" if event.previous else ""
+        self._result(f"weights  {event.weights}{kept}")
+        self._result(f"numbers  {event.history}")
 
     def _print(self, line: str) -> None:
         self.console.print(Text(line), soft_wrap=True)
+
+    def _result(self, line: str) -> None:
+        self.results.print(Text(line), soft_wrap=True)
 
 
 def given_up(run: Abandoned) -> str:
@@ -156,13 +181,12 @@ def given_up(run: Abandoned) -> str:
     )
 
 
-_ROW = "{:>7}  {:>6}  {:>8}  {:>7}  {:>7}  {:>8}  {:>8}"
+_ROW = "{:>7}  {:>6}  {:>8}  {:>9}  {:>7}  {:>8}  {:>9}"
 
 
 def verdict(history: History) -> str:
     """One line: how the run ended, where it stands, and what to do."""
-    reached = history.test_accuracy
-    standing = "not measured" if reached is None else f"{reached:.2%} on the test images"
+    standing = _standing(history) or "not measured"
     if history.stopped is StopReason.FINISHED:
         return f"finished after epoch {history.stopped_in_epoch}: {standing}"
     time = f"after {running_time(history.times.training_s)}"
@@ -170,6 +194,33 @@ def verdict(history: History) -> str:
         time += f" of {running_time(history.budget_s)}"
     place = f"epoch {history.stopped_in_epoch}"
     return f"stopped {time}, {place}: {history.stopped.value}. {standing}. {history.advice}".strip()
+
+
+def _standing(history: History) -> str:
+    """The accuracies of the weights that are kept; empty where none was measured."""
+    last = history.epochs[-1] if history.epochs else None
+    held_back = None if last is None else last.validation_accuracy
+    figures = ((held_back, "held-back images"), (history.test_accuracy, "the test images"))
+    return ", ".join(f"{share:.2%} on {what}" for share, what in figures if share is not None)
+
+
+def what_next(reached: float | None, threshold: float | None) -> list[str]:
+    """What the accuracy lacks, and the command that comes next.
+
+    Args:
+        reached: On the test images, 0..1; None where it was not measured.
+        threshold: What has to be surpassed; None for nothing.
+    """
+    lines = []
+    if threshold is not None and reached is not None and not reached > threshold:
+        lines.append(
+            f"More than {percent(threshold)} on the test images is asked for. More epochs, or a "
+            "larger network in build_model(), reach more; grade train again."
+        )
+    elif threshold is not None and reached is not None:
+        lines.append(f"More than {percent(threshold)} on the test images is asked for: reached.")
+    lines.append("Next: grade check, where it has not passed yet; then grade pack.")
+    return lines
 
 
 def split(times: Times) -> str:
@@ -189,12 +240,13 @@ def draw_curve(epochs: Sequence[Epoch], path: Path) -> None:
     from matplotlib.figure import Figure
 
     numbers = [epoch.number for epoch in epochs]
-    tested = [epoch for epoch in epochs if epoch.test_accuracy is not None]
+    tested = [epoch for epoch in epochs if epoch.unseen_accuracy is not None]
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot()
     axes.plot(numbers, [100 * e.train_accuracy for e in epochs], label="training, augmented")
-    test = [100 * e.test_accuracy for e in tested if e.test_accuracy is not None]
-    axes.plot([e.number for e in tested], test, marker="o", markersize=3, label="test")
+    unseen = [100 * e.unseen_accuracy for e in tested if e.unseen_accuracy is not None]
+    label = epochs[-1].unseen_images if epochs else "test"
+    axes.plot([e.number for e in tested], unseen, marker="o", markersize=3, label=label)
     axes.set(xlabel="epoch", ylabel="accuracy in %")
     axes.grid(alpha=0.3)
     loss = axes.twinx()

@@ -21,6 +21,7 @@ from typing import Any
 from rich.console import Console
 
 from grader import files
+from grader.assignment import load_assignment
 from grader.domain import MODULE, NOTEBOOK, RECIPE, WEIGHTS, StopReason
 from grader.engine.data import CLASS_NAMES, NoData, find_cifar10
 from grader.engine.history import History, OnEvent, Written
@@ -30,6 +31,7 @@ from grader.errors import Cause, InfrastructureError, UsageError
 from grader.intake import code_of
 from grader.intake.notebook import convert
 from grader.intake.text import as_utf8
+from grader.resources import assignment_dir
 from grader.student.display import TrainingDisplay
 
 PREVIOUS_WEIGHTS = "densenet.weights.previous.h5"
@@ -58,9 +60,11 @@ def train_and_show(
         data: See `train_submission`.
         restart: See `train_submission`.
         initial_weights: See `train_submission`.
-        console: Where progress goes; standard error by default.
+        console: Where everything goes; by default progress on standard error, what came of it on
+            standard output.
     """
-    with TrainingDisplay(console or Console(stderr=True)) as display:
+    progress, results = console or Console(stderr=True), console or Console()
+    with TrainingDisplay(progress, results, _threshold()) as display:
         history = train_submission(
             folder,
             recipe=recipe,
@@ -71,7 +75,14 @@ def train_and_show(
         )
         if history.epochs:
             display.draw(history.epochs, folder / CURVE)
+            display.next_steps()
     return history
+
+
+def _threshold() -> float | None:
+    """The accuracy that the assignment wants surpassed; None where it wants none."""
+    evaluation = load_assignment(assignment_dir()).evaluation
+    return None if evaluation is None else evaluation.threshold
 
 
 def train_submission(
@@ -258,7 +269,7 @@ def _write(folder: Path, model: Any, history: History, start: str | None) -> Wri
     files.write_atomically(state / WRITTEN, json.dumps(told).encode())
     text = history.model_dump_json(indent=2) + "\n"
     files.write_atomically(folder / HISTORY, text.encode())
-    return Written(WEIGHTS, previous)
+    return Written(WEIGHTS, previous, HISTORY)
 
 
 def _weights_of(model: Any, state: Path) -> bytes:

@@ -185,7 +185,9 @@ def test_it_learns_like_any_other_network(small_dense_net, easy):
     from grader.engine.recipe import Optimizer, Recipe
     from grader.engine.train import fit, prepare
 
-    recipe = Recipe(epochs=8, batch_size=20, optimizer=Optimizer(learning_rate=0.05))
+    recipe = Recipe(
+        epochs=8, batch_size=20, validation=0.0, optimizer=Optimizer(learning_rate=0.05)
+    )
     prepare(recipe)
     model = rebuilt(small_dense_net, poured=False).model
 

@@ -26,7 +26,7 @@ from grader.engine.retrain import (
 from grader.errors import Cause, InfrastructureError, StageFailed
 from tests.graph import tracing
 
-RECIPE = Recipe(epochs=3, batch_size=20, optimizer=Optimizer(learning_rate=0.05))
+RECIPE = Recipe(epochs=3, batch_size=20, validation=0.0, optimizer=Optimizer(learning_rate=0.05))
 
 
 @pytest.fixture(scope="session")

@@ -64,6 +64,7 @@ RECIPE = """
 epochs = 4
 batch_size = 16
 ema = 0.9
+validation = 0.0
 label_smoothing = 0.1
 [optimizer]
 learning_rate = 0.05

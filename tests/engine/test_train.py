@@ -1,6 +1,7 @@
 import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ def recipe(**changes: Any) -> Recipe:
     fields: dict[str, Any] = {
         "epochs": 4,
         "batch_size": 16,
+        "validation": 0.0,
         "optimizer": Optimizer(learning_rate=0.05),
         "augmentation": Augmentation(flip=True, pad_crop=2),
     }
@@ -56,6 +58,36 @@ def test_the_accuracy_reported_is_the_one_the_returned_weights_have(
 
     answers = np.asarray(model(easy.test_images.astype(np.float32) / 255)).argmax(-1)
     assert history.test_accuracy == pytest.approx((answers == easy.test_labels).mean())
+
+
+def test_held_back_images_are_measured_each_epoch_and_the_test_images_once_at_the_end(
+    tiny: Build, easy: Cifar10
+) -> None:
+    model, count = tiny(), round(0.25 * len(easy.train_images))
+
+    history = fit(model, recipe(epochs=3, validation=0.25), easy)
+
+    last = easy.train_images[-count:].astype(np.float32) / 255
+    answers = np.asarray(model(last)).argmax(-1)
+    right = (answers == easy.train_labels[-count:]).mean()
+    assert [e.test_accuracy for e in history.epochs] == [None, None, None]
+    assert history.epochs[-1].validation_accuracy == pytest.approx(right)
+    answers = np.asarray(model(easy.test_images.astype(np.float32) / 255)).argmax(-1)
+    assert history.test_accuracy == pytest.approx((answers == easy.test_labels).mean())
+
+
+def test_nothing_is_learnt_from_held_back_images(tiny: Build, easy: Cifar10) -> None:
+    kept = len(easy.train_images) - round(0.25 * len(easy.train_images))
+    spoiled = easy.train_images.copy()
+    spoiled[kept:] = 0
+    models = [tiny(), tiny()]
+
+    for model, images in zip(models, (easy.train_images, spoiled), strict=True):
+        data = replace(easy, train_images=images)
+        fit(model, recipe(epochs=2, validation=0.25), data)
+
+    for one, other in zip(*(model.get_weights() for model in models), strict=True):
+        assert (one == other).all()
 
 
 def test_two_runs_with_the_same_seed_give_the_same_weights(tiny: Build, easy: Cifar10) -> None:

@@ -17,7 +17,7 @@ from grader.engine.history import (
 )
 from grader.engine.recipe import Recipe
 from grader.report.words import running_time, sparkline
-from grader.student.display import TrainingDisplay, draw_curve, given_up, verdict
+from grader.student.display import TrainingDisplay, draw_curve, given_up, verdict, what_next
 
 
 def epoch(number: int, accuracy: float | None = 0.5) -> Epoch:
@@ -107,13 +107,69 @@ def test_a_run_that_is_given_up_is_named_with_why_and_how_to_go_on() -> None:
 
 
 def test_what_was_written_and_what_was_kept_is_said() -> None:
-    text = shown(Written("a.h5", "b.h5"))
+    text = shown(Written("a.h5", "b.h5", "c.json"))
 
-    assert "The weights are in a.h5. Next: grade pack." in text
-    assert "an earlier run, which stood there, are in b.h5" in text
+    assert "weights  a.h5; those of an earlier run are in b.h5\nnumbers  c.json\n" in text
     assert "No epoch was finished" in shown(
         Stopped(history(StopReason.INTERRUPTED, epochs=(), test_accuracy=None))
     )
+
+
+def held_back(number: int, share: float) -> Epoch:
+    return epoch(number, None).model_copy(update={"validation_accuracy": share})
+
+
+def test_held_back_images_are_shown_in_place_of_the_test_images() -> None:
+    epochs = (held_back(1, 0.51), held_back(2, 0.87))
+
+    text = shown(START, *map(EpochDone, epochs), Stopped(history(epochs=epochs)))
+
+    assert "held back" in next(line for line in text.splitlines() if "epoch  " in line)
+    assert "87.00%" in text
+    assert "held back ▁█  51.0% → 87.0%" in text
+    assert "finished after epoch 2: 87.00% on held-back images, 86.10% on the test images" in text
+
+
+def test_an_interrupted_run_says_what_is_known_of_held_back_images() -> None:
+    ended = history(StopReason.INTERRUPTED, epochs=(held_back(1, 0.51),), test_accuracy=None)
+
+    assert "interrupted. 51.00% on held-back images." in verdict(ended)
+
+
+@pytest.mark.parametrize(
+    ("reached", "threshold", "first"),
+    [
+        (0.8571, 0.85, "More than 85% on the test images is asked for: reached."),
+        (0.85, 0.85, "More than 85% on the test images is asked for. More epochs, or a"),
+        (None, 0.85, "Next: grade check, where it has not passed yet; then grade pack."),
+        (0.7, None, "Next: grade check, where it has not passed yet; then grade pack."),
+    ],
+)
+def test_the_last_lines_say_what_is_needed_and_what_comes_next(
+    reached: float | None, threshold: float | None, first: str
+) -> None:
+    lines = what_next(reached, threshold)
+
+    assert lines[0].startswith(first)
+    assert lines[-1].endswith("then grade pack.")
+
+
+def test_what_came_of_it_goes_where_results_go() -> None:
+    progress, results = Console(file=io.StringIO(), width=80), Console(file=io.StringIO(), width=80)
+    with TrainingDisplay(progress, results, 0.85) as display:
+        for event in (START, EpochDone(epoch(1)), Stopped(history())):
+            display(event)
+        display(Written("a.h5", None, "c.json"))
+        display.next_steps()
+
+    assert "finished after epoch 2" not in progress.file.getvalue()  # type: ignore[attr-defined]
+    assert results.file.getvalue().splitlines() == [  # type: ignore[attr-defined]
+        "finished after epoch 2: 86.10% on the test images",
+        "weights  a.h5",
+        "numbers  c.json",
+        "More than 85% on the test images is asked for: reached.",
+        "Next: grade check, where it has not passed yet; then grade pack.",
+    ]
 
 
 def test_a_curve_that_cannot_be_drawn_costs_nothing(tmp_path: Path) -> None:

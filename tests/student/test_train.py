@@ -146,13 +146,13 @@ def test_weights_of_another_run_are_kept_and_its_own_are_not(folder: Path) -> No
 
     previous = folder / "densenet.weights.previous.h5"
     assert previous.read_bytes() == b"trained for a night"
-    assert events[-1] == Written("densenet.weights.h5", None)
+    assert events[-1] == Written("densenet.weights.h5", None, "training.json")
 
     own = (folder / "densenet.weights.h5").read_bytes()
     (folder / "densenet.py").write_text(DENSENET.replace("Conv2D(6", "Conv2D(7"))
     train_submission(folder, on_event=events.append)
     assert previous.read_bytes() == own
-    assert events[-1] == Written("densenet.weights.h5", "densenet.weights.previous.h5")
+    assert events[-1] == Written("densenet.weights.h5", previous.name, "training.json")
 
 
 def test_training_on_from_finished_weights_is_a_new_run_that_goes_on_when_interrupted(
