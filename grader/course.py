@@ -27,6 +27,7 @@ from grader.ledger.key import KEY_BYTES
 from grader.ledger.record import Subject
 from grader.run.assessment import received_by_hand
 from grader.run.evaluation import measured_in
+from grader.run.functions import FunctionReference, function_references
 from grader.run.reference import REFERENCES, ReferenceTrace, trace_references
 from grader.run.request import RunRequest
 from grader.sandbox import Kind
@@ -104,6 +105,7 @@ class Course:
         key: The course key; None where only public probes are asked.
         sandbox: Where student code runs.
         references: The references' traces by check name.
+        functions: The calls of functions and what is right, by check name.
         by_hand: Times of receipt that a person has set; see `Ledger.received_by_hand`.
         measure: Measures an accuracy; here, or on a cluster.
         own_key: Seals what is not kept, where there is no course key.
@@ -119,6 +121,7 @@ class Course:
     key: CourseKey | None
     sandbox: Sandbox
     references: Mapping[str, ReferenceTrace] = field(default_factory=dict)
+    functions: Mapping[str, FunctionReference] = field(default_factory=dict)
     by_hand: Mapping[Subject, datetime] = field(default_factory=dict)
     measure: Callable[..., MeasuredAccuracy] = measured_in
     own_key: CourseKey = field(default_factory=lambda: CourseKey.of(secrets.token_bytes(KEY_BYTES)))
@@ -143,7 +146,12 @@ class Course:
     def asks(self, submission: Submission) -> RunRequest:
         """What is asked of a submission."""
         return RunRequest(
-            self.assignment, submission, self.options.retrain, self.key, self.references
+            self.assignment,
+            submission,
+            self.options.retrain,
+            self.key,
+            self.references,
+            self.functions,
         )
 
 
@@ -175,12 +183,13 @@ def open_course(
         assignment.require_key()
     with ExitStack() as stack:
         cluster = stack.enter_context(_cluster(options)) if options.engine == "ray" else None
-        warm = runs + len(assignment.networks) > 1
+        warm = runs + len(assignment.networks) + bool(assignment.functions) > 1
         room = cluster.sandbox if cluster else sandboxes.open_sandbox(options.sandbox, warm=warm)
         stack.callback(room.close)
         references = trace_references(
             assignment, room, options.results_dir / REFERENCES, may_lack=key is None
         )
+        functions = function_references(assignment, key, room, options.results_dir / REFERENCES)
         extensions = load_extensions(assignment) if key is not None else {}
         yield Course(
             assignment,
@@ -189,6 +198,7 @@ def open_course(
             key,
             room,
             references,
+            functions,
             by_hand or {},
             measure=cluster.measure if cluster else measured_in,
             reading=threading.Semaphore(cluster.cores if cluster else options.jobs),

@@ -301,6 +301,11 @@ def _assignment(folder: Path) -> Reading:
                 network.reference_file(assignment.file.parent)
             except ValueError as lack:
                 raise AssignmentError(f"{assignment.file}: networks.{i}.same_as: {lack}") from lack
+        for i, asked in enumerate(assignment.functions):
+            try:
+                asked.reference_files(assignment.file.parent)
+            except ValueError as lack:
+                raise AssignmentError(f"{assignment.file}: functions.{i}.same_as: {lack}") from lack
         load_extensions(assignment)
     except GraderError as error:
         return Reading(name="assignment", status="missing", found=str(error), fix="Mend the file.")

@@ -151,6 +151,17 @@ class Run(Record):
 # --- findings and checks ------------------------------------------------------------------
 
 
+class Thumbnail(Record):
+    """A small picture beside a finding, as plain data."""
+
+    title: str
+    """What it shows: "expected", "received", "difference"."""
+    rows: tuple[str, ...]
+    """Each row as six hexadecimal digits a pixel: red, green, blue."""
+    of: tuple[int, int]
+    """Rows and columns of what it is made from."""
+
+
 class Finding(Record):
     """One place where a submission differs from what was asked."""
 
@@ -177,6 +188,8 @@ class Finding(Record):
     """A command that shows it; empty for a hidden configuration."""
     asked: str = ""
     """The call in words; of a hidden configuration only its kind."""
+    pictures: tuple[Thumbnail, ...] = ()
+    """Of two images that should be alike, and of where they differ."""
 
 
 class Outcome(StrEnum):

@@ -8,11 +8,13 @@ clocks makes impossible or ambiguous are refused.
 from grader.assignment.loading import load_assignment
 from grader.assignment.tables import (
     ACCURACY,
+    Argument,
     Assignment,
     BlockProbe,
     Contents,
     DataSource,
     EvaluationRule,
+    FunctionCheck,
     LatePolicy,
     NetworkCheck,
     NetworkProbe,
@@ -25,11 +27,13 @@ from grader.assignment.times import aware_time, zone_named
 
 __all__ = [
     "ACCURACY",
+    "Argument",
     "Assignment",
     "BlockProbe",
     "Contents",
     "DataSource",
     "EvaluationRule",
+    "FunctionCheck",
     "LatePolicy",
     "NetworkCheck",
     "NetworkProbe",

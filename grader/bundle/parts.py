@@ -73,10 +73,16 @@ def put_course(assignment: Assignment, folder: Path) -> None:
         _copy_one(assignment.extensions_file, home, folder)
     if assignment.answers:
         _copy_one(home / KEY_FILE, home, folder)
-    for network in assignment.networks:
-        file = network.reference_file(home)
+    for file in _references(assignment):
         place = _copy_one(file, home, folder)
         copy_sources(file, place.parent)
+
+
+def _references(assignment: Assignment) -> list[Path]:
+    home = assignment.file.parent
+    networks = [network.reference_file(home) for network in assignment.networks]
+    functions = [file for asked in assignment.functions for file in asked.reference_files(home)]
+    return list(dict.fromkeys([*networks, *functions]))
 
 
 def _copy_one(file: Path, home: Path, folder: Path) -> Path:

@@ -23,6 +23,7 @@ from grader.checks.architecture import (
 )
 from grader.checks.check import Check, Failure, NothingToJudge, run_checks
 from grader.checks.contract import module_contract
+from grader.checks.functions import function_checks
 from grader.checks.networks import network_checks
 from grader.checks.parameters import (
     build_model_parameters,
@@ -60,7 +61,9 @@ CHECKS: tuple[Check, ...] = (
 def checks_of(assignment: Assignment) -> tuple[Check, ...]:
     """What the assignment asks for, in the order of the report."""
     densenet = CHECKS if assignment.probes is not None else ()
-    return (*densenet, *network_checks(assignment.networks), *answer_checks(assignment))
+    networks = network_checks(assignment.networks)
+    functions = function_checks(assignment.functions)
+    return (*densenet, *networks, *functions, *answer_checks(assignment))
 
 
 __all__ = ["CHECKS", "Check", "Failure", "NothingToJudge", "checks_of", "run_checks"]

@@ -199,7 +199,7 @@ def module_contract(evidence: Evidence) -> None:
 
 
 def _missing_function(name: str, others: Sequence[str]) -> Finding:
-    near = _nearest(name, others)
+    near = nearest(name, others)
     received = f"nothing of that name; there is {near}" if near else "nothing"
     return Finding(
         where="densenet.py",
@@ -287,10 +287,10 @@ def _meant(failure: FailureRecord) -> str:
         failure.message,
     )
     written = next((name for name in said.groups() if name), "") if said else ""
-    return _nearest(written, LAYERS)
+    return nearest(written, LAYERS)
 
 
-def _nearest(written: str, names: Sequence[str]) -> str:
+def nearest(written: str, names: Sequence[str]) -> str:
     """The name that another one is a slip of: another case, an underscore, a letter; else ""."""
 
     def plain(name: str) -> str:
@@ -301,13 +301,16 @@ def _nearest(written: str, names: Sequence[str]) -> str:
     return known[near[0]] if near else ""
 
 
-def failed_call(where: str, failure: FailureRecord, hidden: bool = False) -> Finding:
+def failed_call(
+    where: str, failure: FailureRecord, hidden: bool = False, wanted: str = "a network"
+) -> Finding:
     """An exception in student code as a finding: its place in their file, type and text.
 
     Args:
         where: The function that was called.
         failure: What it raised.
         hidden: Whether nobody may read the arguments.
+        wanted: What it should have given.
     """
     help = _known_help(failure)
     if not help and failure.type == "TypeError" and failure.message.startswith(f"{where}() "):
@@ -315,9 +318,9 @@ def failed_call(where: str, failure: FailureRecord, hidden: bool = False) -> Fin
     help = help or (OTHER_CALLS if hidden else SAME_CALL)
     return Finding(
         where=where,
-        message=f"{failure.where or where}: expected a network, received {_told(failure)}",
+        message=f"{failure.where or where}: expected {wanted}, received {_told(failure)}",
         what=_told(failure),
-        expected="a network",
+        expected=wanted,
         received=_told(failure),
         help=help,
         place=failure.where,

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from grader.calls.called import Called
 from grader.errors import Cause, StageFailed
 from grader.graph import proof, work
 from grader.graph.averages import Follows, answers
@@ -60,6 +61,7 @@ class Evidence:
         message: The same for a person.
         compared: Check name → what it compares with a reference.
         files: Name → bytes of the files that are read as data.
+        called: Check name → the calls of a function, and what is right.
         stood_in: The function in which the stage ended; "" where it did not end in one.
         unproved: Why a person has to look: what the grader read is not what was traced. "" where
             every reading is proved.
@@ -72,6 +74,7 @@ class Evidence:
     message: str = ""
     compared: Mapping[str, Compared] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict)
+    called: Mapping[str, Called] = field(default_factory=dict)
     stood_in: str = ""
     unproved: str = ""
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from grader.calls.values import FailureRecord as FailureRecord
 from grader.errors import Cause, StageFailed
 from grader.graph import work
 
@@ -68,16 +69,6 @@ class VariableRecord(_Strict):
     def size(self) -> int:
         """Elements."""
         return math.prod(self.shape)
-
-
-class FailureRecord(_Strict):
-    """An exception in student code: its type, message, and place in the student's files."""
-
-    type: Text
-    message: Text
-    where: Text
-    line: Text = ""
-    """What stands at that place."""
 
 
 NodeRecord = tuple[

@@ -14,6 +14,7 @@ import gc
 from pathlib import Path
 from typing import Any
 
+from . import call
 from .tracing import building, cheaper, copies, failures, kinds, modes, probes, student, trained
 from .tracing.patience import Patience
 
@@ -32,7 +33,8 @@ def run(request: dict[str, Any], tree: Path, channel: Any) -> None:
 
     Args:
         request: {"module": "densenet", "probes": [...], "model": {...} or null}; "plain" where
-            every network is to be traced whole, "compared" the id of one that is in any case.
+            every network is to be traced whole, "compared" the id of one that is in any case,
+            "calls" what is called for its values.
         tree: The rewritten submission.
         channel: Takes `send_json(name, object)` and `send_binary(name, bytes)`.
     """
@@ -60,6 +62,7 @@ def run(request: dict[str, Any], tree: Path, channel: Any) -> None:
         if patience.ran_out:
             late[probe["function"]] = {"failure": answer["failure"]}
             patience.ran_out = False
+    call.answer(request.get("calls", []), tree, channel, patience)
     if request.get("model") is not None and module is not None:
         wanted = request["model"]
         model = patience.watch(trained.answer) if late else trained.answer

@@ -19,7 +19,7 @@ from grader.run.record import JudgedRecord, Questions
 from grader.scoring.deadline import apply_deadline
 from grader.scoring.grade import Facts, make_grade
 
-JUDGES = ("graph", "checks", "run", "inside", "paper", "domain", "assignment")
+JUDGES = ("graph", "calls", "checks", "run", "inside", "paper", "domain", "assignment")
 """The programs that decide what the checks find in a run."""
 
 

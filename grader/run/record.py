@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Literal, Self
 
-from grader.assignment import Assignment, DataSource, NetworkCheck, Probes
+from grader.assignment import Assignment, DataSource, FunctionCheck, NetworkCheck, Probes
 from grader.domain import (
     CheckResult,
     Limits,
@@ -59,6 +59,7 @@ class Questions(Record):
     networks: tuple[NetworkCheck, ...]
     data_files: tuple[str, ...] = ()
     """What is kept of the submission's own files, to be read as data."""
+    functions: tuple[FunctionCheck, ...] = ()
     limits: Limits
     data: DataSource | None
     mode: Literal["weights", "retrain"] | None
@@ -90,6 +91,7 @@ class Questions(Record):
             probes=assignment.probes,
             networks=tuple(_unshown(network) for network in assignment.networks),
             data_files=assignment.data_files,
+            functions=tuple(unjudged(asked) for asked in assignment.functions),
             limits=assignment.limits,
             data=assignment.data,
             mode=mode,
@@ -107,6 +109,7 @@ class Questions(Record):
             "probes": "[probes]",
             "networks": "[[networks]]",
             "data_files": "[[answers]]",
+            "functions": "[[functions]]",
             "limits": "[limits] or time_budgets.trace_s",
             "data": "[data]",
             "mode": "evaluation.mode",
@@ -121,6 +124,16 @@ def _unshown(network: NetworkCheck) -> NetworkCheck:
     return network.model_copy(
         update={"group": fields["group"].default, "title": fields["title"].default}
     )
+
+
+def unjudged(asked: FunctionCheck) -> FunctionCheck:
+    """A table of [[functions]] without what the report shows, and without how the results are
+    compared: under another tolerance, a run gives what it gave."""
+    fields = FunctionCheck.model_fields
+    names = ("group", "title", "tolerance", "types", "shares_memory", "slower_at_most", "partial")
+    unjudged = {name: fields[name].default for name in names}
+    slips = tuple(slip.model_copy(update={"says": "-", "help": ""}) for slip in asked.slips)
+    return asked.model_copy(update={**unjudged, "slips": slips})
 
 
 class FrameFile(Record):
@@ -144,6 +157,15 @@ class ReferenceFrames(Record):
     """What its large constants lie in."""
 
 
+class FunctionFrames(Record):
+    """The calls of a function of the submission, as the run keeps them."""
+
+    asked: FunctionCheck
+    """The table of assignment.toml that they are of, as far as it decides what is called."""
+    calls: FrameFile
+    """What was called, and what the reference gave, where the machine knew that."""
+
+
 class RunRecord(Record):
     """run.json: what was asked, how the stage ended, where the frames lie."""
 
@@ -161,6 +183,8 @@ class RunRecord(Record):
     """What [[networks]] asked for, with what it is compared with."""
     data_files: tuple[FrameFile, ...] = ()
     """The files of the submission that are read as data, such as answers.toml."""
+    functions: tuple[FunctionFrames, ...] = ()
+    """What [[functions]] asked for, with what is right."""
 
     def files(self) -> Iterator[FrameFile]:
         """Every file that the record names."""
@@ -169,6 +193,7 @@ class RunRecord(Record):
         yield from self.data_files
         for kept in self.references:
             yield from (file for file in (kept.network, kept.constants) if file is not None)
+        yield from (kept.calls for kept in self.functions)
 
 
 class JudgedRecord(Record):

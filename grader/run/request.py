@@ -16,6 +16,7 @@ from grader.graph.numeric import SAMPLE_SEED
 from grader.graph.probes import Probe, hidden_probes, public_probes
 from grader.ledger.key import CourseKey
 from grader.run.directory import run_directory
+from grader.run.functions import FunctionReference, calls_for_sandbox
 from grader.run.provenance import inside_digest, version_of
 from grader.run.record import Questions
 from grader.run.reference import ReferenceTrace, network_probe
@@ -42,6 +43,7 @@ class RunRequest:
         retrain: Whether the command line asks to train here.
         key: Draws the hidden probes; None asks public ones alone.
         references: What [[networks]] compares with, by the check's name.
+        functions: What [[functions]] calls and what is right, by the check's name.
     """
 
     assignment: Assignment
@@ -49,6 +51,7 @@ class RunRequest:
     retrain: bool = False
     key: CourseKey | None = None
     references: Mapping[str, ReferenceTrace] = field(default_factory=dict)
+    functions: Mapping[str, FunctionReference] = field(default_factory=dict)
 
     @property
     def questions(self) -> Questions:
@@ -69,7 +72,9 @@ class RunRequest:
     @property
     def for_sandbox(self) -> dict[str, Any]:
         """What the program in the sandbox is asked."""
-        return trace_request(self.probes, self.submission.weights, self.assignment)
+        asked = trace_request(self.probes, self.submission.weights, self.assignment)
+        calls = calls_for_sandbox(self.assignment.functions, self.functions)
+        return {**asked, "calls": calls} if calls else asked
 
     def directory(self, results_dir: Path, isolation: str) -> Path:
         """Where the run belongs: named by all that decides what it gives, and by nothing else.
@@ -89,6 +94,7 @@ class RunRequest:
             inside_digest(),
             *[str(version_of(package)) for package in PROGRAMS],
             *[self.references[name].digest for name in sorted(self.references)],
+            *[self.functions[name].digest for name in sorted(self.functions)],
         )
 
 
@@ -132,12 +138,18 @@ def traced(sandbox: Sandbox, tree: Path, request: dict[str, Any], limits: Limits
     is traced as well. Where the two differ, a copy was wrong: all is asked for once more, traced.
     The note of it stays among the frames.
     """
-    result = sandbox.run(Stage("trace", tree, request, limits))
+    stage = "call" if is_quick(request) else "trace"
+    result = sandbox.run(Stage(stage, tree, request, limits))
     note = result.json_frames.get("copies", b"")
     if b'"alike":false' not in note:
         return result
     again = sandbox.run(Stage("trace", tree, {**request, "plain": True}, limits))
     return replace(again, json_frames={**again.json_frames, "copies": note})
+
+
+def is_quick(request: Mapping[str, Any]) -> bool:
+    """Whether nothing is asked that needs TensorFlow."""
+    return bool(request.get("calls")) and not request["probes"] and request["model"] is None
 
 
 def network_id(network: NetworkCheck) -> str:

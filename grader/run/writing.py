@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from grader.assignment import NetworkCheck
+from grader.assignment import FunctionCheck, NetworkCheck
 from grader.domain import RECIPE, Submission
 from grader.ledger.durable import store
 from grader.run.directory import filling
 from grader.run.folder import RunFolder
+from grader.run.functions import FunctionReference
 from grader.run.provenance import tensorflow_version, version_of
-from grader.run.record import FrameFile, ReferenceFrames, RunRecord
+from grader.run.record import FrameFile, FunctionFrames, ReferenceFrames, RunRecord, unjudged
 from grader.run.reference import ReferenceTrace
 from grader.run.request import RunRequest
 from grader.sandbox.contract import StageResult
@@ -36,12 +38,13 @@ def write_run(run: RunFolder, result: StageResult, asked: RunRequest) -> None:
     with filling(run.path) as partial:
         networks = asked.assignment.networks
         probes = tuple(asked.probes)
+        is_drawn = bool(probes or asked.functions)
         record = RunRecord(
             questions=asked.questions,
             retrain=asked.retrain,
             run=result.run,
             probes=probes,
-            probe_seed_id=asked.key.id if asked.key is not None and probes else None,
+            probe_seed_id=asked.key.id if asked.key is not None and is_drawn else None,
             tensorflow=tensorflow_version(),
             keras=version_of("keras"),
             json_frames=_frames(partial, result.json_frames, "json"),
@@ -51,6 +54,10 @@ def write_run(run: RunFolder, result: StageResult, asked: RunRequest) -> None:
                 for number, network in enumerate(networks)
             ),
             data_files=tuple(_data_files(partial, asked)),
+            functions=tuple(
+                _calls(partial, number, check, asked.functions[check.name])
+                for number, check in enumerate(asked.assignment.functions)
+            ),
         )
         RunFolder(partial, run.key, run.name).write(record)
 
@@ -83,6 +90,16 @@ def _data_files(folder: Path, asked: RunRequest) -> Iterator[FrameFile]:
         if (tree / name).is_file():
             with (tree / name).open("rb") as stream:
                 yield _file(folder, f"data-{number:03}", name, stream.read(MAX_DATA_BYTES + 1))
+
+
+def _calls(
+    folder: Path, number: int, check: FunctionCheck, known: FunctionReference
+) -> FunctionFrames:
+    """A copy of the calls and of what is right, for the same reason."""
+    kept = {"cases": [case.kept() for case in known.cases], "answers": known.answers}
+    payload = json.dumps(kept).encode()
+    file = _file(folder, f"function-{number:03}.json", check.name, payload)
+    return FunctionFrames(asked=unjudged(check), calls=file)
 
 
 def _file(folder: Path, file: str, name: str, payload: bytes) -> FrameFile:

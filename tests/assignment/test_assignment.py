@@ -469,7 +469,7 @@ def test_an_assignment_that_asks_for_nothing_is_refused(tmp_path):
     file.write_text(text[:start] + text[end:], encoding="utf-8")
 
     with pytest.raises(
-        AssignmentError, match=r"expected \[probes\], \[\[networks\]\] or \[\[answers"
+        AssignmentError, match=r"expected \[probes\], \[\[networks\]\], \[\[functions\]\] or"
     ):
         load_assignment(file)
 
@@ -530,3 +530,52 @@ def test_the_weights_of_the_papers_largest_network_pass_every_limit_on_their_way
     assert size < IntakePolicy().archive_bytes
     # Out of the sandbox come the weights and, beside them, far smaller frames.
     assert size < 0.5 * load_assignment(SHIPPED).limits.output_bytes
+
+
+# --- functions that have a reference ------------------------------------------------------
+
+IMAGES = SHIPPED.parent / "tests" / "courses" / "images" / "assignment.toml"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('"images.py:crop"', '"crop"', "functions.0.function: expected FILE.py:FUNCTION"),
+        ('"images.py:crop"', '"a/images.py:crop"', "a file at the top of the submission"),
+        ('"reference/images.py:crop"', '"../images.py:crop"', "functions.0.same_as: expected"),
+        ('"reference/images.py:rounded_up"', '"up"', "functions.1.slips.0.like: expected"),
+        ('says = "it', 'say = "it', "functions.1.slips.0.say: unknown key."),
+        ('box_in = "image"', 'box_in = "picture"', "box_in: expected the name of an image"),
+        ('box_in = "image"', 'box = "image"', "functions.0.arguments.1.box: unknown key."),
+        ('box_in = "image"', 'integer = "n"', "expected one of sizes (there are none)"),
+        ('box_in = "image"', 'box_in = "image", integer = [1, 2]', "expected one of image, array"),
+        ('name = "box", box_in = "image"', 'name = "box"', "expected one of image, array"),
+        ('name = "box", box_in', 'name = "image", box_in', "arguments: expected different names"),
+        ('name = "box", box_in', 'name = "a box", box_in', "expected the name of an argument"),
+        ("integer = [3, 99]", "integer = [99, 3]", "expected [least, most]. Received: [99, 3]"),
+        ("height = 12", "height = 0", "expected a size from 1 to 1024. Received: 0"),
+        ("height = 12", "height = [4, 5000]", "expected a size from 1 to 1024"),
+        ("channels = 1", "channels = 2", "functions.2.arguments.0.image.channels: expected"),
+        ("[2, 5], 3", "", "functions.3.arguments.1.array.shape"),
+        ('"float32"', '"float16"', "functions.3.arguments.1.array.dtype: expected"),
+        ('"out.npy"', '"../out.npy"', "functions.3.arguments.0.new_file: expected the name of a"),
+        ("calls = [[7], [8]]", "calls = [[7, 8]]", "calls: expected 1 values, one for each"),
+        ("calls = [[7], [8]]", "calls = [[inf], [8]]", "calls: expected a finite number"),
+        ("calls = [[7], [8]]", "calls = [[2027-01-01]]", "calls: expected numbers, texts"),
+        ("public = 1\ndrawn = 0", "public = 0\ndrawn = 0", "nothing is called"),
+        ("may_raise = true", "tolerance = -1", "functions.4.tolerance: expected"),
+        ("may_raise = true", "sizes = { n = [0, 2] }", "expected NAME = [least, most]"),
+        ('name = "save"', 'name = "crop"', "functions.0.name: expected a name of its own"),
+        ('name = "save"', 'name = "stem"', "functions.3.name: expected a name that no other"),
+    ],
+)
+def test_a_mistake_in_a_function_is_named_with_its_key(tmp_path, old, new, said):
+    text = IMAGES.read_text(encoding="utf-8")
+    assert old in text
+    file = tmp_path / "assignment.toml"
+    file.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+    with pytest.raises(AssignmentError) as error:
+        load_assignment(file, KNOWN)
+
+    assert said in str(error.value)

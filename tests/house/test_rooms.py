@@ -19,6 +19,7 @@ ORDER = (
     "assignment",
     "intake",
     "sandbox",
+    "calls",
     "graph",
     "checks",
     "engine",

@@ -23,6 +23,7 @@ from grader.assignment.tables.base import (
     Table,
 )
 from grader.assignment.tables.data import DataSource
+from grader.assignment.tables.functions import Argument, FunctionCheck, Slip
 from grader.assignment.tables.networks import NetworkCheck
 from grader.assignment.tables.probes import (
     BlockProbe,
@@ -68,6 +69,8 @@ class Contents(Table):
     """Checks of the kind "the same network as"."""
     answers: Annotated[tuple[Question, ...], Field(strict=False)] = ()
     """Questions, answered in answers.toml; the key is reference/answers.toml beside this file."""
+    functions: Annotated[tuple[FunctionCheck, ...], Field(strict=False)] = ()
+    """Checks of the kind "gives what the reference gives"."""
     data: DataSource | None = None
     """Where the images come from; needed with [evaluation]."""
     rubric: dict[str, RubricLine] = Field(min_length=1)
@@ -76,7 +79,7 @@ class Contents(Table):
     @property
     def own_checks(self) -> tuple[OwnCheck, ...]:
         """The checks that tables of this file make, in the order of the report."""
-        return (*self.networks, *self.answers)
+        return (*self.networks, *self.functions, *self.answers)
 
     @property
     def data_files(self) -> tuple[str, ...]:
@@ -111,7 +114,8 @@ class Contents(Table):
     def _something_is_asked(self) -> Self:
         if self.probes is None and not self.own_checks:
             raise mistake(
-                "expected [probes], [[networks]] or [[answers]]: nothing is asked for",
+                "expected [probes], [[networks]], [[functions]] or [[answers]]: nothing is asked "
+                "for",
                 "Take [probes] from the assignment that ships, or add one of the other tables.",
             )
         if self.probes is not None and self.module != MODULE:
@@ -175,6 +179,7 @@ __all__ = [
     "ACCURACY",
     "FILE_NAME",
     "NEEDS_ZONE",
+    "Argument",
     "Assignment",
     "Attempt",
     "BlockProbe",
@@ -182,6 +187,7 @@ __all__ = [
     "DataSource",
     "Deadline",
     "EvaluationRule",
+    "FunctionCheck",
     "HiddenProbes",
     "LatePolicy",
     "NetworkCheck",
@@ -192,6 +198,7 @@ __all__ = [
     "Question",
     "RubricLine",
     "Seconds",
+    "Slip",
     "Table",
     "TimeBudgets",
     "TransitionProbe",
