@@ -17,12 +17,13 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 from cyclopts import CycloptsError
 
 from grader.cli import bundles, commands, evaluation, recorded, records, students
 from grader.cli.options import app
-from grader.cli.screen import EXIT_INTERRUPTED, say
+from grader.cli.screen import EXIT_INTERRUPTED, interruptible, say
 from grader.errors import EXIT_GRADED, EXIT_INFRASTRUCTURE, EXIT_USAGE, GraderError
 
 __all__ = [
@@ -38,6 +39,8 @@ __all__ = [
 ]
 
 DEBUG = "--debug"
+PATIENT = (["train"],)
+"""Answers Ctrl-C itself: what was trained so far is written first."""
 
 
 def run(words: Sequence[str]) -> int:
@@ -50,11 +53,11 @@ def run(words: Sequence[str]) -> int:
         The exit status. Every error becomes one, with one line on standard error.
     """
     debug = DEBUG in words
+    words = [word for word in words if word != DEBUG]
     try:
-        status = app(
-            [word for word in words if word != DEBUG], exit_on_error=False, print_error=False
-        )
-        sys.stdout.flush()
+        with nullcontext() if words[:1] in PATIENT else interruptible():
+            status = app(words, exit_on_error=False, print_error=False)
+            sys.stdout.flush()
     except CycloptsError as error:
         say(f"grade: {error}\nSee grade --help.")
         return EXIT_USAGE

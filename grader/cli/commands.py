@@ -44,7 +44,6 @@ from grader.cli.options import (
 from grader.cli.screen import (
     Working,
     end_silent_downloads,
-    interruptible,
     options_from,
     out,
     say,
@@ -155,7 +154,6 @@ def grade(
         show = shown(options, quiet, several)
         alone: list[Grade] = []
         with (
-            interruptible(),
             hold(options.results_dir, say),
             Working("Grading", show if several else alone.append, progress) as on_grade,
         ):

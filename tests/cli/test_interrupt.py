@@ -36,6 +36,26 @@ ended = threading.Event()
 grader.sandbox.open_sandbox = lambda *_, **__: Busy(Path("log"))
 main()
 """
+WORDS = ("in", "--results", "results", "--no-evaluation", "--jobs", "1")
+AT_WORK = """
+import sys, time
+import grader.pipeline, grader.regrading
+from grader.cli import main, screen
+
+def work(*_, **__):
+    while True:
+        try:
+            print("running", flush=True)
+            time.sleep(60)
+        except KeyboardInterrupt:
+            if mode == "ends":
+                raise
+
+mode, *sys.argv[1:] = sys.argv[1:]
+screen.GRACE_S = 0.2
+grader.pipeline.evaluate_run = grader.pipeline.regrade = grader.regrading.regrade_results = work
+main()
+"""
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
 
@@ -50,28 +70,38 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def interrupted(folder: Path, mode: str, times: int = 1) -> tuple[int, str, str]:
-    """The real command, interrupted while the sandbox works: status, output, errors."""
-    words = ["in", "--results", "results", "--no-evaluation", "--jobs", "1"]
+def interrupted(
+    folder: Path, mode: str, times: int = 1, words: tuple[str, ...] = WORDS, program: str = BUSY
+) -> tuple[int, str, str]:
+    """The real command, interrupted while it works: status, output, errors."""
     settings = {"PYTHONPATH": str(ROOT), "GRADER_KEY_FILE": str(folder / "course.key")}
     with subprocess.Popen(
-        [sys.executable, "-c", BUSY, mode, *words],
+        [sys.executable, "-c", program, mode, *words],
         cwd=folder,
         env=os.environ | settings,
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        assert process.stdout.readline() == "running\n"
-        said = ""
-        for _ in range(times):
-            process.send_signal(signal.SIGINT)
-            while "Interrupted: ending what runs" not in said:  # at once, before anything ends
-                said += process.stderr.readline()
-        out, rest = process.communicate(timeout=100)
-        return process.returncode, out, said + rest
+        try:
+            return answer_of(process, times)
+        finally:
+            process.kill()
+
+
+def answer_of(process: subprocess.Popen[str], times: int) -> tuple[int, str, str]:
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert process.stdout.readline() == "running\n"
+    said = ""
+    for _ in range(times):
+        process.send_signal(signal.SIGINT)
+        while "Interrupted: ending what runs" not in said:  # at once, before anything ends
+            line = process.stderr.readline()
+            assert line, f"ended without an answer: {said}"
+            said += line
+    out, rest = process.communicate(timeout=100)
+    return process.returncode, out, said + rest
 
 
 def test_what_runs_is_told_to_stop_and_ends_in_order(folder: Path) -> None:
@@ -97,3 +127,21 @@ def test_nothing_of_an_interrupted_submission_is_recorded(folder: Path) -> None:
     interrupted(folder, "never ends", 2)
 
     assert Ledger(folder / "results", load_or_create_key(folder / "course.key")).current() == ()
+
+
+@pytest.mark.parametrize("mode", ["ends", "never ends"])
+@pytest.mark.parametrize(
+    "words", [("regrade", "results"), ("evaluate", "run")], ids=" ".join
+)
+def test_commands_that_work_from_disk_are_interrupted_as_grade_is(
+    tmp_path: Path, words: tuple[str, ...], mode: str
+) -> None:
+    for file in ("results/ledger.sqlite", "run/run.json"):
+        (tmp_path / file).parent.mkdir()
+        (tmp_path / file).write_text("{}")
+
+    status, _, said = interrupted(tmp_path, mode, words=words, program=AT_WORK)
+
+    assert status == 130
+    assert "Traceback" not in said
+    assert ("the same command goes on from there" in said) == (mode == "ends")
