@@ -15,8 +15,9 @@ The DenseNet is the last unit and the default. Its parts lie where they always d
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +54,7 @@ class Unit:
     @property
     def topic(self) -> str:
         """Its name without the number."""
-        return self.name.partition("-")[2]
+        return re.sub(r"^\d+-", "", self.name)
 
     @property
     def handed_out(self) -> dict[str, Path]:
@@ -107,6 +108,11 @@ def named(word: str) -> Unit | None:
     return next((unit for unit in units() if word in (unit.topic, unit.name)), None)
 
 
+def unit_at(folder: Path) -> Unit | None:
+    """The unit of a teacher's own in a folder; None where there is none."""
+    return _unit(folder.resolve().name, folder) if (folder / FILE_NAME).is_file() else None
+
+
 def folder_named(word: str) -> Path:
     """The folder of an assignment: the one at this path, or the unit of this name."""
     path = Path(word)
@@ -134,15 +140,14 @@ def unit_in(folder: Path) -> Unit:
 
 def mistyped(word: str) -> str:
     """A question after the unit whose name is like a word that is none; nothing where none is."""
-    near = [unit.topic for unit in units() if _is_like(word.casefold(), unit)]
+    likeness = {unit.topic: _likeness(word.casefold(), unit) for unit in units()}
+    best = max(likeness.values())
+    near = [topic for topic, like in likeness.items() if like == best >= NEAR]
     return f" Did you mean {' or '.join(near)}?" if near else ""
 
 
-def _is_like(word: str, unit: Unit) -> bool:
-    parts = {unit.topic, unit.name, *_long_parts(unit.topic.split("-"))}
-    return bool(difflib.get_close_matches(word, parts, n=1, cutoff=NEAR))
-
-
-def _long_parts(parts: Iterable[str]) -> Iterator[str]:
-    """Parts of a topic that say something by themselves."""
-    return (part for part in parts if len(part) > 3)
+def _likeness(word: str, unit: Unit) -> float:
+    """How like a name of the unit a word is, from 0 to 1; a part of a topic may stand for it."""
+    long_parts = [part for part in unit.topic.split("-") if len(part) > 3]
+    names = [unit.topic, unit.name, *long_parts]
+    return max(difflib.SequenceMatcher(None, word, name).ratio() for name in names)

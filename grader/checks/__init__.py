@@ -23,6 +23,7 @@ from grader.checks.architecture import (
 )
 from grader.checks.check import Check, Failure, NothingToJudge, run_checks
 from grader.checks.contract import module_contract
+from grader.checks.experiments import table_checks
 from grader.checks.functions import function_checks
 from grader.checks.networks import network_checks
 from grader.checks.parameters import (
@@ -61,9 +62,13 @@ CHECKS: tuple[Check, ...] = (
 def checks_of(assignment: Assignment) -> tuple[Check, ...]:
     """What the assignment asks for, in the order of the report."""
     densenet = CHECKS if assignment.probes is not None else ()
-    networks = network_checks(assignment.networks)
-    functions = function_checks(assignment.functions)
-    return (*densenet, *networks, *functions, *answer_checks(assignment))
+    return (
+        *densenet,
+        *network_checks(assignment.networks),
+        *function_checks(assignment.functions),
+        *answer_checks(assignment),
+        *table_checks(assignment.tables, assignment.conclusions),
+    )
 
 
 __all__ = ["CHECKS", "Check", "Failure", "NothingToJudge", "checks_of", "run_checks"]

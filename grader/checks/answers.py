@@ -51,14 +51,7 @@ def answered(
         Failure: There is no answer, it is of another kind, or it is not right.
         NothingToJudge: It is of the right kind, and nobody here knows the right one.
     """
-    written = _answers(files)
-    name, value = _find(question.name, written)
-    if value is None or value == "":
-        raise Failure(
-            f"{question.name} has no answer in {ANSWERS_FILE}", f"Write {question.example}."
-        )
-    line = _line_of(name, files[ANSWERS_FILE])
-    place = f"{ANSWERS_FILE}, line {line}" if line else ANSWERS_FILE
+    place, line, value = answer_in(files, question.name, question.example)
     try:
         mine = question.read(value)
     except ValueError as problem:
@@ -68,6 +61,24 @@ def answered(
     why = question.why_wrong(mine, key[question.name])
     if why is not None:
         raise _failure(place, line, f"your answer is {value!r}; {why}", f"See {question.where}.")
+
+
+def answer_in(files: Mapping[str, bytes], name: str, example: str) -> tuple[str, int, Any]:
+    """Where an answer stands, in words and as a line, and what it is.
+
+    Args:
+        files: The data files of the submission.
+        name: Which.
+        example: How one is written.
+
+    Raises:
+        Failure: There is none.
+    """
+    found, value = _find(name, _answers(files))
+    if value is None or value == "":
+        raise Failure(f"{name} has no answer in {ANSWERS_FILE}", f"Write {example}.")
+    line = _line_of(found, files[ANSWERS_FILE])
+    return (f"{ANSWERS_FILE}, line {line}" if line else ANSWERS_FILE), line, value
 
 
 def _failure(place: str, line: int, message: str, help: str) -> Failure:

@@ -21,7 +21,7 @@ from contextlib import nullcontext
 
 from cyclopts import CycloptsError
 
-from grader.cli import bundles, commands, evaluation, recorded, records, students
+from grader.cli import bundles, commands, course, evaluation, recorded, records, students
 from grader.cli.options import app
 from grader.cli.screen import EXIT_INTERRUPTED, interruptible, say
 from grader.errors import EXIT_GRADED, EXIT_INFRASTRUCTURE, EXIT_USAGE, GraderError
@@ -30,6 +30,7 @@ __all__ = [
     "app",
     "bundles",
     "commands",
+    "course",
     "evaluation",
     "main",
     "recorded",

@@ -155,6 +155,7 @@ def pack(
         Path | None,
         Parameter(name=["--output", "-o"], help="Folder for the two files. Default: FOLDER."),
     ] = None,
+    assignment: Assignment = None,
 ) -> int:
     """Write submission.zip and a receipt with its SHA-256."""
     from grader.assignment import load_assignment
@@ -162,8 +163,8 @@ def pack(
     from grader.student.pack import pack as pack_folder
     from grader.student.pack import read_receipt, remarks_on_packed
 
-    rules = load_assignment(unit_of(folder).folder)
-    archive = pack_folder(folder, output or folder, policy=IntakePolicy(module=rules.module))
+    rules = load_assignment(assignment or unit_of(folder).folder)
+    archive = pack_folder(folder, output or folder, policy=IntakePolicy.of(rules))
     receipt = read_receipt(archive)
     with Console(stderr=True).status("Loading the weights into build_model()"):
         remarks = [*receipt.remarks, *remarks_on_packed(archive, receipt.weights, rules)]

@@ -180,7 +180,7 @@ def remarks_on_packed(archive: Path, weights: str | None, rules: Assignment) -> 
 
 
 def _remark_on_weights(archive: Path, weights: str, rules: Assignment) -> list[str]:
-    policy = IntakePolicy(module=rules.module)
+    policy = IntakePolicy.of(rules)
     weights_alone = rules.model_copy(update={"networks": ()})
     try:
         with files.scratch("pack") as scratch:

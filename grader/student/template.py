@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
-from grader.assignment.units import Unit, densenet, mistyped, named, units
+from grader.assignment import load_assignment
+from grader.assignment.tables import experiments
+from grader.assignment.tables.answers import ANSWERS_FILE, sheet
+from grader.assignment.units import Unit, densenet, mistyped, named, unit_at, units
 from grader.errors import UsageError
 
 
@@ -13,7 +15,7 @@ def chosen(words: tuple[str, ...]) -> tuple[Unit, Path]:
     """The unit and the folder that `grade init` was told.
 
     One word is a unit's name, and then the folder is called like its topic, or a folder for the
-    DenseNet. Two are a unit and a folder.
+    DenseNet. Two are a unit and a folder. A unit of a teacher's own is named by its folder.
 
     Args:
         words: What follows `grade init`.
@@ -24,7 +26,7 @@ def chosen(words: tuple[str, ...]) -> tuple[Unit, Path]:
     if not words:
         return densenet(), Path(densenet().topic)
     first, *rest = words
-    unit = named(first)
+    unit = unit_at(Path(first)) or named(first)
     if unit is not None and len(rest) <= 1:
         return unit, Path(rest[0] if rest else unit.topic)
     if unit is None and not rest:
@@ -63,7 +65,7 @@ def write_template(folder: Path, unit: Unit | None = None) -> list[Path]:
         UsageError: The folder is a file, holds a file of the template's names already, or cannot
             be written to.
     """
-    files = (unit or densenet()).handed_out
+    files = contents(unit or densenet())
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder}: expected a folder, found a file. Name another.")
     taken = [name for name in files if (folder / name).exists()]
@@ -73,13 +75,24 @@ def write_template(folder: Path, unit: Unit | None = None) -> list[Path]:
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return [_copied(source, folder / name) for name, source in files.items()]
+        return [_written(content, folder / name) for name, content in files.items()]
     except OSError as error:
         raise UsageError(
             f"{folder}: cannot be written: {error.strerror or error}. Name another folder."
         ) from error
 
 
-def _copied(source: Path, place: Path) -> Path:
+def contents(unit: Unit) -> dict[str, bytes]:
+    """What a unit hands out, by path; answers.toml is written from what the assignment asks."""
+    files = {name: source.read_bytes() for name, source in unit.handed_out.items()}
+    asked = load_assignment(unit.folder)
+    if ANSWERS_FILE in asked.data_files and ANSWERS_FILE not in files:
+        text = sheet(asked.answers) + "\n" + experiments.sheet(asked.conclusions)
+        files[ANSWERS_FILE] = text.rstrip("\n").encode() + b"\n"
+    return files
+
+
+def _written(content: bytes, place: Path) -> Path:
     place.parent.mkdir(parents=True, exist_ok=True)
-    return Path(shutil.copyfile(source, place))
+    place.write_bytes(content)
+    return place

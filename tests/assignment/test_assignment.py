@@ -468,9 +468,7 @@ def test_an_assignment_that_asks_for_nothing_is_refused(tmp_path):
     file = tmp_path / "assignment.toml"
     file.write_text(text[:start] + text[end:], encoding="utf-8")
 
-    with pytest.raises(
-        AssignmentError, match=r"expected \[probes\], \[\[networks\]\], \[\[functions\]\] or"
-    ):
+    with pytest.raises(AssignmentError, match=r"expected \[probes\].*: nothing is asked for"):
         load_assignment(file)
 
 

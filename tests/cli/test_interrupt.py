@@ -130,9 +130,7 @@ def test_nothing_of_an_interrupted_submission_is_recorded(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["ends", "never ends"])
-@pytest.mark.parametrize(
-    "words", [("regrade", "results"), ("evaluate", "run")], ids=" ".join
-)
+@pytest.mark.parametrize("words", [("regrade", "results"), ("evaluate", "run")], ids=" ".join)
 def test_commands_that_work_from_disk_are_interrupted_as_grade_is(
     tmp_path: Path, words: tuple[str, ...], mode: str
 ) -> None:

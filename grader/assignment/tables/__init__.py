@@ -23,6 +23,7 @@ from grader.assignment.tables.base import (
     Table,
 )
 from grader.assignment.tables.data import DataSource
+from grader.assignment.tables.experiments import Conclusion, TableCheck
 from grader.assignment.tables.functions import Argument, FunctionCheck, Slip
 from grader.assignment.tables.networks import NetworkCheck
 from grader.assignment.tables.probes import (
@@ -71,6 +72,10 @@ class Contents(Table):
     """Questions, answered in answers.toml; the key is reference/answers.toml beside this file."""
     functions: Annotated[tuple[FunctionCheck, ...], Field(strict=False)] = ()
     """Checks of the kind "gives what the reference gives"."""
+    tables: Annotated[tuple[TableCheck, ...], Field(strict=False)] = ()
+    """CSV files that a student's own experiment wrote."""
+    conclusions: Annotated[tuple[Conclusion, ...], Field(strict=False)] = ()
+    """What follows from these, answered in answers.toml."""
     data: DataSource | None = None
     """Where the images come from; needed with [evaluation]."""
     rubric: dict[str, RubricLine] = Field(min_length=1)
@@ -79,12 +84,19 @@ class Contents(Table):
     @property
     def own_checks(self) -> tuple[OwnCheck, ...]:
         """The checks that tables of this file make, in the order of the report."""
-        return (*self.networks, *self.functions, *self.answers)
+        return (
+            *self.networks,
+            *self.functions,
+            *self.answers,
+            *self.tables,
+            *self.conclusions,
+        )
 
     @property
     def data_files(self) -> tuple[str, ...]:
         """Files at the top of a submission that are read as data."""
-        return (ANSWERS_FILE,) if self.answers else ()
+        answers = (ANSWERS_FILE,) if self.answers or self.conclusions else ()
+        return (*answers, *dict.fromkeys(table.file for table in self.tables))
 
     def key_of(self, check: OwnCheck) -> str:
         """Where a check stands in the file, such as networks.0."""
@@ -114,8 +126,8 @@ class Contents(Table):
     def _something_is_asked(self) -> Self:
         if self.probes is None and not self.own_checks:
             raise mistake(
-                "expected [probes], [[networks]], [[functions]] or [[answers]]: nothing is asked "
-                "for",
+                "expected [probes], [[networks]], [[functions]], [[answers]] or [[tables]]: "
+                "nothing is asked for",
                 "Take [probes] from the assignment that ships, or add one of the other tables.",
             )
         if self.probes is not None and self.module != MODULE:
@@ -132,6 +144,14 @@ class Contents(Table):
                     f"{self.key_of(check)}.name: expected a name of its own. "
                     f"Received: {check.name!r}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _conclusions_have_a_table(self) -> Self:
+        for i, conclusion in enumerate(self.conclusions):
+            problem = conclusion.problem_with(self.tables)
+            if problem is not None:
+                raise mistake(f"conclusions.{i}.{problem}")
         return self
 
     @model_validator(mode="after")
