@@ -13,6 +13,9 @@ import numpy.typing as npt
 
 from grader.engine.recipe import Augmentation, Recipe
 
+_NO_EPOCH = 2**32
+"""The key of what is drawn once for a whole run; epochs have smaller ones."""
+
 
 class Draws(NamedTuple):
     """What is random about one epoch; each array starts with axes (steps, batch)."""
@@ -55,12 +58,19 @@ def draw_epoch(recipe: Recipe, epoch: int, examples: int) -> Draws:
     mixup = recipe.augmentation.mixup
     top, left = rng.integers(0, shifts, (2, *shape))
     flip = rng.integers(0, 2, shape) * int(recipe.augmentation.flip)
+    if recipe.augmentation.alternate_flips:
+        flip = (_first_flips(recipe.seed, examples)[image] + epoch) % 2
     hole = rng.integers(0, 32, (*shape, 2))
     mix = rng.beta(mixup, mixup, (steps, 1)) if mixup else np.ones((steps, 1))
     mix = np.maximum(mix, 1 - mix)
     arrays: list[Any] = [array.astype(np.int32) for array in (image, top, left, flip, hole)]
     arrays.append(mix.astype(np.float32))
     return Draws(*arrays)
+
+
+def _first_flips(seed: int, examples: int) -> npt.NDArray[np.int64]:
+    """Which images the first epoch mirrors where flips alternate."""
+    return np.random.Generator(np.random.Philox(key=[seed, _NO_EPOCH])).integers(0, 2, examples)
 
 
 def mean_colour(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

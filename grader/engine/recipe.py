@@ -28,6 +28,10 @@ OptimizerName = Literal[
 ScheduleName = Literal["constant", "step", "cosine", "one_cycle"]
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 Excluded = Literal["batch_norm", "bias"]
+FULL_SIZE = 32
+"""Side in pixels of CIFAR-10's images."""
+ImageSize = Annotated[int, Field(ge=8, le=FULL_SIZE, multiple_of=4)]
+"""Both poolings of a DenseNet halve it without a remainder."""
 
 
 class RecipeError(UsageError):
@@ -135,6 +139,10 @@ class Augmentation(_Strict):
     flip: bool = False
     """Mirror half of the images left to right."""
 
+    alternate_flips: bool = False
+    """With flip only: draw the half once, and mirror the other half in every second epoch, so that
+    no image is seen twice alike in a row."""
+
     pad_crop: Annotated[int, Field(ge=0, le=16)] = 0
     """Shift by up to so many pixels each way; the border gets the mean colour. 4 in the paper."""
 
@@ -143,6 +151,38 @@ class Augmentation(_Strict):
 
     mixup: Annotated[float, Field(ge=0, le=10)] = 0.0
     """Parameter of the Beta distribution that mixes pairs of images; 0 for none."""
+
+    @model_validator(mode="after")
+    def _flips_that_alternate_are_flips(self) -> Augmentation:
+        if self.alternate_flips and not self.flip:
+            raise ValueError("alternate_flips goes with flip = true only")
+        return self
+
+
+class Images(_Strict):
+    """How large the images are that the network trains on, as a schedule."""
+
+    sizes: Annotated[tuple[ImageSize, ...], Field(max_length=8)] = (FULL_SIZE,)
+    """Sides in pixels, one after the other; at 16 a step costs a quarter of one at 32."""
+
+    changes_at: tuple[float, ...] = ()
+    """At these shares of the epochs the next size begins; one number less than `sizes`."""
+
+    @model_validator(mode="after")
+    def _sizes_rise_to_the_full_one(self) -> Images:
+        sizes, changes = list(self.sizes), list(self.changes_at)
+        if not sizes or sizes != sorted(set(sizes)) or sizes[-1] != FULL_SIZE:
+            raise ValueError(
+                f"sizes must rise and end with {FULL_SIZE}, the size that is graded,"
+                " as in [16, 24, 32]"
+            )
+        if len(changes) != len(sizes) - 1:
+            raise ValueError(
+                f"changes_at must hold one number less than sizes, here {len(sizes) - 1}"
+            )
+        if not all(0 < c < 1 for c in changes) or changes != sorted(set(changes)):
+            raise ValueError("changes_at must rise and lie between 0 and 1, as in [0.5, 0.8]")
+        return self
 
 
 class Recipe(_Strict):
@@ -178,6 +218,9 @@ class Recipe(_Strict):
 
     augmentation: Augmentation = Augmentation()
     """The `[augmentation]` table."""
+
+    images: Images = Images()
+    """The `[images]` table."""
 
     @property
     def sha256(self) -> str:
@@ -254,6 +297,7 @@ def _table_at(loc: tuple[int | str, ...]) -> type[BaseModel]:
         "optimizer": Optimizer,
         "schedule": Schedule,
         "augmentation": Augmentation,
+        "images": Images,
     }
     return tables.get(str(loc[0]), Recipe) if loc else Recipe
 

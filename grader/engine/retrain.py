@@ -33,7 +33,7 @@ from grader.engine.gpu import Gpu, GpuUnwell, not_seen
 from grader.engine.history import History, Progress
 from grader.engine.pictures import write_pictures
 from grader.engine.plan import Unrebuildable
-from grader.engine.recipe import Optimizer, Recipe
+from grader.engine.recipe import Optimizer, Recipe, RecipeError
 from grader.errors import Cause, InfrastructureError, StageFailed
 
 MODEL, CONSTANTS, DATA, CHECKPOINT = "model.json", "constants.bin", "data.npz", "checkpoint"
@@ -362,6 +362,8 @@ def _main(folder: Path) -> int:
     except devices.Unwell as problem:
         print(problem, file=sys.stderr)
         return Status.UNWELL
+    except RecipeError as problem:
+        return exchange.refuse(folder, str(problem))
     answers = predict(built.model, data.test_images)
     found = Retrained(
         history=history,

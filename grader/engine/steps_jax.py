@@ -11,7 +11,8 @@ import numpy.typing as npt
 from grader.engine.augment import Draws, TrainingImages
 from grader.engine.checkpoint import Arrays, copy_of
 from grader.engine.losses import batch_loss, count_right
-from grader.engine.recipe import Recipe
+from grader.engine.recipe import FULL_SIZE, Recipe
+from grader.engine.resolution import networks, smaller
 
 EVALUATION_BATCH = 250
 
@@ -45,6 +46,7 @@ class JaxSteps:
 
         self.model, self.optimizer, self.recipe = model, optimizer, recipe
         self.preprocess, self.images, self.from_logits = preprocess, images, from_logits
+        self.networks = networks(model, recipe)
         chosen = {id(variable) for variable in decayed}
         self.is_decayed = [id(v) in chosen for v in model.trainable_variables]
         kept = {id(v) for v in model.weights}
@@ -58,11 +60,13 @@ class JaxSteps:
         optimizer.build(model.trainable_variables)
         rate = optimizer.learning_rate
         self.rate_at = [v.path for v in optimizer.variables].index(rate.path)
-        self._many = jax.jit(self._many_steps, donate_argnums=0)
+        self._many = jax.jit(self._many_steps, donate_argnums=0, static_argnums=4)
         self._measure = jax.jit(self._measure_batch)
 
-    def train(self, draws: Draws, rates: npt.NDArray[np.float32], count: int) -> tuple[float, int]:
-        """Run the first `count` steps of `draws`.
+    def train(
+        self, draws: Draws, rates: npt.NDArray[np.float32], count: int, size: int = FULL_SIZE
+    ) -> tuple[float, int]:
+        """Run the first `count` steps of `draws` on images of `size` pixels a side.
 
         Returns:
             The sum of the steps' mean losses, and how many images were right.
@@ -75,7 +79,7 @@ class JaxSteps:
         try:
             # The arrays are given away to the compiled function, so they must not be Keras's own.
             state = jax.tree.map(lambda array: array.copy(), self._gather())
-            state, losses, right = self._many(state, tuple(draws), rates, count)
+            state, losses, right = self._many(state, tuple(draws), rates, count, size)
             self._scatter(state)
             # Summed in double precision, so that it does not depend on how calls were cut.
             return float(np.asarray(losses, np.float64)[:count].sum()), int(right)
@@ -84,14 +88,14 @@ class JaxSteps:
                 raise MemoryError(str(error)) from error
             raise
 
-    def _many_steps(self, state: _State, draws: Any, rates: Any, count: Any) -> Any:
+    def _many_steps(self, state: _State, draws: Any, rates: Any, count: Any, size: int) -> Any:
         import jax
         import jax.numpy as jnp
 
         def body(i: Any, carry: Any) -> Any:
             state, losses, right = carry
             state, step_loss, step_right = self._step(
-                state, Draws(*(array[i] for array in draws)), rates[i]
+                state, Draws(*(array[i] for array in draws)), rates[i], size
             )
             return state, losses.at[i].set(step_loss), right + step_right
 
@@ -99,14 +103,19 @@ class JaxSteps:
         start = (state, jnp.zeros(len(rates)), jnp.zeros((), jnp.int32))
         return jax.lax.fori_loop(0, count, body, start)
 
-    def _step(self, state: _State, draws: Draws, rate: Any) -> Any:
+    def _step(self, state: _State, draws: Draws, rate: Any, size: int) -> Any:
         import jax
 
+        network = self.networks[size]
         images, target, labels = self.images.batch(draws)
 
         def objective(trainable: list[Any]) -> Any:
-            answer, other, losses = self.model.stateless_call(
-                trainable, state.other, self.preprocess(images), training=True, return_losses=True
+            answer, other, losses = network.stateless_call(
+                trainable,
+                state.other,
+                smaller(self.preprocess(images), size),
+                training=True,
+                return_losses=True,
             )
             loss = batch_loss(answer, target, self.recipe.label_smoothing, self.from_logits)
             return self.optimizer.scale_loss(loss + sum(losses)), (answer, other, loss)

@@ -15,7 +15,8 @@ import numpy.typing as npt
 from grader.engine.augment import Draws, TrainingImages
 from grader.engine.checkpoint import Arrays, copy_of
 from grader.engine.losses import batch_loss, count_right
-from grader.engine.recipe import Recipe
+from grader.engine.recipe import FULL_SIZE, Recipe
+from grader.engine.resolution import networks, smaller
 
 EVALUATION_BATCH = 250
 
@@ -38,6 +39,7 @@ class TensorFlowSteps:
 
         self.model, self.optimizer, self.recipe = model, optimizer, recipe
         self.preprocess, self.images, self.from_logits = preprocess, images, from_logits
+        self.networks = networks(model, recipe)
         self.decayed = {id(variable) for variable in decayed}
         self.averaged = [v for v in model.weights if recipe.ema and "float" in v.dtype]
         self.ema = [tf.Variable(v.value) for v in self.averaged]
@@ -48,8 +50,10 @@ class TensorFlowSteps:
         self._many = tf.function(self._many_steps, jit_compile=on_gpu)
         self._measure = tf.function(self._measure_batch, reduce_retracing=True)
 
-    def train(self, draws: Draws, rates: npt.NDArray[np.float32], count: int) -> tuple[float, int]:
-        """Run the first `count` steps of `draws`.
+    def train(
+        self, draws: Draws, rates: npt.NDArray[np.float32], count: int, size: int = FULL_SIZE
+    ) -> tuple[float, int]:
+        """Run the first `count` steps of `draws` on images of `size` pixels a side.
 
         Returns:
             The sum of the steps' mean losses, and how many images were right.
@@ -61,17 +65,22 @@ class TensorFlowSteps:
 
         try:
             loss, right = self._many(
-                tuple(tf.constant(array) for array in draws), tf.constant(rates), tf.constant(count)
+                tuple(tf.constant(array) for array in draws),
+                tf.constant(rates),
+                tf.constant(count),
+                size,  # a number of Python's: each size is compiled for itself
             )
             return float(loss), int(right)
         except tf.errors.ResourceExhaustedError as error:
             raise MemoryError(error.message) from error
 
-    def _many_steps(self, draws: Any, rates: Any, count: Any) -> Any:
+    def _many_steps(self, draws: Any, rates: Any, count: Any, size: int) -> Any:
         import tensorflow as tf
 
         def body(i: Any, loss: Any, right: Any) -> Any:
-            step_loss, step_right = self._step(Draws(*(array[i] for array in draws)), rates[i])
+            step_loss, step_right = self._step(
+                Draws(*(array[i] for array in draws)), rates[i], size
+            )
             return i + 1, loss + tf.cast(step_loss, tf.float64), right + step_right
 
         # Double precision holds the sum exactly, so it does not depend on how calls were cut.
@@ -79,14 +88,15 @@ class TensorFlowSteps:
         _, loss, right = tf.while_loop(lambda i, *_: i < count, body, start, parallel_iterations=1)
         return loss, right
 
-    def _step(self, draws: Draws, rate: Any) -> Any:
+    def _step(self, draws: Draws, rate: Any, size: int) -> Any:
         import tensorflow as tf
 
+        network = self.networks[size]
         images, target, labels = self.images.batch(draws)
         with tf.GradientTape() as tape:
-            answer = self.model(self.preprocess(images), training=True)
+            answer = network(smaller(self.preprocess(images), size), training=True)
             loss = batch_loss(answer, target, self.recipe.label_smoothing, self.from_logits)
-            total = self.optimizer.scale_loss(loss + sum(self.model.losses))
+            total = self.optimizer.scale_loss(loss + sum(network.losses))
         weights = [v.value for v in self.model.trainable_variables]
         self._apply(tape.gradient(total, weights), rate)
         return loss, count_right(answer, labels)

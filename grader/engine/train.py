@@ -35,6 +35,7 @@ from grader.engine.history import (
 )
 from grader.engine.optimizers import decayed_variables, make_optimizer
 from grader.engine.recipe import Recipe
+from grader.engine.resolution import sizes_by_epoch
 from grader.engine.schedule import learning_rates
 
 CALL_AIM_S = 2.0
@@ -57,8 +58,13 @@ Preprocess = Callable[[Any], Any]
 class Steps(Protocol):
     """What a backend gives: the state of a run and the compiled steps that change it."""
 
-    def train(self, draws: Draws, rates: npt.NDArray[np.float32], count: int) -> tuple[float, int]:
-        """Run `count` steps; returns the sum of their losses and the images right.
+    def train(
+        self, draws: Draws, rates: npt.NDArray[np.float32], count: int, size: int
+    ) -> tuple[float, int]:
+        """Run `count` steps on images of `size` pixels a side.
+
+        Returns:
+            The sum of their losses, and how many images were right.
 
         Raises:
             MemoryError: The device's memory is full.
@@ -294,8 +300,10 @@ class _Run:
         self.rates = learning_rates(recipe, self.steps_per_epoch)
         self.epochs: list[Epoch] = []
         self.resumed_at: int | None = None
-        self.step_s: float | None = None
-        self._warm = False
+        self.sizes = sizes_by_epoch(recipe)
+        self.step_s: dict[int, float] = {}
+        """Seconds of a step by size of the images, once measured."""
+        self._compiled: set[int] = set()
         self._under_way = _Tally()
         self._kept_step = 0
         self._keep_next_at = 0.0
@@ -423,40 +431,46 @@ class _Run:
         with self.clock.charge("data_s"):
             draws = draw_epoch(self.recipe, number, len(self.data.train_images))
         tally, self._under_way = self._under_way, _Tally()
+        size = self.sizes[number]
         first = number * self.steps_per_epoch
         while tally.steps < self.steps_per_epoch:
-            self._stop_when_out_of_time()
-            stop = min(tally.steps + self._steps_in_next_call(), self.steps_per_epoch)
+            self._stop_when_out_of_time(size)
+            stop = min(tally.steps + self._steps_in_next_call(size), self.steps_per_epoch)
             part = draws.slice(tally.steps, stop, STEPS_PER_CALL)
             rates = np.resize(self.rates[first + tally.steps : first + stop], STEPS_PER_CALL)
-            self._call(part, rates, stop - tally.steps, tally)
+            self._call(part, rates, stop - tally.steps, size, tally)
             self._show(number, tally)
             if tally.steps < self.steps_per_epoch:
                 self._keep_within(tally)
         self._finish(number, tally, float(self.rates[first + tally.steps - 1]))
 
-    def _steps_in_next_call(self) -> int:
-        if self.step_s is None:
+    def _steps_in_next_call(self, size: int) -> int:
+        if size not in self.step_s:
             # The first call compiles, the second is measured.
             return 1
         aim = CALL_AIM_S
         if self.budget_s is not None:
             # The nearer the end, the shorter the calls, so that it is met to about a step.
             aim = min(aim, 0.7 * (self.budget_s - self.clock.training_s))
-        return max(1, min(STEPS_PER_CALL, int(aim / self.step_s)))
+        return max(1, min(STEPS_PER_CALL, int(aim / self.step_s[size])))
 
     def _call(
-        self, draws: Draws, rates: npt.NDArray[np.float32], count: int, tally: _Tally
+        self,
+        draws: Draws,
+        rates: npt.NDArray[np.float32],
+        count: int,
+        size: int,
+        tally: _Tally,
     ) -> None:
         """Run some steps, and charge them unless they compiled."""
-        compiles = not self._warm
+        compiles = size not in self._compiled
         start = time.perf_counter()
-        loss, right = self.steps.train(draws, rates, count)
+        loss, right = self.steps.train(draws, rates, count, size)
         took = time.perf_counter() - start
         self.clock.add("compilation_s" if compiles else "training_s", took)
         if not compiles:
-            self.step_s = took / count
-        self._warm = True
+            self.step_s[size] = took / count
+        self._compiled.add(size)
         tally.add(count, loss, right, None if compiles else took)
         if not math.isfinite(loss):
             raise _Stop(
@@ -466,7 +480,9 @@ class _Run:
 
     def _show(self, number: int, tally: _Tally) -> None:
         speed = tally.steps_per_s
-        left = (self.recipe.epochs - number) * self.steps_per_epoch - tally.steps
+        # A step costs as the number of pixels; the epochs to come may have larger images.
+        later = sum(size**2 for size in self.sizes[number + 1 :]) / self.sizes[number] ** 2
+        left = (1 + later) * self.steps_per_epoch - tally.steps
         remaining = left / speed if speed else None
         if remaining is not None and self.budget_s is not None:
             remaining = min(remaining, max(0.0, self.budget_s - self.clock.training_s))
@@ -517,11 +533,11 @@ class _Run:
         for variable, average in self.steps.averages():
             variable.assign(average)
 
-    def _stop_when_out_of_time(self) -> None:
+    def _stop_when_out_of_time(self, size: int) -> None:
         if self.budget_s is None:
             return
         # Half a step more or less: whichever ends nearer to the budget.
-        if self.clock.training_s + (self.step_s or 0.0) / 2 >= self.budget_s:
+        if self.clock.training_s + self.step_s.get(size, 0.0) / 2 >= self.budget_s:
             raise _Stop(
                 StopReason.OUT_OF_TIME, "Fewer epochs or a smaller network fit into the budget."
             )

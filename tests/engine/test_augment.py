@@ -54,6 +54,28 @@ def test_without_augmentation_nothing_is_drawn_but_the_order() -> None:
     assert (drawn.mix == 1).all()
 
 
+def test_alternating_flips_mirror_each_image_in_every_second_epoch() -> None:
+    rules = recipe(Augmentation(flip=True, alternate_flips=True))
+
+    def mirrored(epoch: int) -> dict[int, int]:
+        drawn = draw_epoch(rules, epoch, 96)
+        return dict(zip(drawn.image.ravel().tolist(), drawn.flip.ravel().tolist(), strict=True))
+
+    first, second, third = (mirrored(epoch) for epoch in range(3))
+    assert all(first[image] + second[image] == 1 for image in range(96))
+    assert first == third
+    assert 30 < sum(first.values()) < 66
+
+
+def test_alternating_flips_change_nothing_else_that_is_drawn() -> None:
+    one = draw_epoch(recipe(Augmentation(flip=True, pad_crop=2)), 3, 100)
+    other = draw_epoch(recipe(Augmentation(flip=True, alternate_flips=True, pad_crop=2)), 3, 100)
+
+    assert (one.flip != other.flip).any()
+    pairs = zip(one._replace(flip=other.flip), other, strict=True)
+    assert all((mine == theirs).all() for mine, theirs in pairs)
+
+
 def test_a_short_slice_is_filled_to_its_length() -> None:
     drawn = draw_epoch(recipe(), 0, 100)
 

@@ -14,7 +14,7 @@ from grader.engine import child, exchange
 from grader.engine import retrain as module
 from grader.engine.gpu import Gpu, GpuUnwell
 from grader.engine.history import History, Times
-from grader.engine.recipe import Optimizer, Recipe
+from grader.engine.recipe import Images, Optimizer, Recipe
 from grader.engine.retrain import (
     Described,
     Place,
@@ -122,6 +122,32 @@ def test_when_the_budget_is_spent_the_last_whole_epoch_is_measured(tiny_net, eas
     assert result.wall_time_s == pytest.approx(1.0, abs=0.2)
     assert result.details.summary.startswith("stopped after ")
     assert " of 1.0 s, epoch " in result.details.summary
+
+
+@pytest.mark.tensorflow
+def test_a_network_is_retrained_on_images_as_small_as_its_recipe_says(tiny_net, easy, tmp_path):
+    small = RECIPE.model_copy(update={"images": Images(sizes=(16, 32), changes_at=(0.5,))})
+
+    assert len(retrained(tiny_net, easy, tmp_path, small).details.epochs) == 3
+
+
+@pytest.mark.tensorflow
+def test_a_network_for_one_size_only_is_not_retrained_on_small_images(easy, tmp_path):
+    def build():
+        import keras
+        from keras import layers as kl
+
+        inputs = keras.Input((32, 32, 3))
+        x = kl.AveragePooling2D(12, strides=12)(kl.Conv2D(2, 3)(inputs))
+        return keras.Model(inputs, kl.Dense(10)(kl.GlobalAveragePooling2D()(x)))
+
+    net = tracing.trace_model(build)
+    small = RECIPE.model_copy(update={"images": Images(sizes=(8, 32), changes_at=(0.5,))})
+
+    with pytest.raises(StageFailed, match=r"images\.sizes") as caught:
+        retrained(net, easy, tmp_path, small)
+
+    assert caught.value.cause is Cause.STUDENT_FORBIDDEN_OP
 
 
 @pytest.mark.tensorflow

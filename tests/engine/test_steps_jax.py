@@ -71,8 +71,12 @@ learning_rate = 0.05
 weight_decay = 1e-3
 [schedule]
 name = "one_cycle"
+[images]
+sizes = [16, 24, 32]
+changes_at = [0.3, 0.6]
 [augmentation]
 flip = true
+alternate_flips = true
 pad_crop = 2
 cutout = 6
 mixup = 0.2

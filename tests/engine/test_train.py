@@ -277,9 +277,9 @@ def slow_down(monkeypatch: pytest.MonkeyPatch, step_s: float) -> None:
     gained = [0.0]
     real, clock = TensorFlowSteps.train, time.perf_counter
 
-    def slow(self: Any, draws: Any, rates: Any, count: int) -> Any:
+    def slow(self: Any, draws: Any, rates: Any, count: int, size: int) -> Any:
         gained[0] += step_s * count
-        return real(self, draws, rates, count)
+        return real(self, draws, rates, count, size)
 
     monkeypatch.setattr(TensorFlowSteps, "train", slow)
     monkeypatch.setattr(train.time, "perf_counter", lambda: clock() + gained[0])
@@ -358,7 +358,7 @@ def test_a_full_device_is_told_apart_and_keeps_the_last_whole_epoch(
 
     real, calls = TensorFlowSteps._step, []
 
-    def full(self: Any, draws: Any, rate: Any) -> Any:
+    def full(self: Any, draws: Any, rate: Any, size: int) -> Any:
         import tensorflow as tf
 
         calls.append(1)
