@@ -8,9 +8,12 @@ graded again (`regrade`) without starting anything.
 from __future__ import annotations
 
 import hashlib
+import shutil
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import grader
@@ -19,7 +22,14 @@ from grader.classroom.extensions import load_extensions
 from grader.classroom.likeness import likeness
 from grader.classroom.progress import Progress, Stage
 from grader.course import Course, GradeOptions, open_course
-from grader.domain import Grade, MeasuredAccuracy, Provenance, Submission, SubmissionRef
+from grader.domain import (
+    Grade,
+    MeasuredAccuracy,
+    Provenance,
+    RunStatus,
+    Submission,
+    SubmissionRef,
+)
 from grader.engine.gpu import require_device
 from grader.errors import Cause, InfrastructureError, StageFailed, SubmissionRejected, UsageError
 from grader.graph.evidence import Evidence
@@ -118,19 +128,82 @@ def check_folder(
         on_evidence: Called with what was read, where there was something to read and no check of it
             is kept from students.
     """
+    with checking(options) as checker:
+        return checker.check(folder, on_evidence)
+
+
+@contextmanager
+def checking(options: GradeOptions, within_s: float | None = None) -> Iterator[Checker]:
+    """Check folders as `check_folder` does, with a sandbox that stays warm in between.
+
+    Args:
+        options: assignment_dir and sandbox.
+        within_s: Time for the student's program; None: what the assignment allows.
+    """
     with files.scratch("check") as scratch:
         own = GradeOptions(
             options.assignment_dir, results_dir=scratch, evaluate=False, sandbox=options.sandbox
         )
-        rubric, after_due = own.assignment.rubric, is_after_due(own.assignment)
-        with open_course(own, None) as course:
-            grade = grade_one(folder, course)
-            if on_evidence is not None and shows_structure(rubric, after_due):
-                for run_file in scratch.rglob(RUN_FILE):
-                    on_evidence(evidence_of(RunFolder(run_file.parent, course.seal)))
-    # Of a submission that cannot be checked, the maximum alone could tell of unseen checks.
-    most = {} if grade.checks else {"max_score": shown_points(rubric, after_due)}
-    return for_student(grade, after_due).model_copy(update=most)
+        with open_course(own, None, runs=CHECKS_TO_COME) as course:
+            # It imports its libraries while the folder is read.
+            course.sandbox.prepare("trace")
+            yield Checker(_hurried(course, within_s), scratch)
+
+
+def _hurried(course: Course, within_s: float | None) -> Course:
+    """A course whose student waits for the answer."""
+    assignment = course.assignment
+    if within_s is None or within_s >= assignment.limits.wall_time_s:
+        return course
+    limits = assignment.limits.model_copy(update={"wall_time_s": within_s})
+    return replace(course, assignment=assignment.model_copy(update={"limits": limits}))
+
+
+CHECKS_TO_COME = 2
+"""More than one: the sandbox is kept warm."""
+KEPT_RUNS = 20
+"""Of a checker; a student who undoes a change is answered from its run."""
+
+
+class Checker:
+    """Checks folders; safe for one thread, and `interrupt` for any.
+
+    Args:
+        course: Opened without a key.
+        scratch: Its results folder.
+    """
+
+    def __init__(self, course: Course, scratch: Path) -> None:
+        self._course, self._scratch = course, scratch
+
+    def check(self, folder: Path, on_evidence: Callable[[Evidence], None] | None = None) -> Grade:
+        """The grade of a folder as its student may see it; see `check_folder`."""
+        course = self._course
+        rubric, after_due = course.assignment.rubric, is_after_due(course.assignment)
+        grade = grade_one(folder, course)
+        if on_evidence is not None and shows_structure(rubric, after_due):
+            for run_file in self._scratch.rglob(RUN_FILE):
+                on_evidence(evidence_of(RunFolder(run_file.parent, course.seal)))
+        # Of a submission that cannot be checked, the maximum alone could tell of unseen checks.
+        most = {} if grade.checks else {"max_score": shown_points(rubric, after_due)}
+        return for_student(grade, after_due).model_copy(update=most)
+
+    def interrupt(self) -> None:
+        """End the check that runs: its grade is then withheld. The next one runs."""
+        self._course.sandbox.interrupt()
+
+    def stop(self) -> None:
+        """End the check that runs, for good."""
+        self._course.sandbox.stop()
+
+    def forget(self) -> None:
+        """Keep the newest runs that ended well; what others gave may not come again."""
+        runs = [file.parent for file in self._scratch.rglob(RUN_FILE)]
+        runs.sort(key=lambda run: (run / RUN_FILE).stat().st_mtime_ns, reverse=True)
+        seal = self._course.seal
+        kept = [r for r in runs if RunFolder(r, seal).record.run.status is RunStatus.DONE]
+        for run in set(runs) - set(kept[:KEPT_RUNS]):
+            shutil.rmtree(run, ignore_errors=True)
 
 
 def regrade(run_dir: Path, options: GradeOptions) -> Grade:

@@ -36,7 +36,8 @@ from grader.cli.screen import (
     unseen,
     write_grades,
 )
-from grader.errors import EXIT_GRADED, EXIT_INFRASTRUCTURE
+from grader.cli.watching import watch_folder
+from grader.errors import EXIT_GRADED, EXIT_INFRASTRUCTURE, UsageError
 
 if TYPE_CHECKING:
     from grader.graph.evidence import Evidence
@@ -88,6 +89,9 @@ def check(
     diff: Annotated[
         bool, flag("--diff", "Show the network beside the paper's, block by block, as well.")
     ] = False,
+    watch: Annotated[
+        bool, flag("--watch", "Check again after each save, and show what it changed. Ctrl-C ends.")
+    ] = False,
 ) -> int:
     """Run every check that needs neither the test set nor the hidden probes.
 
@@ -101,6 +105,10 @@ def check(
     options = options_from(
         assignment=assignment or unit_of(folder).folder, sandbox=place, evaluate=False
     )
+    if watch:
+        if json is not None or quiet or diff:
+            raise UsageError("--watch: expected neither --json, --quiet nor --diff with it.")
+        return watch_folder(folder.resolve(), options, everything=all)
     with Working("Checking", unseen):
         read: list[Evidence] = []
         grade = check_folder(folder.resolve(), options, read.append)
