@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
     from grader.engine.gpu import Device
 
+LAPTOP_RECIPE = "recipe.laptop.toml"
+LONGEST_MIN = 180.0
+"""A training that takes longer wants a night, or another machine."""
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 13)
 """TensorFlow 2.21 has wheels for these."""
 FIRST_YEAR, LAST_YEAR = 2026, 2100
@@ -67,7 +70,7 @@ def examine(data: Path | None, assignment: Path, device: Device = "auto") -> lis
     """
     return [
         _python(),
-        _tensorflow(),
+        *_tensorflow(),
         _gpus(device),
         _opencv(),
         _own_code(),
@@ -98,27 +101,58 @@ def _python() -> Reading:
 
 
 _ASK_TENSORFLOW = """
-import json, keras, tensorflow as tf
-print(json.dumps(f"TensorFlow {tf.__version__}, Keras {keras.__version__}"))
+import json, time, keras, tensorflow as tf
+with tf.device("CPU"):
+    images, kernel = tf.ones([64, 32, 32, 64]), tf.ones([3, 3, 64, 32])
+    convolve = tf.function(lambda: tf.reduce_sum(tf.nn.conv2d(images, kernel, 1, "SAME")))
+    times = [time.perf_counter() for _ in range(12) if convolve().numpy()]
+best = min(b - a for a, b in zip(times, times[1:]))
+print(json.dumps({"versions": f"TensorFlow {tf.__version__}, Keras {keras.__version__}",
+                  "rate": 64 * 32 * 32 * 9 * 64 * 32 / best}))
 """
+"""Versions, and the multiplications a second in a convolution on the processor, best of eleven."""
 _ASK_JAX = """
 import json, jax
 print(json.dumps([d.device_kind for d in jax.devices() if d.platform != "cpu"]))
 """
 
 
-def _tensorflow() -> Reading:
-    """TensorFlow with Keras, which student code runs with."""
+def _tensorflow() -> list[Reading]:
+    """TensorFlow with Keras, which student code runs with, and how fast it trains here."""
     told, why = _ask(_ASK_TENSORFLOW)
     if told is not None:
-        return Reading(name="TensorFlow", status="ok", found=str(told))
-    return Reading(
+        found = Reading(name="TensorFlow", status="ok", found=str(told["versions"]))
+        return [found, _training(told["rate"])]
+    lacks = Reading(
         name="TensorFlow",
         status="missing",
         found=f"cannot be imported: {why}",
         fix=_HAS_NO_TENSORFLOW.get((sys.platform, platform.machine()))
         or 'pip install "densenet-grader[cpu]", or [gpu] with an NVIDIA GPU under Linux. Without '
         "it no student code runs here; grade evaluate, regrade and report do, with JAX.",
+    )
+    return [lacks]
+
+
+def _training(rate: float) -> Reading:
+    """The recipe that this processor can train by, and about how long it takes.
+
+    Args:
+        rate: Multiplications a second in a convolution.
+    """
+    from grader.engine.cost import LAPTOP, TRAINED
+
+    minutes = LAPTOP / (rate * TRAINED) / 60
+    about = f"{minutes:.0f} min" if minutes < 100 else f"{minutes / 60:.0f} hours"
+    found = f"about {about} on the processor by {LAPTOP_RECIPE}; a GPU is faster by far"
+    if minutes <= LONGEST_MIN:
+        return Reading(name="Training", status="ok", found=found)
+    return Reading(
+        name="Training",
+        status="note",
+        found=found,
+        fix="Train over night, on another machine, or on a GPU in Google Colab"
+        " (colab.research.google.com).",
     )
 
 

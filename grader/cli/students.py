@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 from rich.console import Console
 
 from grader.cli.options import (
@@ -143,13 +143,33 @@ def train(
         Path | None,
         Parameter(name="--initial-weights", help="Begin with the weights of an earlier training."),
     ] = None,
+    minutes: Annotated[
+        float | None,
+        Parameter(
+            name="--minutes",
+            validator=validators.Number(gt=0),
+            help="Stop after so many minutes of training; says first what fits into them.",
+        ),
+    ] = None,
+    find_rate: Annotated[
+        bool,
+        flag("--find-rate", "Try a hundred learning rates, say which is good, and train nothing."),
+    ] = False,
 ) -> int:
     """Train build_model() by recipe.toml; interrupted, the same command goes on."""
-    from grader.student.train import train_and_show
+    from grader.student.train import find_rate_and_show, train_and_show
 
     end_silent_downloads()
+    if find_rate:
+        find_rate_and_show(folder, recipe=recipe, data=data)
+        return EXIT_GRADED
     history = train_and_show(
-        folder, recipe=recipe, data=data, restart=restart, initial_weights=initial_weights
+        folder,
+        recipe=recipe,
+        data=data,
+        restart=restart,
+        initial_weights=initial_weights,
+        budget_s=None if minutes is None else 60 * minutes,
     )
     return EXIT_OF_TRAINING.get(history.stopped.value, EXIT_GRADED)
 

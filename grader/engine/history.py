@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from grader.domain import Epoch, Record, StopReason
+from grader.engine.forecast import Forecast
 from grader.engine.recipe import Recipe
 
 
@@ -125,5 +126,5 @@ class Written:
     """Name of the file with the run's figures."""
 
 
-Event = Started | Progress | EpochDone | Stopped | Written
+Event = Forecast | Started | Progress | EpochDone | Stopped | Written
 OnEvent = Callable[[Event], None]

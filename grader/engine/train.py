@@ -21,8 +21,10 @@ import numpy.typing as npt
 
 from grader.domain import Epoch, StopReason
 from grader.engine import checkpoint as checkpoints
+from grader.engine.ahead import cost, seconds_left, time_steps
 from grader.engine.augment import Draws, TrainingImages, draw_epoch
 from grader.engine.data import CLASS_NAMES, Cifar10, Images, Labels
+from grader.engine.forecast import Forecast
 from grader.engine.fused import fused_batch_norm
 from grader.engine.history import (
     EpochDone,
@@ -105,6 +107,7 @@ def fit(
     fingerprint: str = "",
     start: str | None = "",
     measure_at_end: bool = True,
+    look_ahead: bool = False,
 ) -> History:
     """Train `model` in place and leave in it the weights of the last good epoch.
 
@@ -125,6 +128,7 @@ def fit(
         fingerprint: Names the code that must be equal for a run to be taken up.
         start: Names the weights that the run begins with; None for those of the run that is there.
         measure_at_end: Whether the test images are measured on where the last epoch was not.
+        look_ahead: Whether a few steps are timed first, and a `Forecast` is told.
 
     Returns:
         The curve, the reason of the end, and where the time went.
@@ -140,7 +144,7 @@ def fit(
             recipe=recipe,
             data=data,
             held_back=held_back,
-            make_steps=lambda: _make_steps(model, recipe, preprocess, data, from_logits),
+            make_steps=lambda: make_steps(model, recipe, preprocess, data, from_logits),
             on_event=on_event,
             keep=checkpoints.Keep(
                 checkpoint_dir,
@@ -154,6 +158,7 @@ def fit(
             budget_s=budget_s,
             evaluate_every=evaluate_every,
             measure_at_end=measure_at_end,
+            look_ahead=look_ahead,
         )
         history = run.to_the_end()
     on_event(Stopped(history))
@@ -168,9 +173,18 @@ def prepare(recipe: Recipe) -> None:
     keras.config.set_dtype_policy(recipe.precision)
 
 
-def _make_steps(
+def make_steps(
     model: Any, recipe: Recipe, preprocess: Preprocess, data: Cifar10, from_logits: bool
 ) -> Steps:
+    """The steps of a run on the backend that Keras has.
+
+    Args:
+        model: As `fit` takes it, inside `logits_of`.
+        recipe: As `fit` takes it.
+        preprocess: As `fit` takes it.
+        data: Without the images that are held back.
+        from_logits: What `logits_of` gave.
+    """
     import keras
 
     steps: Any
@@ -286,11 +300,12 @@ class _Run:
         budget_s: float | None,
         evaluate_every: int,
         measure_at_end: bool,
+        look_ahead: bool,
     ) -> None:
         self.model, self.recipe, self.data, self.on_event = model, recipe, data, on_event
         self.keep, self.budget_s, self.evaluate_every = keep, budget_s, evaluate_every
         self.held_back = held_back
-        self.measure_at_end = measure_at_end
+        self.measure_at_end, self.look_ahead = measure_at_end, look_ahead
         self.clock = _Clock()
         with self.clock.charge("data_s"):
             self.steps = make_steps()
@@ -313,6 +328,8 @@ class _Run:
         if len(self.epochs) < self.recipe.epochs:
             with self.clock.charge("checkpoint_s"):
                 self.keep.try_out(good)
+        if self.look_ahead and len(self.epochs) < self.recipe.epochs:
+            self._look_ahead()
         self._announce()
         self._keep_next_at = time.perf_counter() + KEEP_EVERY_S
         reason, advice = StopReason.FINISHED, ""
@@ -379,6 +396,18 @@ class _Run:
         self.epochs = [Epoch.model_validate(epoch) for epoch in found.meta["epochs"]]
         self.clock.spent = dict(found.meta["spent"])
         self.resumed_at = len(self.epochs)
+
+    def _look_ahead(self) -> None:
+        """Time a few steps at each size to come, and tell what the run will take and reach."""
+        sizes, examples = self.sizes[len(self.epochs) :], len(self.data.train_images)
+        with self.clock.charge("compilation_s"):
+            self.step_s = time_steps(self.steps, self.recipe, examples, sizes, STEPS_PER_CALL)
+        self._compiled = set(self.step_s)
+        measured = len((self.held_back or self._test_set)[0]) / self.batch / self.evaluate_every
+        seconds = seconds_left(self.step_s, sizes, self.steps_per_epoch, measured)
+        seconds -= self._under_way.steps * self.step_s[sizes[0]]
+        whole = cost(self.model, self.recipe, self.steps_per_epoch * self.batch)
+        self.on_event(Forecast(self.recipe, seconds, whole, self.budget_s))
 
     def _announce(self) -> None:
         self.on_event(

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
 from grader.domain import WEIGHTS, Epoch, StopReason
+from grader.engine.forecast import Forecast
 from grader.engine.history import (
     Abandoned,
     EpochDone,
@@ -26,6 +27,7 @@ from grader.engine.history import (
 )
 from grader.engine.history import Progress as StepProgress
 from grader.report.words import percent, running_time, sparkline
+from grader.student.outlook import outlook
 
 
 class TrainingDisplay:
@@ -70,7 +72,9 @@ class TrainingDisplay:
 
     def __call__(self, event: Event) -> None:
         """Show one event."""
-        if isinstance(event, Started):
+        if isinstance(event, Forecast):
+            self._say(outlook(event, self.threshold))
+        elif isinstance(event, Started):
             self._start(event)
         elif isinstance(event, StepProgress):
             self._move(event)
@@ -94,6 +98,10 @@ class TrainingDisplay:
         """What is still needed, and what comes next; the last lines."""
         for line in what_next(self.reached, self.threshold):
             self._result(line)
+
+    def _say(self, lines: Sequence[str]) -> None:
+        for line in lines:
+            self._print(line)
 
     def _start(self, event: Started) -> None:
         self.epochs, self.steps = event.recipe.epochs, event.steps_per_epoch

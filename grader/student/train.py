@@ -23,8 +23,9 @@ from rich.console import Console
 from grader import files
 from grader.assignment import load_assignment
 from grader.domain import MODULE, NOTEBOOK, RECIPE, WEIGHTS, StopReason
-from grader.engine.data import CLASS_NAMES, NoData, find_cifar10
+from grader.engine.data import CLASS_NAMES, Cifar10, NoData, find_cifar10
 from grader.engine.history import History, OnEvent, Written
+from grader.engine.rates import try_rates
 from grader.engine.recipe import load_recipe
 from grader.engine.train import fit, prepare
 from grader.errors import Cause, InfrastructureError, UsageError
@@ -33,6 +34,7 @@ from grader.intake.notebook import convert
 from grader.intake.text import as_utf8
 from grader.resources import assignment_dir
 from grader.student.display import TrainingDisplay
+from grader.student.outlook import rate_in_words
 
 PREVIOUS_WEIGHTS = "densenet.weights.previous.h5"
 HISTORY = "training.json"
@@ -50,6 +52,7 @@ def train_and_show(
     data: Path | None = None,
     restart: bool = False,
     initial_weights: Path | None = None,
+    budget_s: float | None = None,
     console: Console | None = None,
 ) -> History:
     """`grade train`: train with a live display, then write the curve beside the weights.
@@ -60,10 +63,12 @@ def train_and_show(
         data: See `train_submission`.
         restart: See `train_submission`.
         initial_weights: See `train_submission`.
+        budget_s: See `train_submission`.
         console: Where everything goes; by default progress on standard error, what came of it on
             standard output.
     """
     progress, results = console or Console(stderr=True), console or Console()
+    progress.print("Compiles, and times a few steps.")
     with TrainingDisplay(progress, results, _threshold()) as display:
         history = train_submission(
             folder,
@@ -72,6 +77,8 @@ def train_and_show(
             restart=restart,
             initial_weights=initial_weights,
             on_event=display,
+            budget_s=budget_s,
+            look_ahead=True,
         )
         if history.epochs:
             display.draw(history.epochs, folder / CURVE)
@@ -95,6 +102,7 @@ def train_submission(
     on_event: OnEvent = lambda event: None,
     may_download: bool = True,
     budget_s: float | None = None,
+    look_ahead: bool = False,
 ) -> History:
     """Train `build_model()` of a folder; writes the weights, training.json and checkpoints there.
 
@@ -111,6 +119,7 @@ def train_submission(
         on_event: Told of everything that happens.
         may_download: Let Keras fetch CIFAR-10 where it is nowhere.
         budget_s: Seconds of training steps allowed; None for no limit.
+        look_ahead: Whether a few steps are timed first, and a `Forecast` is told.
 
     Raises:
         UsageError: The recipe, the code or the network cannot be trained, or nothing can be written
@@ -122,11 +131,7 @@ def train_submission(
     state = folder / STATE_FOLDER
     with _writing_to(folder):
         _try_to_write(folder, state)
-    images = find_cifar10(data, may_download=may_download)
-    if isinstance(images, NoData):
-        raise InfrastructureError(
-            Cause.INFRA_DATA, images.reason, "Name the folder that holds it with --data."
-        )
+    images = _images(data, may_download)
     prepare(rules)
     model, preprocess = _network(folder, source)
     start = None if initial_weights is None else _start(initial_weights, state)
@@ -145,10 +150,38 @@ def train_submission(
             budget_s=budget_s,
             fingerprint=_fingerprint(folder),
             start=start,
+            look_ahead=look_ahead,
         )
         if history.epochs:
             on_event(_write(folder, model, history, start))
     return history
+
+
+def find_rate_and_show(
+    folder: Path,
+    *,
+    recipe: Path | None = None,
+    data: Path | None = None,
+    console: Console | None = None,
+) -> None:
+    """`grade train --find-rate`: try a hundred rates, say which is good; nothing is written."""
+    source = _source(folder)
+    rules = load_recipe(recipe or folder / RECIPE)
+    images = _images(data, may_download=True)
+    prepare(rules)
+    model, preprocess = _network(folder, source)
+    found = try_rates(model, rules, images, preprocess)
+    for line in rate_in_words(found, rules.optimizer.learning_rate):
+        (console or Console()).print(line, soft_wrap=True, highlight=False)
+
+
+def _images(data: Path | None, may_download: bool) -> Cifar10:
+    images = find_cifar10(data, may_download=may_download)
+    if isinstance(images, NoData):
+        raise InfrastructureError(
+            Cause.INFRA_DATA, images.reason, "Name the folder that holds it with --data."
+        )
+    return images
 
 
 def _begin_with(model: Any, weights: Path) -> None:

@@ -83,7 +83,7 @@ def test_tensorflow_that_cannot_be_imported_is_missing_with_its_last_line(monkey
 
     monkeypatch.setattr(subprocess, "run", fails)
 
-    reading = doctor._tensorflow()
+    (reading,) = doctor._tensorflow()
     assert reading.status == "missing"
     assert "No module named 'keras'" in reading.found
     assert "[cpu]" in reading.fix
@@ -215,3 +215,25 @@ def test_a_file_that_is_no_course_key_is_what_makes_grading_impossible(tmp_path,
 
     assert reading.status == "missing"
     assert "64 hexadecimal digits" in reading.found
+
+
+def test_a_laptop_s_processor_is_told_how_long_the_laptops_recipe_takes():
+    reading = doctor._training(rate=1e11)
+
+    assert reading.status == "ok"
+    assert reading.found.startswith("about 23 min on the processor by recipe.laptop.toml")
+
+
+def test_a_slow_processor_is_told_where_to_train():
+    reading = doctor._training(rate=5e9)
+
+    assert reading.status == "note"
+    assert "about 8 hours" in reading.found
+    assert "Colab" in reading.fix
+
+
+def test_the_speed_of_the_processor_comes_with_tensorflow(monkeypatch):
+    told = {"versions": "TensorFlow 2.21.0, Keras 3.15.1", "rate": 2e11}
+    monkeypatch.setattr(doctor, "_ask", lambda program: (told, ""))
+
+    assert [r.name for r in doctor._tensorflow()] == ["TensorFlow", "Training"]

@@ -13,9 +13,10 @@ from grader.engine import train
 from grader.engine.augment import draw_epoch
 from grader.engine.checkpoint import copy_of
 from grader.engine.data import Cifar10
+from grader.engine.forecast import Forecast
 from grader.engine.history import EpochDone, History, Progress, Started, Stopped
 from grader.engine.optimizers import decayed_variables, make_optimizer
-from grader.engine.recipe import Augmentation, Optimizer, Recipe, Schedule
+from grader.engine.recipe import Augmentation, Images, Optimizer, Recipe, Schedule
 from grader.engine.train import fit, logits_of
 
 pytestmark = pytest.mark.tensorflow
@@ -519,7 +520,7 @@ def test_the_moving_average_is_that_of_the_weights_after_each_step(
 ) -> None:
     rules = recipe(ema=0.9)
     model = tiny()
-    steps = train._make_steps(model, rules, train.divide_by_255, easy, False)
+    steps = train.make_steps(model, rules, train.divide_by_255, easy, False)
     expected = [copy_of(v) for v, _ in steps.averages()]
     draws = draw_epoch(rules, 0, len(easy.train_images))
 
@@ -534,3 +535,34 @@ def test_the_moving_average_is_that_of_the_weights_after_each_step(
 
         for mine, theirs in zip(expected, now, strict=True):
             assert theirs == pytest.approx(mine, abs=1e-6)
+
+
+def test_looking_ahead_tells_what_is_to_come_and_changes_nothing(
+    tiny: Build, easy: Cifar10
+) -> None:
+    rules = recipe(images=Images(sizes=(16, 32), changes_at=(0.5,)), ema=0.9)
+    events: list[object] = []
+
+    plain = fit(tiny(dropout=0.2), rules, easy)
+    ahead = fit(
+        tiny(dropout=0.2), rules, easy, look_ahead=True, budget_s=1e6, on_event=events.append
+    )
+
+    assert curve(ahead) == curve(plain)
+    told = events[0]
+    assert isinstance(told, Forecast)
+    assert told.seconds > 0
+    assert told.given_s == 1e6
+    assert told.cost is not None
+    assert isinstance(events[1], Started)
+
+
+def test_looking_ahead_counts_what_is_left_of_a_run_that_goes_on(
+    tiny: Build, easy: Cifar10, tmp_path: Path
+) -> None:
+    events: list[object] = []
+    fit(tiny(), recipe(), easy, checkpoint_dir=tmp_path)
+
+    fit(tiny(), recipe(), easy, checkpoint_dir=tmp_path, look_ahead=True, on_event=events.append)
+
+    assert isinstance(events[0], Started)  # nothing is left, so nothing is told

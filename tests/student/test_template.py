@@ -11,7 +11,14 @@ from grader.errors import UsageError
 from grader.resources import template_dir
 from grader.student.template import write_template
 
-HANDED_OUT = {"README.md", "densenet.py", "recipe.paper.toml", "recipe.toml", "test_densenet.py"}
+HANDED_OUT = {
+    "README.md",
+    "densenet.py",
+    "recipe.laptop.toml",
+    "recipe.paper.toml",
+    "recipe.toml",
+    "test_densenet.py",
+}
 CONTRACT = {
     "dense_block": "x, num_layers, growth_rate, bottleneck=True, dropout_rate=0.0",
     "transition": "x, compression=0.5, dropout_rate=0.0",

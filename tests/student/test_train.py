@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from grader.cli import run
 from grader.domain import StopReason
 from grader.engine.data import Cifar10, NoData
 from grader.engine.history import Progress, Written
@@ -297,3 +298,28 @@ def test_a_module_that_is_graded_can_be_trained(
 
     assert network.output_shape == (None, 10)
     assert callable(preprocess)
+
+
+def test_a_time_that_does_not_suffice_is_said_before_the_run_and_ends_it(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "recipe.toml").write_text("epochs = 1000\nbatch_size = 4\n")
+
+    status = run(["train", str(folder), "--minutes", "0.01"])
+
+    told = capfd.readouterr()
+    assert status == 0
+    assert "in the 0.6 s you gave: " in " ".join(told.err.split())
+    assert "out of time" in told.out
+
+
+def test_a_good_learning_rate_is_found_and_nothing_is_written(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(folder.iterdir())
+
+    status = run(["train", str(folder), "--find-rate"])
+
+    assert status == 0
+    assert "A good highest rate is about" in " ".join(capfd.readouterr().out.split())
+    assert sorted(folder.iterdir()) == before
