@@ -73,17 +73,21 @@ class Unit:
         return any((folder / name).is_file() for name in names)
 
 
-def units() -> tuple[Unit, ...]:
-    """All units of the course, in its order; the DenseNet is the last."""
-    folder = assignment_dir() / "units"
+def units(home: Path | None = None) -> tuple[Unit, ...]:
+    """All units of a course, in its order; the DenseNet is the last.
+
+    Args:
+        home: The course's folder; None for the one that ships.
+    """
+    folder = (home or assignment_dir()) / "units"
     there = sorted(folder.iterdir()) if folder.is_dir() else []
     own = [_unit(place.name, place) for place in there if (place / FILE_NAME).is_file()]
-    return (*own, densenet())
+    return (*own, densenet(home))
 
 
-def densenet() -> Unit:
-    """The assignment that is meant where none is named."""
-    return _unit(DENSENET, assignment_dir())
+def densenet(home: Path | None = None) -> Unit:
+    """The assignment that is meant where none is named: the one at the top of the course."""
+    return _unit(DENSENET, home or assignment_dir())
 
 
 def _unit(name: str, folder: Path) -> Unit:
@@ -122,20 +126,24 @@ def folder_named(word: str) -> Path:
     return path if unit is None else unit.folder
 
 
-def unit_in(folder: Path) -> Unit:
+def unit_in(folder: Path, home: Path | None = None) -> Unit:
     """The unit that a student works on in a folder, by its module; the DenseNet where none is.
+
+    Args:
+        folder: The student's.
+        home: The course's folder; None for the one that ships.
 
     Raises:
         UsageError: There are the modules of several.
     """
-    found = [unit for unit in units() if unit.lies_in(folder)]
+    found = [unit for unit in units(home) if unit.lies_in(folder)]
     if len(found) > 1:
         modules = " and ".join(unit.module for unit in found)
         raise UsageError(
             f"{folder}: {modules} belong to several units. Name the one that you mean: "
             f"--assignment {found[0].topic}."
         )
-    return found[0] if found else densenet()
+    return found[0] if found else densenet(home)
 
 
 def mistyped(word: str) -> str:

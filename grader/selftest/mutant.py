@@ -63,19 +63,22 @@ class Mutant:
     runs_on_cpu: bool = True
     """False for a network that can be traced but not run on a CPU (channels first)."""
 
-    def source(self) -> str:
-        """Returns the text of this mutant's densenet.py.
+    def source(self, reference: str = REFERENCE) -> str:
+        """Returns the text of this mutant's module.
+
+        Args:
+            reference: What it differs from; a network of another unit has its own.
 
         Raises:
             MutantError: An edit's old text does not stand in the text exactly once, a definition
                 is not Python, or the mistake is not made where it says.
         """
         try:
-            text = with_definitions(REFERENCE, self.piece)
+            text = with_definitions(reference, self.piece)
             for edit in self.edits:
                 text = _edited(text, edit)
             text = with_definitions(text, self.define)
-            return text if self.place is None else in_place(REFERENCE, text, self.place)
+            return text if self.place is None else in_place(reference, text, self.place)
         except (SyntaxError, ValueError) as problem:
             raise MutantError(f"{self.family}.txt, {self.name}: {problem}") from None
 

@@ -39,7 +39,7 @@ from grader.selftest.places import Place, place_of
 
 _HEADER = re.compile(
     r"== (?P<name>[a-z0-9]+(?:[-.][a-z0-9]+)*)"
-    r"(?: loses (?P<loses>[a-z-]+(?:, [a-z-]+)*)|(?P<remarked> remarked))?"
+    r"(?: loses (?P<loses>[a-z0-9-]+(?:, [a-z0-9-]+)*)|(?P<remarked> remarked))?"
     r"(?: at (?P<at>[^()]+?))?(?: \((?P<flag>raises|traced only)\))?"
 )
 _PIECE = re.compile(r"== \((?P<name>\w+)\)")

@@ -60,7 +60,7 @@ def run_public_checks(folder: Path | str) -> dict[str, PublicResult]:
     """Check a submission's folder once, by the rubric of nbgrader's course where it lies in one.
 
     Args:
-        folder: With densenet.py or densenet.ipynb.
+        folder: With the module of a unit of the course, or its notebook.
 
     Returns:
         Every public check by name.
@@ -69,12 +69,12 @@ def run_public_checks(folder: Path | str) -> dict[str, PublicResult]:
         SubmissionRejected: The folder holds nothing that can be checked.
         InfrastructureError: This machine could not check it.
     """
+    from grader.assignment.units import unit_in
     from grader.course import GradeOptions
     from grader.pipeline import check_folder
-    from grader.resources import assignment_dir
     from grader.sandbox import sandbox_for_own_code
 
-    course = course_above(Path(folder)) or assignment_dir()
+    course = unit_in(Path(folder), course_above(Path(folder))).folder
     options = GradeOptions(assignment_dir=course, evaluate=False, sandbox=sandbox_for_own_code())
     grade = check_folder(Path(folder).resolve(), options)
     results = {check.name: _as_test(check) for check in grade.checks}

@@ -22,6 +22,8 @@ DOCUMENTS = [
     "docs/exports.md",
     "docs/ledger.md",
     "docs/course-authors.md",
+    "docs/course.md",
+    "docs/new-unit.md",
     "docs/operators.md",
     "docs/troubleshooting.md",
     "assignment/README.md",

@@ -36,6 +36,15 @@ def test_the_notebook_is_what_the_template_gives(maker):
     assert kept.cells == maker.build(template_dir(), maker.points(COURSE)).cells
 
 
+def test_the_notebook_of_each_unit_is_what_its_template_and_reference_give(maker):
+    made = maker.notebooks()
+
+    kept = sorted((COURSE / "source").glob("*/*.ipynb"))
+    assert [place for place in kept if place not in made] == []
+    for place in kept:
+        assert nbformat.read(place, as_version=4).cells == made[place].cells, place
+
+
 def test_the_points_of_its_cells_are_those_of_the_rubric(maker):
     rubric = tomllib.loads((COURSE / "assignment.toml").read_text(encoding="utf-8"))["rubric"]
 

@@ -13,6 +13,9 @@ from residual import plain_network, residual_network
 EPOCHS = 8
 IMAGES = 2000
 """Of the training set, and as many of the test set; more take longer and tell more."""
+BATCH = 32
+"""Small, so that there are some hundred steps: before these, the averages of a batch normalisation
+are not those of the data, and a network that is evaluated does worse than it has learnt."""
 COLUMNS = ("kind", "depth", "epoch", "train_error", "test_error")
 
 
