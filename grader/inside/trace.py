@@ -15,17 +15,24 @@ from pathlib import Path
 from typing import Any
 
 from . import call
-from .tracing import building, cheaper, copies, failures, kinds, modes, probes, student, trained
+from .tracing import (
+    building,
+    cheaper,
+    copies,
+    failures,
+    importing,
+    kinds,
+    modes,
+    probes,
+    student,
+    trained,
+)
 from .tracing.patience import Patience
 
 
 def warm() -> None:
     """Import what every trace needs. Runs no op, so that a forked child is safe."""
-    import keras
-    import tensorflow as tf
-    from tensorflow.python.framework import function_def_to_graph
-
-    _ = (keras.layers.BatchNormalization, tf.function, function_def_to_graph)
+    importing.import_libraries()
 
 
 def run(request: dict[str, Any], tree: Path, channel: Any) -> None:
