@@ -162,6 +162,7 @@ def open_course(
     *,
     by_hand: Mapping[Subject, datetime] | None = None,
     runs: int = 1,
+    room: Sandbox | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Course]:
     """Open a course; its sandbox is closed after the block.
@@ -172,6 +173,7 @@ def open_course(
             of no extensions.
         by_hand: Times of receipt that a person has set.
         runs: Submissions to come: for several the sandbox is kept warm.
+        room: A sandbox that is open already; it is closed like one that is opened here.
         progress: Told what is being done.
 
     Raises:
@@ -184,7 +186,8 @@ def open_course(
     with ExitStack() as stack:
         cluster = stack.enter_context(_cluster(options)) if options.engine == "ray" else None
         warm = runs + len(assignment.networks) + bool(assignment.functions) > 1
-        room = cluster.sandbox if cluster else sandboxes.open_sandbox(options.sandbox, warm=warm)
+        given = cluster.sandbox if cluster else room
+        room = given or sandboxes.open_sandbox(options.sandbox, warm=warm)
         stack.callback(room.close)
         references = trace_references(
             assignment, room, options.results_dir / REFERENCES, may_lack=key is None

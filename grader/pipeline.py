@@ -54,6 +54,7 @@ from grader.run.provenance import tensorflow_version, version_of
 from grader.run.reading import evidence_of
 from grader.run.request import traced
 from grader.run.writing import write_run, write_submission
+from grader.sandbox.contract import Sandbox
 from grader.scoring.accuracy import unanswered
 from grader.scoring.grade import NO_ACCURACY, ungraded
 
@@ -117,6 +118,7 @@ def check_folder(
     folder: Path,
     options: GradeOptions,
     on_evidence: Callable[[Evidence], None] | None = None,
+    room: Sandbox | None = None,
 ) -> Grade:
     """What can be known on a laptop: everything but hidden probes, accuracy and deadline.
 
@@ -127,24 +129,28 @@ def check_folder(
         options: assignment_dir and sandbox.
         on_evidence: Called with what was read, where there was something to read and no check of it
             is kept from students.
+        room: A sandbox that is open already; closed in the end.
     """
-    with checking(options) as checker:
+    with checking(options, room) as checker:
         return checker.check(folder, on_evidence)
 
 
 @contextmanager
-def checking(options: GradeOptions, within_s: float | None = None) -> Iterator[Checker]:
+def checking(
+    options: GradeOptions, room: Sandbox | None = None, within_s: float | None = None
+) -> Iterator[Checker]:
     """Check folders as `check_folder` does, with a sandbox that stays warm in between.
 
     Args:
         options: assignment_dir and sandbox.
+        room: A sandbox that is open already; closed in the end.
         within_s: Time for the student's program; None: what the assignment allows.
     """
     with files.scratch("check") as scratch:
         own = GradeOptions(
             options.assignment_dir, results_dir=scratch, evaluate=False, sandbox=options.sandbox
         )
-        with open_course(own, None, runs=CHECKS_TO_COME) as course:
+        with open_course(own, None, runs=CHECKS_TO_COME, room=room) as course:
             # It imports its libraries while the folder is read.
             course.sandbox.prepare("trace")
             yield Checker(_hurried(course, within_s), scratch)

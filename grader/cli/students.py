@@ -98,20 +98,21 @@ def check(
     Exit status: 0 every check passed, 1 one failed or there was nothing to check, 2 usage, 3 the
     machine failed.
     """
-    from grader.pipeline import check_folder
-    from grader.sandbox import sandbox_for_own_code
+    from grader.sandbox import open_for_own_code
 
-    place = sandbox_for_own_code() if sandbox == "auto" else sandbox
+    own = open_for_own_code(sandbox)  # it loads TensorFlow while we load what follows
+    from grader.pipeline import check_folder
+
     options = options_from(
-        assignment=assignment or unit_of(folder).folder, sandbox=place, evaluate=False
+        assignment=assignment or unit_of(folder).folder, sandbox=sandbox, evaluate=False
     )
     if watch:
         if json is not None or quiet or diff:
             raise UsageError("--watch: expected neither --json, --quiet nor --diff with it.")
-        return watch_folder(folder.resolve(), options, everything=all)
+        return watch_folder(folder.resolve(), options, own, everything=all)
     with Working("Checking", unseen):
         read: list[Evidence] = []
-        grade = check_folder(folder.resolve(), options, read.append)
+        grade = check_folder(folder.resolve(), options, read.append, own)
     write_grades([grade], json)
     if diff:
         from grader.graph.drawing import draw

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from grader.course import GradeOptions
     from grader.domain import Grade
+    from grader.sandbox.contract import Sandbox
 
 WITHIN_S = 60.0
 """For the student's program in each check: an endless loop is told after a fifth of it, computed.
@@ -26,12 +27,13 @@ END_S = 10.0
 """For what runs to end, after Ctrl-C."""
 
 
-def watch_folder(folder: Path, options: GradeOptions, *, everything: bool) -> int:
+def watch_folder(folder: Path, options: GradeOptions, room: Sandbox, *, everything: bool) -> int:
     """Check a folder after each save, until Ctrl-C.
 
     Args:
         folder: With the module or the notebook.
-        options: assignment_dir and sandbox.
+        options: assignment_dir.
+        room: Where the code runs; closed in the end.
         everything: Show all that was found, not only the first cause.
 
     Returns:
@@ -45,12 +47,12 @@ def watch_folder(folder: Path, options: GradeOptions, *, everything: bool) -> in
     from grader.student.watching import WatchScreen
 
     assignment = options.assignment
-    look = Look(folder, IntakePolicy(module=assignment.module))
+    look = Look(folder, IntakePolicy.of(assignment))
 
     def shown(grade: Grade) -> RenderableType:
         return render(grade, assignment, checking=True, everything=everything)
 
-    with checking(options, WITHIN_S) as checker, WatchScreen(out(), folder, shown) as screen:
+    with checking(options, room, WITHIN_S) as checker, WatchScreen(out(), folder, shown) as screen:
 
         def check() -> Grade:
             checker.forget()

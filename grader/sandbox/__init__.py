@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import atexit
 import sys
 from typing import Literal
 
@@ -47,6 +48,29 @@ def sandbox_for_own_code() -> Kind:
     early. Elsewhere a plain process, as if the student had started it.
     """
     return strongest_or_bare() if sys.platform == "linux" else "plain"
+
+
+def open_for_own_code(kind: Kind = "auto") -> Sandbox:
+    """Open where one's own code runs, and let it import its libraries from now on.
+
+    They take seconds; a command calls this first, so that its own modules are loaded meanwhile.
+
+    Args:
+        kind: By name, or "auto": see `sandbox_for_own_code`.
+
+    Returns:
+        A warm sandbox. It is closed at the latest when this program ends.
+    """
+    try:
+        wanted = "plain" if kind == "auto" and sys.platform != "linux" else kind
+        room = open_sandbox(wanted, warm=True)
+    except InfrastructureError:
+        if kind != "auto":
+            raise
+        room = open_sandbox("process", warm=True)
+    atexit.register(room.close)
+    room.prepare("trace")
+    return room
 
 
 def strongest_or_bare() -> Kind:
