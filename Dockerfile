@@ -37,13 +37,15 @@ COPY locks/${EXTRA}.txt /tmp/locks.txt
 RUN python -m pip install --quiet --no-cache-dir --disable-pip-version-check --root-user-action ignore \
       --require-hashes --only-binary :all: -r /tmp/locks.txt
 COPY --from=wheel /dist /tmp/dist
-# Student code can read all of this image: the reference solution is not for it, and where student
+# Student code can read all of this image: the reference solutions are not for it, and where student
 # code runs, an empty file system lies over the grader's package (its self-test has right networks).
 RUN python -m pip install --quiet --no-cache-dir --disable-pip-version-check --root-user-action ignore \
       --no-deps --no-index /tmp/dist/*.whl \
  && python -c "import grader, os, shutil; \
       package = os.path.dirname(grader.__file__); \
       shutil.rmtree(os.path.join(package, '_data/reference_solution')); \
+      units = os.path.join(package, '_data/assignment/units'); \
+      [shutil.rmtree(os.path.join(units, unit, 'reference'), True) for unit in os.listdir(units)]; \
       os.makedirs('/opt/grader/package'); \
       shutil.move(package, '/opt/grader/package/grader'); \
       os.symlink('/opt/grader/package/grader', package); \

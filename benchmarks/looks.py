@@ -104,9 +104,9 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--keep", type=Path, help="folder for the trained weights")
     given = parser.parse_args()
-    from grader.engine.data import find_cifar10
+    from grader.engine.data import find_images
 
-    whole = find_cifar10(given.data)
+    whole = find_images(given.data)
     data = dataclasses.replace(
         whole,
         train_images=whole.train_images[:TRAIN],

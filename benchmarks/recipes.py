@@ -183,10 +183,10 @@ def main() -> None:
 
 def measure(given: argparse.Namespace) -> None:
     """Train what is asked for, one run after the other."""
-    from grader.engine.data import find_cifar10
+    from grader.engine.data import find_images
     from grader.engine.recipe import load_recipe
 
-    data = find_cifar10(given.data)
+    data = find_images(given.data)
     for path in given.recipes:
         recipe = load_recipe(path)
         for text in given.networks:

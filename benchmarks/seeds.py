@@ -77,11 +77,11 @@ def main() -> None:
     if given.threads:
         os.sched_setaffinity(0, set(list(os.sched_getaffinity(0))[: given.threads]))
     from grader.engine import devices
-    from grader.engine.data import find_cifar10
+    from grader.engine.data import find_images
     from grader.engine.recipe import Augmentation, Optimizer, Recipe, Schedule
 
     devices.prepare_devices(deterministic=given.deterministic)
-    whole = find_cifar10(given.data)
+    whole = find_images(given.data)
     data = dataclasses.replace(
         whole,
         train_images=whole.train_images[: given.images],

@@ -70,7 +70,7 @@ def plain_fit(depth: int, growth_rate: int, batch: int, steps: int, images, labe
 def our_engine(
     depth: int, growth_rate: int, batch: int, steps: int, precision: str, images, labels
 ) -> dict:
-    from grader.engine.data import Cifar10
+    from grader.engine.data import ImageSet
     from grader.engine.history import Progress
     from grader.engine.recipe import Augmentation, Optimizer, Recipe
     from grader.engine.train import fit, prepare
@@ -84,7 +84,7 @@ def our_engine(
         augmentation=Augmentation(flip=True, pad_crop=4),
     )
     prepare(recipe)
-    data = Cifar10(images, labels, images[:10], labels[:10], source="noise", official=False)
+    data = ImageSet(images, labels, images[:10], labels[:10], source="noise", official=False)
     seen: list[tuple[int, float, float]] = []
 
     def note(event) -> None:
@@ -111,14 +111,14 @@ def time_to(target: float, recipe_file: Path, folder: Path | None, first: int | 
 
     import densenet
 
-    from grader.engine.data import find_cifar10
+    from grader.engine.data import find_images
     from grader.engine.history import EpochDone
     from grader.engine.recipe import load_recipe
     from grader.engine.train import fit, prepare
 
     # Of a benchmark all images are trained on, and each epoch is measured on the test images.
     recipe = load_recipe(recipe_file).model_copy(update={"validation": 0.0})
-    data = find_cifar10(folder)
+    data = find_images(folder)
     if first:
         names = ("train_images", "train_labels", "test_images", "test_labels")
         data = dataclasses.replace(data, **{name: getattr(data, name)[:first] for name in names})

@@ -25,6 +25,7 @@ from grader.errors import EXIT_GRADED, EXIT_INFRASTRUCTURE, AssignmentError, Gra
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from grader.assignment import DataSource
     from grader.engine.gpu import Device
 
 LAPTOP_RECIPE = "recipe.laptop.toml"
@@ -60,7 +61,7 @@ def examine(data: Path | None, assignment: Path, device: Device = "auto") -> lis
     """Look at this machine.
 
     Args:
-        data: Where CIFAR-10 should be, as given with --data.
+        data: Where the images should be, as given with --data.
         assignment: Folder with assignment.toml.
         device: Where the accuracy is to be computed, as given with --device.
 
@@ -68,6 +69,7 @@ def examine(data: Path | None, assignment: Path, device: Device = "auto") -> lis
         All readings, in the order they are shown. TensorFlow and JAX are looked at in
         processes of their own.
     """
+    source = _images_of(assignment)
     return [
         _python(),
         *_tensorflow(),
@@ -75,7 +77,7 @@ def examine(data: Path | None, assignment: Path, device: Device = "auto") -> lis
         _opencv(),
         _own_code(),
         *_isolation(),
-        _data(data),
+        *([_data(data, source)] if source is not None else []),
         _assignment(assignment),
         _course_key(),
         _disk(),
@@ -300,25 +302,35 @@ _SANDBOX_ELSEWHERE = {
 # --- data and configuration -------------------------------------------------------------------
 
 
-def _data(folder: Path | None) -> Reading:
-    from grader.engine.data import NoData, find_cifar10
+def _images_of(folder: Path) -> DataSource | None:
+    """The images that an assignment measures on; those of the one that ships where it is wrong."""
+    from grader.assignment import load_assignment
+    from grader.engine.data import CIFAR10
 
     try:
-        found = find_cifar10(folder)
+        return load_assignment(folder).data
+    except GraderError:
+        return CIFAR10
+
+
+def _data(folder: Path | None, source: DataSource) -> Reading:
+    from grader.engine.data import NoData, find_images, title_of
+
+    name = title_of(source)
+    try:
+        found = find_images(folder, source)
     except GraderError as error:
-        return Reading(
-            name="CIFAR-10", status="note", found=str(error), fix=getattr(error, "help", "")
-        )
+        return Reading(name=name, status="note", found=str(error), fix=getattr(error, "help", ""))
     if isinstance(found, NoData):
         return Reading(
-            name="CIFAR-10",
+            name=name,
             status="note",
             found=f"{found.reason} The accuracy cannot be measured.",
-            fix="Put cifar-10-batches-py/ into a folder and name that with --data or GRADER_DATA, "
-            "or let Keras download it (170 MB) on a machine that is connected.",
+            fix="Put it into a folder and name that with --data or GRADER_DATA, or let Keras "
+            "download it with grade fetch on a machine that is connected.",
         )
     kind = "the official images" if found.official else "not bit for bit the official images"
-    return Reading(name="CIFAR-10", status="ok", found=f"{found.source}: {kind}")
+    return Reading(name=name, status="ok", found=f"{found.source}: {kind}")
 
 
 def _assignment(folder: Path) -> Reading:

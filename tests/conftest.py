@@ -108,7 +108,7 @@ def easy():
     """160 + 40 images whose class is their colour: learnt in a few steps."""
     import numpy as np
 
-    from grader.engine.data import Cifar10
+    from grader.engine.data import ImageSet
 
     rng = np.random.default_rng(0)
     colours = rng.integers(0, 256, (10, 3))
@@ -119,4 +119,4 @@ def easy():
         pixels = colours[labels][:, None, None] + noise
         return pixels.clip(0, 255).astype(np.uint8), labels.astype(np.int64)
 
-    return Cifar10(*images(160), *images(40), source="made up", official=False)
+    return ImageSet(*images(160), *images(40), source="made up", official=False)

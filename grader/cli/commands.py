@@ -200,18 +200,26 @@ def doctor(
 
 
 @app.command(group=TOOLS)
-def fetch(*, data: Data = None) -> int:
-    """Have CIFAR-10 on this machine: say where it is, or let Keras download it (170 MB)."""
-    from grader.engine.data import NoData, find_cifar10
+def fetch(*, data: Data = None, assignment: Assignment = None) -> int:
+    """Have the images of an assignment on this machine, CIFAR-10 (170 MB) for the one that ships:
+    say where they are, or let Keras download them."""
+    from grader.assignment import load_assignment
+    from grader.engine.data import NoData, find_images, title_of
+    from grader.resources import assignment_dir
+    from grader.scoring.grade import NO_ACCURACY
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # Keras brings TensorFlow's chatter along
     end_silent_downloads()
-    with Console(stderr=True).status("Looking for CIFAR-10"):
-        found = find_cifar10(data, may_download=True)
+    source = load_assignment(assignment or assignment_dir()).data
+    if source is None:
+        tell(f"{NO_ACCURACY}: there are no images to fetch")
+        return EXIT_GRADED
+    with Console(stderr=True).status(f"Looking for {title_of(source)}"):
+        found = find_images(data, source, may_download=True)
     if isinstance(found, NoData):
         say(found.reason)
         return EXIT_INFRASTRUCTURE
-    tell(f"CIFAR-10 is in {found.source}")
+    tell(f"{title_of(source)} is in {found.source}")
     return EXIT_GRADED
 
 

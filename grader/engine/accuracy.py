@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from grader.assignment import Assignment, EvaluationRule
+from grader.assignment import Assignment, DataSource, EvaluationRule
 from grader.domain import (
     EXCHANGE,
     RECIPE,
@@ -28,7 +28,7 @@ from grader.domain import (
     Measurement,
     folder_of_seed,
 )
-from grader.engine.data import Cifar10, NoData, find_cifar10
+from grader.engine.data import CIFAR10, ImageSet, NoData, find_images
 from grader.engine.devices import keras_backend
 from grader.engine.evaluate import Prepare, evaluate_in_child, refuse_slow
 from grader.engine.gpu import Device, Gpu, lease, list_gpus, require_device
@@ -60,7 +60,7 @@ GPU_WAIT_S = 3600.0
 MAX_SAMPLE = 2**22
 """Numbers of the images that a proof is made with; two of CIFAR-10 have 6,144."""
 HALF_PRECISION = (
-    "the network computes in half precision, the grader in float32: of the 10,000 images a few"
+    "the network computes in half precision, the grader in float32: of the test images a few"
     " may be answered otherwise than by the network itself"
 )
 RETRAIN_S = 900.0
@@ -72,7 +72,7 @@ class Instruments:
     """What an accuracy is measured with.
 
     Attributes:
-        data: Folder with CIFAR-10; see `find_cifar10`.
+        data: Folder with the images; see `find_images`.
         backend: What computes; see `grader.engine.evaluate.runtimes`.
         device: "auto", "cpu" or "gpu"; see `grader.engine.gpu.asked_for`.
     """
@@ -120,6 +120,7 @@ def measure(
             evidence,
             frames,
             assignment.evaluation,
+            assignment.data or CIFAR10,
             budget,
             assignment.probes is not None,
             handed_in,
@@ -158,6 +159,7 @@ class _Asked:
     evidence: Evidence
     frames: Mapping[str, bytes]
     rule: EvaluationRule
+    source: DataSource
     budget_s: float
     of_densenet: bool
     handed_in: str | None
@@ -167,7 +169,7 @@ class _Asked:
     def measured(self) -> MeasuredAccuracy:
         """With the student's weights."""
         model, record = self._network()
-        data = find_cifar10(self.instruments.data)
+        data = find_images(self.instruments.data, self.source)
         if isinstance(data, NoData):
             return MeasuredAccuracy(note=data.reason)
         _refuse_preprocess(record)
@@ -212,7 +214,7 @@ class _Asked:
                 " scale: put what it does into layers of build_model()",
             )
         recipe = self._recipe()
-        data = find_cifar10(self.instruments.data)
+        data = find_images(self.instruments.data, self.source)
         if isinstance(data, NoData):
             return MeasuredAccuracy(note=data.reason)
         values = _values(record, self.frames)
@@ -242,7 +244,7 @@ class _Asked:
         return model, record
 
     def _runs(
-        self, record: NetworkRecord, plan: Plan, recipe: Recipe, data: Cifar10, place: Path
+        self, record: NetworkRecord, plan: Plan, recipe: Recipe, data: ImageSet, place: Path
     ) -> tuple[Measurement, ...]:
         """One training; where its accuracy is borderline, further ones with the next seeds."""
         rule = self.rule

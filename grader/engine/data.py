@@ -1,129 +1,88 @@
-"""Finds CIFAR-10, reads it safely, and says what it was.
+"""Finds the images that an assignment names, reads them safely, and says what they were.
 
-Property protected: an accuracy is only ever reported on 10,000 checked test images; data that is
-missing or damaged is said to be so, and never becomes points. The batches are pickles, which can
-run code when loaded, so nothing but the numpy names that such a file needs is resolved.
+Property protected: an accuracy is only ever reported on whole, checked test images; data that is
+missing or damaged is said to be so, and never becomes points.
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
 import os
-import pickle
-import tarfile
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from grader.domain import Dataset
+from grader.assignment import DataSource
+from grader.engine import cifar10, digits
+from grader.engine.images import ImageSet, NoData
 from grader.errors import Cause, InfrastructureError
 
 ENVIRONMENT_NAME = "GRADER_DATA"
-BATCHES = "cifar-10-batches-py"
-ARCHIVE_NAMES = (
-    "cifar-10-python.tar.gz",
-    "cifar-10-batches-py-target_archive",  # Keras 3
-    "cifar-10-batches-py.tar.gz",  # Keras 2
-)
-OFFICIAL_ARCHIVE_SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
-"""Of cifar-10-python.tar.gz. Source: keras/src/datasets/cifar10.py."""
-OFFICIAL_BATCHES_MD5 = {
-    "data_batch_1": "c99cafc152244af753f735de768cd75f",
-    "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
-    "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
-    "data_batch_4": "634d18415352ddfa80567beed471001a",
-    "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
-    "test_batch": "40351d587109b95175f43aff81a1287e",
+
+
+@dataclass(frozen=True)
+class Known:
+    """A data set that Keras can download.
+
+    Attributes:
+        title: As people call it.
+        read: From a folder or file; None where it is not there.
+        expected: What a folder has to hold.
+        megabytes: Of the download.
+    """
+
+    title: str
+    read: Callable[[Path], ImageSet | None]
+    expected: str
+    megabytes: int
+
+
+KNOWN = {
+    "cifar10": Known(
+        "CIFAR-10", cifar10.read, f"{cifar10.BATCHES}/ or {cifar10.ARCHIVE_NAMES[0]}", 170
+    ),
+    "mnist": Known("MNIST", digits.read_mnist, digits.MNIST_FILE, 11),
+    "fashion_mnist": Known("Fashion-MNIST", digits.read_fashion, f"{digits.FASHION_FOLDER}/", 30),
 }
-"""Source: torchvision/datasets/cifar.py. MD5 tells these files from others by accident; against a
-forger there is the archive's SHA-256."""
-TRAIN_FILES = tuple(f"data_batch_{number}" for number in range(1, 6))
-TEST_FILE = "test_batch"
-CLASS_NAMES = (
-    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
-)  # fmt: skip
-IMAGES_PER_BATCH = 10_000
-MAX_BATCH_BYTES = 64 * 1024**2
-"""An official batch is 31 MB."""
-
-Images = npt.NDArray[np.uint8]
-Labels = npt.NDArray[np.int64]
+CIFAR10 = DataSource(name="cifar10")
 
 
-@dataclass(frozen=True)
-class Cifar10:
-    """The whole data set, checked, in memory: 184 MB."""
-
-    train_images: Images
-    """(50000, 32, 32, 3), uint8, RGB."""
-    train_labels: Labels
-    """(50000,), int64, 0..9."""
-    test_images: Images
-    """(10000, 32, 32, 3), uint8, RGB."""
-    test_labels: Labels
-    """(10000,), int64, 0..9."""
-    source: str
-    """Where it was found; for the operator, not for a student."""
-    official: bool
-    """Whether every batch is, to the last bit, the official archive's."""
-
-    def held_back(self, share: float) -> tuple[Cifar10, tuple[Images, Labels] | None]:
-        """The data without the last images of the training set, and these; None for too few."""
-        kept = len(self.train_images) - round(share * len(self.train_images))
-        if kept == len(self.train_images):
-            return self, None
-        rest = self.train_images[kept:], self.train_labels[kept:]
-        images, labels = self.train_images[:kept], self.train_labels[:kept]
-        return replace(self, train_images=images, train_labels=labels), rest
-
-    @property
-    def dataset(self) -> Dataset:
-        """What the grade says of the images that the accuracy was measured on."""
-        digest = hashlib.sha256(self.test_images.tobytes())
-        digest.update(self.test_labels.astype(np.uint8).tobytes())
-        return Dataset(name="cifar10", sha256=digest.hexdigest(), official=self.official)
-
-
-@dataclass(frozen=True)
-class NoData:
-    """CIFAR-10 is not on this machine; the accuracy cannot be measured, the rest can."""
-
-    reason: str
-    """One plain line: where it was looked for, and what to do."""
-
-
-def find_cifar10(folder: Path | None = None, *, may_download: bool = False) -> Cifar10 | NoData:
-    """Look where CIFAR-10 may be: the folder given, GRADER_DATA, Keras's cache, Keras's download.
+def find_images(
+    folder: Path | None = None, source: DataSource = CIFAR10, *, may_download: bool = False
+) -> ImageSet | NoData:
+    """Look where a data set may be: the folder given, GRADER_DATA, Keras's cache or download.
 
     A folder that was named (by argument or GRADER_DATA) is the only place looked at, so that a
     wrong name is noticed.
 
     Args:
-        folder: What `--data` says: a folder that is or holds `cifar-10-batches-py`, or holds the
-            official archive; or the archive itself.
-        may_download: Let Keras fetch it (170 MB) where it is nowhere.
+        folder: What `--data` says: a folder, or the file itself.
+        source: The table [data] of the assignment.
+        may_download: Let Keras fetch it where it is nowhere.
 
     Raises:
         InfrastructureError: INFRA_DATA; it was found, and is damaged.
     """
     named = folder or _from_environment()
+    if source.is_file:
+        return _own(source, named)
+    known = KNOWN[source.name]
     if named:
-        return _read_place(named) or NoData(
-            f"CIFAR-10 is not in {named}: expected {BATCHES}/ or {ARCHIVE_NAMES[0]} there."
+        return known.read(named) or NoData(
+            f"{known.title} is not in {named}: expected {known.expected} there."
         )
     cache = keras_cache()
-    found = _read_place(cache)
+    found = known.read(cache)
     if found is None and may_download:
-        found = _download(cache)
+        found = _download(source.name, cache)
     return found or NoData(
-        f"CIFAR-10 was not found: neither --data nor {ENVIRONMENT_NAME} names a folder,"
+        f"{known.title} was not found: neither --data nor {ENVIRONMENT_NAME} names a folder,"
         f" and Keras's cache ({cache}) does not hold it."
     )
+
+
+def title_of(source: DataSource) -> str:
+    """As people call a data set."""
+    return source.name if source.is_file else KNOWN[source.name].title
 
 
 def keras_cache() -> Path:
@@ -137,154 +96,34 @@ def _from_environment() -> Path | None:
     return Path(value).expanduser() if value else None
 
 
-def _read_place(place: Path) -> Cifar10 | None:
-    """Read the first of the known layouts that is there; None if none is."""
-    if place.is_file():
-        return read_archive(place)
-    for folder in (place / BATCHES, place, place / f"{BATCHES}-target" / BATCHES):
-        if (folder / TEST_FILE).is_file():
-            return read_folder(folder)
-    for name in ARCHIVE_NAMES:
-        if (place / name).is_file():
-            return read_archive(place / name)
-    return None
+def _own(source: DataSource, named: Path | None) -> ImageSet | NoData:
+    """A course's own file; nobody but the course has it."""
+    assert source.sha256 is not None
+    if named is None:
+        return NoData(
+            f"{source.name} was not looked for: name its folder with --data or {ENVIRONMENT_NAME}."
+        )
+    file = named if named.is_file() else named / source.name
+    if not file.is_file():
+        return NoData(f"{source.name} is not in {named}.")
+    return digits.read_own(file, source.sha256, source.classes)
 
 
-def _download(cache: Path) -> Cifar10 | None:
-    """Have Keras fetch, verify and unpack the archive into its cache, then read it from there."""
+def _download(name: str, cache: Path) -> ImageSet | None:
+    """Have Keras fetch, verify and unpack it into its cache, then read it from there."""
     import keras
 
+    known = KNOWN[name]
     try:
-        keras.datasets.cifar10.load_data()
+        getattr(keras.datasets, name).load_data()
     # Whatever the network, the disk or the server did: without data nothing is graded on it.
     except Exception as error:
         raise InfrastructureError(
             Cause.INFRA_DATA,
-            f"CIFAR-10 could not be downloaded: {error}",
-            "Put cifar-10-python.tar.gz into a folder and name it with --data.",
+            f"{known.title} could not be downloaded: {error}",
+            f"Put {known.expected} into a folder and name that with --data.",
         ) from error
-    return _read_place(cache)
+    return known.read(cache)
 
 
-def read_folder(folder: Path) -> Cifar10:
-    """Read and check the six batches of one `cifar-10-batches-py` folder.
-
-    Raises:
-        InfrastructureError: INFRA_DATA; a batch is missing, damaged or not what it should be.
-    """
-    return _assemble(((name, _bytes_of(folder / name)) for name in _FILES), str(folder))
-
-
-def read_archive(path: Path) -> Cifar10:
-    """Read and check the six batches straight out of the official archive, unpacking nothing.
-
-    Raises:
-        InfrastructureError: INFRA_DATA; the archive is not the official one to the last bit.
-    """
-    with path.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if found != OFFICIAL_ARCHIVE_SHA256:
-        raise _damaged(
-            path, f"sha256: expected {OFFICIAL_ARCHIVE_SHA256}, received {found}", "archive"
-        )
-    with tarfile.open(path, "r:gz") as archive:
-        members = {Path(member.name).name: member for member in archive.getmembers()}
-        files = [(name, _member(archive, members[name])) for name in _FILES]
-    return _assemble(iter(files), str(path))
-
-
-_FILES = (*TRAIN_FILES, TEST_FILE)
-
-
-def _bytes_of(path: Path) -> bytes:
-    try:
-        with path.open("rb") as stream:
-            raw = stream.read(MAX_BATCH_BYTES + 1)
-    except OSError as error:
-        raise _damaged(path, error.strerror or "cannot be read") from error
-    if len(raw) > MAX_BATCH_BYTES:
-        raise _damaged(path, f"expected at most {MAX_BATCH_BYTES} bytes, received more")
-    return raw
-
-
-def _member(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    stream = archive.extractfile(member)
-    return stream.read() if stream else b""
-
-
-def _assemble(files: Iterator[tuple[str, bytes]], source: str) -> Cifar10:
-    parts, official = [], True
-    for name, raw in files:
-        md5 = hashlib.md5(raw, usedforsecurity=False).hexdigest()
-        official = official and md5 == OFFICIAL_BATCHES_MD5[name]
-        parts.append(parse_batch(raw, Path(source) / name))
-    return Cifar10(
-        train_images=np.concatenate([images for images, _ in parts[:-1]]),
-        train_labels=np.concatenate([labels for _, labels in parts[:-1]]),
-        test_images=parts[-1][0],
-        test_labels=parts[-1][1],
-        source=source,
-        official=official,
-    )
-
-
-def parse_batch(raw: bytes, path: Path) -> tuple[Images, Labels]:
-    """One pickled batch as images (10000, 32, 32, 3), uint8 RGB, and labels (10000,), int64, 0..9.
-
-    Args:
-        raw: The file's bytes.
-        path: What messages call it.
-
-    Raises:
-        InfrastructureError: INFRA_DATA; not what a batch should be.
-    """
-    try:
-        rows, labels = _fields(_NumpyOnly(io.BytesIO(raw), encoding="bytes").load())
-    # A damaged pickle raises nearly anything: UnpicklingError, EOFError, IndexError, KeyError, ...
-    except Exception as error:
-        raise _damaged(path, f"{type(error).__name__}: {error}") from error
-    images = rows.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
-    return np.ascontiguousarray(images), labels
-
-
-class _NumpyOnly(pickle.Unpickler):
-    """Resolves what a pickled array of bytes needs, and nothing else."""
-
-    ALLOWED = frozenset(
-        {
-            ("numpy", "ndarray"),
-            ("numpy", "dtype"),
-            ("numpy.core.multiarray", "_reconstruct"),
-            ("numpy._core.multiarray", "_reconstruct"),
-            ("numpy.core.numeric", "_frombuffer"),
-            ("numpy._core.numeric", "_frombuffer"),
-            ("_codecs", "encode"),
-        }
-    )
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in self.ALLOWED:
-            # The official files name numpy's old private modules.
-            return super().find_class(module.replace("numpy.core", "numpy._core"), name)
-        raise pickle.UnpicklingError(f"{module}.{name} has no place in a CIFAR-10 batch")
-
-
-def _fields(batch: Any) -> tuple[Images, Labels]:
-    rows, labels = batch[b"data"], np.asarray(batch[b"labels"])
-    if not isinstance(rows, np.ndarray) or rows.dtype != np.uint8:
-        raise ValueError("expected data as an array of bytes")
-    if rows.shape != (IMAGES_PER_BATCH, 3072):
-        raise ValueError(f"expected data of shape (10000, 3072), received {rows.shape}")
-    if labels.shape != (IMAGES_PER_BATCH,) or labels.dtype.kind not in "iu":
-        raise ValueError("expected 10000 whole numbers as labels")
-    if not (labels.min() >= 0 and labels.max() < len(CLASS_NAMES)):
-        raise ValueError("expected labels 0 to 9")
-    return rows, labels.astype(np.int64)
-
-
-def _damaged(path: Path, why: str, what: str = "batch") -> InfrastructureError:
-    return InfrastructureError(
-        Cause.INFRA_DATA,
-        f"{path}: not a whole CIFAR-10 {what}: {why}",
-        "Delete it and unpack or download CIFAR-10 anew.",
-    )
+__all__ = ["CIFAR10", "ENVIRONMENT_NAME", "KNOWN", "ImageSet", "NoData", "find_images", "title_of"]

@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from grader.domain import Details, Measurement
 from grader.engine import exchange, measure
 from grader.engine.child import Ended, child_environment
-from grader.engine.data import CLASS_NAMES, Cifar10
 from grader.engine.devices import cores, installed, keras_backend, processor
 from grader.engine.exchange import Answers, Status
 from grader.engine.gpu import GpuUnwell, not_seen
+from grader.engine.images import ImageSet
 from grader.engine.looks import draw, further_sets, judge_looks
 from grader.engine.measure import Job, Measured, Runtime
 from grader.engine.pictures import write_pictures
@@ -110,7 +110,7 @@ def refuse_slow(
 
 def evaluate_in_child(
     plan: Plan,
-    data: Cifar10,
+    data: ImageSet,
     *,
     time_budget_s: float,
     backend: str = "auto",
@@ -172,13 +172,13 @@ def evaluate_in_child(
     return found.model_copy(update={"details": details})
 
 
-def _draw(folder: Path, found: Measurement, answers: Answers, data: Cifar10) -> tuple[str, ...]:
+def _draw(folder: Path, found: Measurement, answers: Answers, data: ImageSet) -> tuple[str, ...]:
     """Pictures beside the exchange; their names."""
     predicted = answers.labels["test"]
     return write_pictures(
         folder,
         confusion=found.details.confusion,
-        classes=CLASS_NAMES,
+        classes=data.classes,
         mistakes=(
             data.test_images[: len(predicted)],
             data.test_labels[: len(predicted)],
@@ -192,7 +192,7 @@ def counted(
     predicted: NDArray[np.int64],
     labels: NDArray[np.int64],
     measured: Measured,
-    data: Cifar10,
+    data: ImageSet,
     *,
     time_budget_s: float,
     asked: int,
@@ -202,9 +202,9 @@ def counted(
 
     Args:
         predicted: One label an image, (N,); `NOT_A_NUMBER` is never right.
-        labels: The true ones, (N,), 0..9.
+        labels: The true ones, (N,), from 0.
         measured: What the child said of itself.
-        data: For the name of the data set.
+        data: For the names of the data set and of its classes.
         time_budget_s: Seconds that were allowed.
         asked: Images that were to be shown.
         more: Further details.
@@ -212,7 +212,7 @@ def counted(
     Raises:
         InfrastructureError: Images are missing, and not for the network's slowness.
     """
-    confusion, correct, no_answer = count(predicted, labels)
+    confusion, correct, no_answer = count(predicted, labels, len(data.classes))
     images = len(labels)
     seconds, charged = measured.times.evaluation_s, measured.charged_s
     if images < asked and charged <= time_budget_s:
@@ -229,7 +229,7 @@ def counted(
         dataset=data.dataset,
         details=more.model_copy(
             update={
-                "classes": CLASS_NAMES,
+                "classes": data.classes,
                 "confusion": confusion,
                 "no_answer": no_answer,
                 "images_per_s": images / seconds if seconds > 0 else None,
@@ -253,7 +253,7 @@ def _starved(measured: Measured, shown: str) -> InfrastructureError:
 
 
 def count(
-    predicted: NDArray[np.int64], labels: NDArray[np.int64]
+    predicted: NDArray[np.int64], labels: NDArray[np.int64], classes: int
 ) -> tuple[tuple[tuple[int, ...], ...], int, int]:
     """Confusion table (true, predicted), images right, images without an answer."""
     if predicted.shape != labels.shape:
@@ -261,8 +261,8 @@ def count(
             Cause.INFRA_GRADER_BUG,
             f"the evaluation gave labels of shape {predicted.shape} for {len(labels)} images",
         )
-    confusion = np.zeros((len(CLASS_NAMES), len(CLASS_NAMES)), np.int64)
-    known = (predicted >= 0) & (predicted < len(CLASS_NAMES))
+    confusion = np.zeros((classes, classes), np.int64)
+    known = (predicted >= 0) & (predicted < classes)
     np.add.at(confusion, (labels[known], predicted[known]), 1)
     table = tuple(tuple(map(int, row)) for row in confusion)
     return table, int(np.trace(confusion)), int(len(labels) - known.sum())

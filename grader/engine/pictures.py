@@ -19,8 +19,8 @@ from grader.domain import Epoch
 CONFUSION, CURVE, MISTAKES = "confusion.svg", "training.svg", "mistakes.png"
 COLUMNS, ROWS = 6, 4
 """Of the contact sheet."""
-SCALE = 4
-"""Side of an image pixel on the contact sheet, in pixels."""
+SIDE = 128
+"""The longer side of an image on the contact sheet, in pixels."""
 MARGIN, CAPTION = 8, 40
 FONT = "font-family='system-ui, sans-serif'"
 
@@ -118,7 +118,7 @@ def contact_sheet(
     """Images with the true class, and below it the answer and its confidence.
 
     Args:
-        images: (N, H, W, 3), RGB; at most a sheet full is used.
+        images: (N, H, W, 3), RGB, or (N, H, W, 1), grey; at most a sheet full is used.
         truth: The true class of each.
         answers: What the network said.
         confidence: Its probability, 0..1.
@@ -128,20 +128,29 @@ def contact_sheet(
     """
     import cv2
 
-    side = images.shape[1] * SCALE
-    cell_width, cell_height = side + MARGIN, side + CAPTION + MARGIN
+    cell_width, cell_height = SIDE + MARGIN, SIDE + CAPTION + MARGIN
     count = min(len(images), COLUMNS * ROWS)
     rows = max(1, -(-count // COLUMNS))
     sheet = np.full((rows * cell_height + MARGIN, COLUMNS * cell_width + MARGIN, 3), 255, np.uint8)
     for i in range(count):
         y, x = (i // COLUMNS) * cell_height + MARGIN, (i % COLUMNS) * cell_width + MARGIN
-        large = cv2.resize(images[i], (side, side), interpolation=cv2.INTER_NEAREST)
-        sheet[y : y + side, x : x + side] = large[:, :, ::-1]
+        large = _enlarged(images[i])
+        sheet[y : y + large.shape[0], x : x + large.shape[1]] = large[:, :, ::-1]
         said = f"{answers[i]} {confidence[i]:.0%}"
         for line, text, colour in ((16, truth[i], (0, 0, 0)), (32, said, (40, 60, 180))):
-            place = (x, y + side + line)
+            place = (x, y + SIDE + line)
             cv2.putText(sheet, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.42, colour, 1, cv2.LINE_AA)
     return sheet
+
+
+def _enlarged(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """An image with three channels and its longer side at SIDE."""
+    import cv2
+
+    colours = image[:, :, :3] if image.shape[2] >= 3 else np.repeat(image[:, :, :1], 3, axis=2)
+    height, width = (max(1, round(n * SIDE / max(image.shape[:2]))) for n in image.shape[:2])
+    large = cv2.resize(colours, (width, height), interpolation=cv2.INTER_NEAREST)
+    return np.asarray(large, np.uint8)
 
 
 def write_pictures(

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from grader.engine.augment import draw_epoch
-from grader.engine.data import Cifar10
+from grader.engine.data import ImageSet
 from grader.engine.fused import fused_batch_norm
 from grader.engine.recipe import Recipe
 from grader.engine.resolution import sizes_by_epoch
@@ -45,7 +45,7 @@ class Rates:
     """Where the loss began to rise; None where it fell to the end."""
 
 
-def try_rates(model: Any, recipe: Recipe, data: Cifar10, preprocess: Preprocess) -> Rates:
+def try_rates(model: Any, recipe: Recipe, data: ImageSet, preprocess: Preprocess) -> Rates:
     """Look for the learning rate that the recipe should have; the model is as it was afterwards."""
     data, _ = data.held_back(recipe.validation)
     with fused_batch_norm(model), logits_of(model) as from_logits:

@@ -25,12 +25,12 @@ from pydantic import model_validator
 from grader.domain import Details, Measurement, Record, Spent, StopReason
 from grader.engine import devices, exchange
 from grader.engine.child import Ended, child_environment
-from grader.engine.data import CLASS_NAMES, Cifar10
 from grader.engine.devices import processor
 from grader.engine.evaluate import count
 from grader.engine.exchange import Answers, Labels, Status, confidence_of, labels_of
 from grader.engine.gpu import Gpu, GpuUnwell, not_seen
 from grader.engine.history import History, Progress
+from grader.engine.images import ImageSet
 from grader.engine.pictures import write_pictures
 from grader.engine.plan import Unrebuildable
 from grader.engine.recipe import Optimizer, Recipe, RecipeError
@@ -120,14 +120,14 @@ class Place:
 
 
 def retrain_in_child(
-    network: Described, job: RetrainJob, data: Cifar10, place: Place
+    network: Described, job: RetrainJob, data: ImageSet, place: Place
 ) -> Measurement:
     """Train and measure a network; a run that was interrupted in the place's folder is taken up.
 
     Args:
         network: What is trained.
         job: How it is trained. On a GPU no limit of memory is kept.
-        data: CIFAR-10.
+        data: What it is trained and measured on.
         place: Where.
 
     Raises:
@@ -157,7 +157,7 @@ def retrain_in_child(
     names = write_pictures(
         folder,
         confusion=found.details.confusion,
-        classes=CLASS_NAMES,
+        classes=data.classes,
         epochs=found.details.epochs,
         mistakes=(data.test_images, data.test_labels, labels, answers.confidence),
     )
@@ -165,7 +165,7 @@ def retrain_in_child(
     return found.model_copy(update={"details": details})
 
 
-def _write_data(path: Path, data: Cifar10) -> None:
+def _write_data(path: Path, data: ImageSet) -> None:
     with path.open("wb") as stream:
         np.savez(
             stream,
@@ -173,6 +173,7 @@ def _write_data(path: Path, data: Cifar10) -> None:
             train_labels=data.train_labels,
             test_images=data.test_images,
             test_labels=data.test_labels,
+            classes=np.array(data.classes),
         )
 
 
@@ -259,12 +260,12 @@ def _run_child(job: RetrainJob, place: Place) -> tuple[Ended, float]:
 def _measurement(
     found: Retrained,
     labels: Labels,
-    data: Cifar10,
+    data: ImageSet,
     recipe: Recipe,
     ended_by: str,
 ) -> Measurement:
     history = found.history
-    confusion, correct, no_answer = count(labels, data.test_labels)
+    confusion, correct, no_answer = count(labels, data.test_labels, len(data.classes))
     images = len(data.test_labels)
     seconds = history.times.training_s
     return Measurement(
@@ -288,7 +289,7 @@ def _measurement(
             recipe_sha256=recipe.sha256,
             notes=found.notes,
             reference_images_per_s=found.reference_images_per_s,
-            classes=CLASS_NAMES,
+            classes=data.classes,
             confusion=confusion,
             no_answer=no_answer,
         ),
@@ -328,7 +329,9 @@ def _main(folder: Path) -> int:
 
     job = exchange.job_in(folder, RetrainJob)
     with np.load(folder / DATA, allow_pickle=False) as arrays:
-        data = Cifar10(**{n: arrays[n] for n in arrays.files}, source="", official=False)
+        fields = {name: arrays[name] for name in arrays.files}
+    classes = tuple(map(str, fields.pop("classes")))
+    data = ImageSet(**fields, source="", official=False, classes=classes)
     start = time.perf_counter()
     devices.prepare_devices(deterministic=job.deterministic)
     import_s = time.perf_counter() - start
@@ -452,7 +455,7 @@ class Load:
         return min(1.0, max(0.0, (worked - own) / whole))
 
 
-def _budget(folder: Path, job: RetrainJob, data: Cifar10) -> tuple[float, float | None]:
+def _budget(folder: Path, job: RetrainJob, data: ImageSet) -> tuple[float, float | None]:
     """The budget in seconds, and the reference network's speed where it had to be measured.
 
     A run that is taken up keeps the budget that it began with.
@@ -467,7 +470,7 @@ def _budget(folder: Path, job: RetrainJob, data: Cifar10) -> tuple[float, float 
     return job.reference_epochs * len(data.train_images) / speed, speed
 
 
-def reference_speed(data: Cifar10, seconds: float = CALIBRATION_S) -> float:
+def reference_speed(data: ImageSet, seconds: float = CALIBRATION_S) -> float:
     """Images per second of the reference network's training on this device, compiled."""
     from grader.engine.rebuild import images_as_floats
     from grader.engine.train import fit, prepare
@@ -483,7 +486,7 @@ def reference_speed(data: Cifar10, seconds: float = CALIBRATION_S) -> float:
             speeds.append(event.images_per_s)
 
     fit(
-        reference_network(),
+        reference_network(data.shape, len(data.classes)),
         recipe,
         data,
         preprocess=images_as_floats,
@@ -495,7 +498,9 @@ def reference_speed(data: Cifar10, seconds: float = CALIBRATION_S) -> float:
     return speeds[-1]
 
 
-def reference_network(layers: int = 6, growth_rate: int = 12) -> Any:
+def reference_network(
+    shape: tuple[int, ...] = (32, 32, 3), classes: int = 10, layers: int = 6, growth_rate: int = 12
+) -> Any:
     """BC L=40 k=12 for bytes as floats, written here so that a reference epoch never changes."""
     import keras
     from keras import layers as kl
@@ -506,7 +511,7 @@ def reference_network(layers: int = 6, growth_rate: int = 12) -> Any:
             channels, size, padding="same", use_bias=False, kernel_initializer="he_normal"
         )(x)
 
-    inputs = keras.Input((32, 32, 3))
+    inputs = keras.Input(shape)
     x = kl.Rescaling(1 / 255)(inputs)
     x = kl.Conv2D(2 * growth_rate, 3, padding="same", use_bias=False)(x)
     for block in range(3):
@@ -516,7 +521,7 @@ def reference_network(layers: int = 6, growth_rate: int = 12) -> Any:
         if block < 2:
             x = kl.AveragePooling2D(2)(convolution(x, x.shape[-1] // 2, 1))
     x = kl.GlobalAveragePooling2D()(kl.ReLU()(kl.BatchNormalization()(x)))
-    return keras.Model(inputs, kl.Dense(len(CLASS_NAMES), activation="softmax")(x))
+    return keras.Model(inputs, kl.Dense(classes, activation="softmax")(x))
 
 
 if __name__ == "__main__":

@@ -23,7 +23,6 @@ from grader.domain import Epoch, StopReason
 from grader.engine import checkpoint as checkpoints
 from grader.engine.ahead import cost, seconds_left, time_steps
 from grader.engine.augment import Draws, TrainingImages, draw_epoch
-from grader.engine.data import CLASS_NAMES, Cifar10, Images, Labels
 from grader.engine.forecast import Forecast
 from grader.engine.fused import fused_batch_norm
 from grader.engine.history import (
@@ -35,6 +34,7 @@ from grader.engine.history import (
     Stopped,
     Times,
 )
+from grader.engine.images import Images, ImageSet, Labels
 from grader.engine.optimizers import decayed_variables, make_optimizer
 from grader.engine.recipe import Recipe
 from grader.engine.resolution import sizes_by_epoch
@@ -97,7 +97,7 @@ def divide_by_255(images: Any) -> Any:
 def fit(
     model: Any,
     recipe: Recipe,
-    data: Cifar10,
+    data: ImageSet,
     *,
     preprocess: Preprocess = divide_by_255,
     on_event: OnEvent = lambda event: None,
@@ -119,7 +119,7 @@ def fit(
         data: Trains on the training images but for the part that the recipe holds back, which each
             epoch is measured on; without such a part, that is done on the test images. They decide
             nothing.
-        preprocess: uint8 (N, 32, 32, 3) → the model's input; must work on tensors.
+        preprocess: uint8 (N, height, width, channels) → the model's input; must work on tensors.
         on_event: Told of everything that happens, between compiled calls.
         checkpoint_dir: Where the state is kept. A run found there with the same recipe, shapes,
             fingerprint and start is taken up. None keeps nothing.
@@ -174,7 +174,7 @@ def prepare(recipe: Recipe) -> None:
 
 
 def make_steps(
-    model: Any, recipe: Recipe, preprocess: Preprocess, data: Cifar10, from_logits: bool
+    model: Any, recipe: Recipe, preprocess: Preprocess, data: ImageSet, from_logits: bool
 ) -> Steps:
     """The steps of a run on the backend that Keras has.
 
@@ -197,7 +197,9 @@ def make_steps(
         make_optimizer(recipe.optimizer, model, recipe.precision),
         recipe,
         preprocess,
-        TrainingImages(data.train_images, data.train_labels, recipe.augmentation, len(CLASS_NAMES)),
+        TrainingImages(
+            data.train_images, data.train_labels, recipe.augmentation, len(data.classes)
+        ),
         from_logits=from_logits,
         decayed=decayed_variables(recipe.optimizer, model),
     )
@@ -292,7 +294,7 @@ class _Run:
         *,
         model: Any,
         recipe: Recipe,
-        data: Cifar10,
+        data: ImageSet,
         held_back: tuple[Images, Labels] | None,
         make_steps: Callable[[], Steps],
         on_event: OnEvent,

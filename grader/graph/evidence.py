@@ -102,6 +102,7 @@ def assemble(
     probes: list[Probe],
     cause: Cause | None = None,
     message: str = "",
+    images: tuple[int, int, int] = (32, 32, 3),
 ) -> Evidence:
     """Judge all that a run brought.
 
@@ -111,6 +112,7 @@ def assemble(
         probes: What was asked, in order.
         cause: How the stage ended, where not well.
         message: The same for a person.
+        images: Height, width and channels of what `build_model()` was shown.
     """
     module = None
     if "module" in json_frames:
@@ -127,7 +129,7 @@ def assemble(
         if data is None:
             reached = name in open_calls[:1] or not open_calls
             return Network(probe, no_answer(cause, message), reached=reached)
-        return network_of(probe, data, binary_frames.get("constants:" + name, b""))
+        return network_of(probe, data, binary_frames.get("constants:" + name, b""), images)
 
     try:
         with work.limited():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from grader import paper
@@ -80,14 +80,25 @@ class Network:
         return "build_model" if self.probe is None else self.probe.function
 
 
-def network_of(probe: Probe | None, data: bytes, constants: bytes) -> Network:
+def network_of(
+    probe: Probe | None,
+    data: bytes,
+    constants: bytes,
+    images: tuple[int, int, int] = (32, 32, 3),
+) -> Network:
     """A network as its record says; a record that cannot be read is its failure.
+
+    Args:
+        probe: What was asked; None for `build_model()`.
+        data: The record, as the sandbox sent it.
+        constants: The binary frame that its large constants lie in.
+        images: Height, width and channels of what `build_model()` was shown.
 
     Raises:
         Forged: It answers another question than the one that was asked.
     """
     try:
-        return _described(probe, data, constants)
+        return _described(probe, data, constants, images)
     except Forged:
         raise
     except StageFailed as problem:
@@ -95,7 +106,9 @@ def network_of(probe: Probe | None, data: bytes, constants: bytes) -> Network:
         return Network(probe, failure)
 
 
-def _described(probe: Probe | None, data: bytes, constants: bytes) -> Network:
+def _described(
+    probe: Probe | None, data: bytes, constants: bytes, images: tuple[int, int, int]
+) -> Network:
     record = parse_network(data)
     if record.failure is not None:
         return Network(probe, record.failure, record=record)
@@ -108,7 +121,7 @@ def _described(probe: Probe | None, data: bytes, constants: bytes) -> Network:
     for mode in asked:
         if mode not in traces:
             raise StageFailed(Cause.STUDENT_BAD_OUTPUT, f"the {mode} graph is missing")
-    _refuse_another_question(probe, traces)
+    _refuse_another_question(images if probe is None else probe.input_shape, traces)
     if probe is not None:
         return _read(probe, record, traces)
     networks, program = preprocess.split(traces)
@@ -119,16 +132,15 @@ class Forged(StageFailed):
     """No program that was only called and traced gives this."""
 
 
-def _refuse_another_question(probe: Probe | None, traces: Mapping[str, Trace]) -> None:
+def _refuse_another_question(asked: Sequence[int], traces: Mapping[str, Trace]) -> None:
     """Frames of another submission's run describe right networks, for other inputs.
 
     The input is made by the program that traces, never by the student's functions: where it is of
     another size, somebody else has answered, and no answer of this run counts.
     """
-    asked = (32, 32, 3) if probe is None else probe.input_shape
     for trace in traces.values():
         shapes = [trace.ops[node].outputs[0][1] for node in trace.inputs if trace.ops[node].outputs]
-        if [shape and shape[1:] for shape in shapes] != [asked]:
+        if [shape and shape[1:] for shape in shapes] != [tuple(asked)]:
             raise Forged(
                 Cause.STUDENT_BAD_OUTPUT, "the program gave the answer to another question"
             )

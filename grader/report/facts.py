@@ -67,8 +67,8 @@ def dataset(measured: Evaluation) -> Text:
     data = measured.dataset
     text = safe_text(data.name, 40).append(f"  sha256 {data.sha256[:12]}", "dim")
     if data.official:
-        return text.append("  official archive")
-    return text.append("  not the official archive: the accuracy is close, not the same", "yellow")
+        return text.append("  the official ones")
+    return text.append("  not the official ones: the accuracy is close, not the same", "yellow")
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class _Scale:
 
 def _accuracy_missing(grade: Grade) -> RenderableType:
     note = grade.evaluation_note or "no evaluation was made"
-    text = Text.assemble(("not evaluated: ", "bold yellow"), safe_text(note, 300))
+    text = Text.assemble(("not evaluated: ", "bold yellow"), safe_text(note.removesuffix("."), 300))
     still_open = open_points(grade)
     if still_open:
         text.append(f"; {still_open:g} points stay open", "yellow")

@@ -57,6 +57,7 @@ def _drawing(run: RunFolder, record: RunRecord) -> Drawing | None:
             public,
             record.run.cause,
             record.run.message,
+            record.questions.image_shape,
         )
     except InfrastructureError:
         return None

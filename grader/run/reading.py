@@ -31,6 +31,7 @@ def evidence_of(folder: RunFolder) -> Evidence:
         list(record.probes),
         record.run.cause,
         record.run.message,
+        record.questions.image_shape,
     )
     failed = evidence.module.failure if evidence.module is not None else None
     failed = failed or no_answer(record.run.cause, record.run.message)

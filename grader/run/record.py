@@ -19,6 +19,9 @@ from grader.domain import (
 from grader.errors import Cause
 from grader.graph.probes import Probe
 
+INPUT_SHAPE = (32, 32, 3)
+"""CIFAR-10: of a DenseNet whose accuracy is not asked for."""
+
 
 class Training(Record):
     """What decides a training by our engine, beside the network and the recipe."""
@@ -66,6 +69,11 @@ class Questions(Record):
     """How the accuracy is measured; None where none is asked for."""
     training: Training | None
     """In retrain mode."""
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of what `build_model()` is shown."""
+        return INPUT_SHAPE if self.data is None else self.data.shape
 
     @classmethod
     def of(cls, assignment: Assignment, *, retrain: bool = False) -> Self:

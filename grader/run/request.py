@@ -18,7 +18,7 @@ from grader.ledger.key import CourseKey
 from grader.run.directory import run_directory
 from grader.run.functions import FunctionReference, calls_for_sandbox
 from grader.run.provenance import inside_digest, version_of
-from grader.run.record import Questions
+from grader.run.record import INPUT_SHAPE, Questions
 from grader.run.reference import ReferenceTrace, network_probe
 from grader.sandbox.contract import Sandbox, Stage, StageResult
 
@@ -27,8 +27,6 @@ CALLS_IN_TIME = 5
 them never come back, there is time for the others. An honest call takes a few seconds."""
 TRACE_SETTING = "GRADER_TRACE"
 """Set to `plain`, no layer's record is a copy of another's."""
-INPUT_SHAPE = (32, 32, 3)
-"""CIFAR-10."""
 PROGRAMS = ("tensorflow", "tensorflow-cpu", "keras")
 """Packages whose versions decide what a run gives."""
 
@@ -110,6 +108,7 @@ def trace_request(
     """
     networks = assignment.networks if assignment is not None else ()
     model = assignment is None or assignment.probes or assignment.evaluation
+    data = assignment.data if assignment is not None else None
     whole = assignment.limits.wall_time_s if assignment is not None else None
     return {
         "module": Path(assignment.module if assignment is not None else MODULE).stem,
@@ -123,7 +122,7 @@ def trace_request(
         "model": None
         if not model
         else {
-            "input_shape": list(INPUT_SHAPE),
+            "input_shape": list(data.shape if data is not None else INPUT_SHAPE),
             "modes": list(MODEL_MODES),
             "seed": SAMPLE_SEED,
             "weights": weights,

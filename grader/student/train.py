@@ -23,7 +23,8 @@ from rich.console import Console
 from grader import files
 from grader.assignment import load_assignment
 from grader.domain import MODULE, NOTEBOOK, RECIPE, WEIGHTS, StopReason
-from grader.engine.data import CLASS_NAMES, Cifar10, NoData, find_cifar10
+from grader.engine.cifar10 import CLASSES
+from grader.engine.data import ImageSet, NoData, find_images
 from grader.engine.history import History, OnEvent, Written
 from grader.engine.rates import try_rates
 from grader.engine.recipe import load_recipe
@@ -113,7 +114,7 @@ def train_submission(
     Args:
         folder: Holds densenet.py or densenet.ipynb.
         recipe: Default: recipe.toml in the folder.
-        data: Where CIFAR-10 is; see `find_cifar10`.
+        data: Where CIFAR-10 is; see `find_images`.
         restart: Forget an interrupted run.
         initial_weights: Weights to begin with, of an earlier training; None for fresh ones.
         on_event: Told of everything that happens.
@@ -175,8 +176,8 @@ def find_rate_and_show(
         (console or Console()).print(line, soft_wrap=True, highlight=False)
 
 
-def _images(data: Path | None, may_download: bool) -> Cifar10:
-    images = find_cifar10(data, may_download=may_download)
+def _images(data: Path | None, may_download: bool) -> ImageSet:
+    images = find_images(data, may_download=may_download)
     if isinstance(images, NoData):
         raise InfrastructureError(
             Cause.INFRA_DATA, images.reason, "Name the folder that holds it with --data."
@@ -234,10 +235,9 @@ def _network(folder: Path, source: bytes) -> tuple[Any, Callable[[Any], Any]]:
         sys.path.remove(str(folder.resolve()))
         sys.modules.pop("densenet", None)
         sys.argv = arguments
-    if shape != (2, len(CLASS_NAMES)):
+    if shape != (2, len(CLASSES)):
         raise UsageError(
-            f"build_model(): expected output (2, {len(CLASS_NAMES)}) for 2 images."
-            f" Received: {shape}."
+            f"build_model(): expected output (2, {len(CLASSES)}) for 2 images. Received: {shape}."
         )
     return model, preprocess
 

@@ -249,7 +249,7 @@ def test_what_the_loader_adds_cannot_be_written(tmp_path, key):
         ("points = 18", "points = inf", "rubric.accuracy.points: expected"),
         ("processes = 256", "processes = 2.5", "limits.processes: expected a valid integer"),
         ("depth = 22", "depth = 23", "probes.networks.0: depth: expected 6n + 4"),
-        ("archive_md5 = ", 'archive_md5 = "" #', "data.archive_md5: "),
+        ('name = "cifar10"', 'name = "imagenet"', "data.name: expected cifar10, mnist"),
         ("trace_s = 120", "trace_s = 0", "time_budgets.trace_s: expected a number greater"),
         ("[limits]", "[limits]\nwall_time_s = 9", "limits: expected no wall_time_s here"),
         ('mode = "weights"', 'mode = "trust"', "evaluation.mode: expected"),

@@ -34,7 +34,7 @@ def measure(*arguments, handed_in=WEIGHTS, **options):
 
 @pytest.fixture(autouse=True)
 def _data(monkeypatch, easy):
-    monkeypatch.setattr(accuracy, "find_cifar10", lambda folder: easy)
+    monkeypatch.setattr(accuracy, "find_images", lambda *place: easy)
 
 
 def evidence(net, cause=None, **changes):
@@ -239,7 +239,7 @@ def test_images_that_the_network_was_never_shown_prove_nothing(small_dense_net, 
 
 
 def test_without_data_nothing_is_measured_and_nobody_is_at_fault(small_dense_net, monkeypatch):
-    monkeypatch.setattr(accuracy, "find_cifar10", lambda folder: NoData("it is nowhere"))
+    monkeypatch.setattr(accuracy, "find_images", lambda *place: NoData("it is nowhere"))
 
     found = measure(evidence(small_dense_net), small_dense_net.frames, ASSIGNMENT)
 
@@ -250,7 +250,7 @@ def test_damaged_data_are_the_machines_fault(small_dense_net, monkeypatch):
     def damaged(folder):
         raise InfrastructureError(Cause.INFRA_DATA, "half a file")
 
-    monkeypatch.setattr(accuracy, "find_cifar10", damaged)
+    monkeypatch.setattr(accuracy, "find_images", damaged)
 
     found = measure(evidence(small_dense_net), small_dense_net.frames, ASSIGNMENT)
 

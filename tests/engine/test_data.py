@@ -6,17 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from grader.engine import data as module
-from grader.engine.data import (
-    BATCHES,
-    TEST_FILE,
-    TRAIN_FILES,
-    Cifar10,
-    NoData,
-    find_cifar10,
-    parse_batch,
-    read_folder,
-)
+from grader.engine import cifar10 as module
+from grader.engine.cifar10 import BATCHES, TEST_FILE, TRAIN_FILES, parse_batch, read_folder
+from grader.engine.data import ImageSet, NoData, find_images
 from grader.errors import Cause, InfrastructureError
 
 COUNT = 20
@@ -132,14 +124,14 @@ def test_a_folder_that_lacks_a_batch_is_refused_not_read_in_part(tmp_path: Path)
     (folder / "data_batch_4").unlink()
 
     with pytest.raises(InfrastructureError, match="data_batch_4"):
-        find_cifar10(tmp_path)
+        find_images(tmp_path)
 
 
 @pytest.mark.parametrize("below", [BATCHES, f"{BATCHES}-target/{BATCHES}", "."])
 def test_data_is_found_in_each_layout(tmp_path: Path, below: str) -> None:
     write_batches(tmp_path / "data" / below)
 
-    assert isinstance(find_cifar10(tmp_path / "data"), Cifar10)
+    assert isinstance(find_images(tmp_path / "data"), ImageSet)
 
 
 def test_keras_s_cache_is_looked_at_where_no_folder_is_named(
@@ -148,7 +140,7 @@ def test_keras_s_cache_is_looked_at_where_no_folder_is_named(
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     write_batches(tmp_path / "datasets" / f"{BATCHES}-target" / BATCHES)
 
-    assert isinstance(find_cifar10(), Cifar10)
+    assert isinstance(find_images(), ImageSet)
 
 
 def test_a_folder_that_is_named_is_the_only_place_looked_at(
@@ -157,7 +149,7 @@ def test_a_folder_that_is_named_is_the_only_place_looked_at(
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     write_batches(tmp_path / "datasets" / BATCHES)
 
-    found = find_cifar10(tmp_path / "misspelt")
+    found = find_images(tmp_path / "misspelt")
 
     assert isinstance(found, NoData)
     assert "misspelt" in found.reason
@@ -169,14 +161,14 @@ def test_the_environment_names_a_folder_too(
     write_batches(tmp_path / "data" / BATCHES)
     monkeypatch.setenv("GRADER_DATA", str(tmp_path / "data"))
 
-    found = find_cifar10()
+    found = find_images()
 
-    assert isinstance(found, Cifar10)
+    assert isinstance(found, ImageSet)
     assert found.source == str(tmp_path / "data" / BATCHES)
 
 
 def test_no_data_anywhere_is_a_reason_not_an_error() -> None:
-    found = find_cifar10()
+    found = find_images()
 
     assert isinstance(found, NoData)
     assert "GRADER_DATA" in found.reason
@@ -187,7 +179,7 @@ def test_an_archive_that_is_not_the_official_one_is_refused(tmp_path: Path, name
     (tmp_path / name).write_bytes(b"not the archive")
 
     with pytest.raises(InfrastructureError, match="sha256: expected 6d958be0"):
-        find_cifar10(tmp_path)
+        find_images(tmp_path)
 
 
 @pytest.mark.data
@@ -195,7 +187,7 @@ def test_the_cifar_10_of_this_machine_has_all_images_and_balanced_labels(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.undo()
-    found = find_cifar10()
+    found = find_images()
     if isinstance(found, NoData):
         pytest.skip(found.reason)
 

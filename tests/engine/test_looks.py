@@ -1,9 +1,11 @@
 """A network that learnt the test images by heart is shown to a person; an honest one is not."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from grader.engine.data import Cifar10
+from grader.engine.data import ImageSet
 from grader.engine.looks import IMAGES, draw, further_sets, judge_looks
 
 
@@ -13,8 +15,14 @@ def data():
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (4000, 32, 32, 3), dtype=np.uint8)
     labels = rng.integers(0, 10, 4000)
-    return Cifar10(
-        images[:2000], labels[:2000], images[2000:], labels[2000:], source="", official=False
+    return ImageSet(
+        images[:2000],
+        labels[:2000],
+        images[2000:],
+        labels[2000:],
+        source="",
+        official=False,
+        name="cifar10",
     )
 
 
@@ -116,3 +124,12 @@ def test_without_all_further_images_there_is_nothing_to_compare(data):
     assert judge_looks(labels, data, samples) is not None
     for name in whole:
         assert judge_looks(labels | {name: whole[name][:-1]}, data, samples) is None
+
+
+def test_digits_may_be_lost_when_they_are_mirrored(data):
+    digits = replace(data, name="mnist")
+
+    found = looked(digits, test=0.99, train=0.99, test_mirrored=0.3, train_mirrored=0.3)
+
+    assert found.suspicions == ()
+    assert looked(data, test=0.99, train=0.99, test_mirrored=0.3, train_mirrored=0.3).suspicions

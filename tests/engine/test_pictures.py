@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from grader.domain import Epoch
-from grader.engine.data import CLASS_NAMES
+from grader.engine.cifar10 import CLASSES
 from grader.engine.pictures import (
     COLUMNS,
     ROWS,
@@ -31,7 +31,7 @@ def test_every_count_that_is_not_zero_stands_in_the_table():
     confusion = np.diag(np.arange(900, 910)).tolist()
     confusion[3][5] = 77
 
-    shown = texts(confusion_svg(confusion, CLASS_NAMES))
+    shown = texts(confusion_svg(confusion, CLASSES))
 
     assert {str(n) for n in range(900, 910)} | {"77"} <= set(shown)
     assert "0" not in shown
@@ -87,9 +87,19 @@ def test_pictures_are_written_whole_and_named(tmp_path):
     mistakes = (images, np.array([0, 1, 2]), np.array([0, 2, 2]), np.ones(3, np.float32))
 
     names = write_pictures(
-        tmp_path, confusion=np.eye(10, dtype=int).tolist(), classes=CLASS_NAMES, epochs=EPOCHS,
+        tmp_path, confusion=np.eye(10, dtype=int).tolist(), classes=CLASSES, epochs=EPOCHS,
         mistakes=mistakes,
     )  # fmt: skip
 
     assert sorted(names) == sorted(p.name for p in tmp_path.iterdir())
     assert {"confusion.svg", "training.svg"} <= set(names)
+
+
+@pytest.mark.parametrize("size", [(28, 28, 1), (16, 64, 3), (300, 200, 4)])
+def test_images_of_any_size_and_colours_have_their_place_on_the_sheet(size):
+    images = np.zeros((2, *size), np.uint8)
+
+    sheet = contact_sheet(images, ["7", "1"], ["1", "7"], [0.9, 0.8])
+
+    assert sheet.shape[2] == 3
+    assert (sheet[10:20, 10:20] == 0).all()

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from grader.engine.data import Cifar10
+from grader.engine.data import ImageSet
 from grader.engine.rates import STEPS, judge, try_rates
 from grader.engine.recipe import Optimizer, Recipe
 from grader.engine.train import divide_by_255
@@ -44,7 +44,7 @@ def test_a_loss_that_stops_being_a_number_is_no_lowest_one() -> None:
 
 @pytest.mark.tensorflow
 def test_a_trial_finds_a_rate_and_leaves_the_network_as_it_was(
-    tiny: Callable[..., Any], easy: Cifar10
+    tiny: Callable[..., Any], easy: ImageSet
 ) -> None:
     model = tiny()
     before = model.get_weights()

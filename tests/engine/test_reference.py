@@ -10,7 +10,7 @@ import pytest
 
 from grader.assignment import load_assignment
 from grader.engine.accuracy import trained_values
-from grader.engine.data import NoData, find_cifar10
+from grader.engine.data import NoData, find_images
 from grader.engine.evaluate import evaluate_in_child
 from grader.engine.plan import make_plan
 from grader.graph.evidence import assemble
@@ -40,7 +40,7 @@ def reference():
 
 @pytest.fixture(scope="module")
 def data():
-    found = find_cifar10()
+    found = find_images()
     if isinstance(found, NoData) or "GRADER_DATA" not in os.environ:
         pytest.skip("GRADER_DATA does not name a folder with CIFAR-10")
     return found

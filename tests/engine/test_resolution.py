@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from grader.engine.data import Cifar10
+from grader.engine.data import ImageSet
 from grader.engine.history import Progress
 from grader.engine.recipe import Images, Optimizer, Recipe, RecipeError, Schedule
 from grader.engine.resolution import area_weights, networks, sizes_by_epoch, smaller
@@ -85,7 +85,7 @@ def test_the_network_for_small_images_has_the_models_own_weights(tiny: Build) ->
 
 
 @pytest.mark.tensorflow
-def test_a_network_for_one_size_only_is_refused_before_the_first_step(easy: Cifar10) -> None:
+def test_a_network_for_one_size_only_is_refused_before_the_first_step(easy: ImageSet) -> None:
     import keras
     from keras import layers
 
@@ -103,7 +103,7 @@ class Killed(BaseException):
 
 @pytest.mark.tensorflow
 def test_a_run_killed_between_two_sizes_gives_the_weights_it_would_have_given(
-    tiny: Build, easy: Cifar10, tmp_path: Path
+    tiny: Build, easy: ImageSet, tmp_path: Path
 ) -> None:
     def kill(event: object) -> None:
         if isinstance(event, Progress) and event.epoch == 3:
@@ -122,7 +122,9 @@ def test_a_run_killed_between_two_sizes_gives_the_weights_it_would_have_given(
 
 
 @pytest.mark.tensorflow
-def test_the_time_that_remains_counts_the_larger_images_to_come(tiny: Build, easy: Cifar10) -> None:
+def test_the_time_that_remains_counts_the_larger_images_to_come(
+    tiny: Build, easy: ImageSet
+) -> None:
     half = Images(sizes=(16, 32), changes_at=(0.5,))
     told: list[Progress] = []
 

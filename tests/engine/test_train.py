@@ -12,7 +12,7 @@ from grader.domain import StopReason
 from grader.engine import train
 from grader.engine.augment import draw_epoch
 from grader.engine.checkpoint import copy_of
-from grader.engine.data import Cifar10
+from grader.engine.data import ImageSet
 from grader.engine.forecast import Forecast
 from grader.engine.history import EpochDone, History, Progress, Started, Stopped
 from grader.engine.optimizers import decayed_variables, make_optimizer
@@ -39,7 +39,7 @@ def curve(history: History) -> list[tuple[float, float | None]]:
     return [(epoch.loss, epoch.test_accuracy) for epoch in history.epochs]
 
 
-def test_a_network_learns_what_can_be_learnt(tiny: Build, easy: Cifar10) -> None:
+def test_a_network_learns_what_can_be_learnt(tiny: Build, easy: ImageSet) -> None:
     model = tiny()
 
     history = fit(model, recipe(epochs=20), easy)
@@ -51,7 +51,7 @@ def test_a_network_learns_what_can_be_learnt(tiny: Build, easy: Cifar10) -> None
 
 
 def test_the_accuracy_reported_is_the_one_the_returned_weights_have(
-    tiny: Build, easy: Cifar10
+    tiny: Build, easy: ImageSet
 ) -> None:
     model = tiny()
 
@@ -62,7 +62,7 @@ def test_the_accuracy_reported_is_the_one_the_returned_weights_have(
 
 
 def test_held_back_images_are_measured_each_epoch_and_the_test_images_once_at_the_end(
-    tiny: Build, easy: Cifar10
+    tiny: Build, easy: ImageSet
 ) -> None:
     model, count = tiny(), round(0.25 * len(easy.train_images))
 
@@ -77,7 +77,7 @@ def test_held_back_images_are_measured_each_epoch_and_the_test_images_once_at_th
     assert history.test_accuracy == pytest.approx((answers == easy.test_labels).mean())
 
 
-def test_nothing_is_learnt_from_held_back_images(tiny: Build, easy: Cifar10) -> None:
+def test_nothing_is_learnt_from_held_back_images(tiny: Build, easy: ImageSet) -> None:
     kept = len(easy.train_images) - round(0.25 * len(easy.train_images))
     spoiled = easy.train_images.copy()
     spoiled[kept:] = 0
@@ -91,7 +91,7 @@ def test_nothing_is_learnt_from_held_back_images(tiny: Build, easy: Cifar10) -> 
         assert (one == other).all()
 
 
-def test_two_runs_with_the_same_seed_give_the_same_weights(tiny: Build, easy: Cifar10) -> None:
+def test_two_runs_with_the_same_seed_give_the_same_weights(tiny: Build, easy: ImageSet) -> None:
     models = [tiny(dropout=0.2), tiny(dropout=0.2)]
 
     curves = [curve(fit(model, recipe(ema=0.9), easy)) for model in models]
@@ -115,7 +115,7 @@ def killed_after(epoch: int) -> Callable[[object], None]:
 
 @pytest.mark.parametrize("name", ["sgd", "adamw"])
 def test_a_run_killed_in_an_epoch_goes_on_and_gives_the_curve_it_would_have_given(
-    tiny: Build, easy: Cifar10, tmp_path: Path, name: Any
+    tiny: Build, easy: ImageSet, tmp_path: Path, name: Any
 ) -> None:
     rules = recipe(
         ema=0.9,
@@ -137,7 +137,7 @@ def test_a_run_killed_in_an_epoch_goes_on_and_gives_the_curve_it_would_have_give
 
 
 def test_a_run_killed_in_its_first_epoch_goes_on_within_it(
-    tiny: Build, easy: Cifar10, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny: Build, easy: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(train, "KEEP_EVERY_S", 0.0)
     monkeypatch.setattr(train, "KEEP_SHARE", math.inf)
@@ -173,7 +173,7 @@ def test_a_run_killed_in_its_first_epoch_goes_on_within_it(
 )
 def test_an_interrupt_says_truly_where_the_same_command_goes_on(
     tiny: Build,
-    easy: Cifar10,
+    easy: ImageSet,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     every_s: float,
@@ -208,7 +208,7 @@ def started_only(events: list[Any]) -> Callable[[object], None]:
 
 
 def test_a_place_that_takes_no_checkpoint_is_found_out_before_the_first_step(
-    tiny: Build, easy: Cifar10, tmp_path: Path
+    tiny: Build, easy: ImageSet, tmp_path: Path
 ) -> None:
     (tmp_path / "taken").write_text("a file")
     events: list[Any] = []
@@ -220,7 +220,7 @@ def test_a_place_that_takes_no_checkpoint_is_found_out_before_the_first_step(
 
 
 def test_a_checkpoint_of_another_recipe_or_network_is_not_taken_up(
-    tiny: Build, easy: Cifar10, tmp_path: Path
+    tiny: Build, easy: ImageSet, tmp_path: Path
 ) -> None:
     fit(tiny(), recipe(epochs=1), easy, checkpoint_dir=tmp_path, fingerprint="one")
 
@@ -232,7 +232,7 @@ def test_a_checkpoint_of_another_recipe_or_network_is_not_taken_up(
 
 
 def test_a_finished_run_taken_up_trains_no_further(
-    tiny: Build, easy: Cifar10, tmp_path: Path
+    tiny: Build, easy: ImageSet, tmp_path: Path
 ) -> None:
     first = fit(tiny(), recipe(), easy, checkpoint_dir=tmp_path)
     model = tiny(seed=99)
@@ -244,7 +244,7 @@ def test_a_finished_run_taken_up_trains_no_further(
 
 
 def test_a_run_past_its_budget_stops_and_keeps_the_last_whole_epoch(
-    tiny: Build, easy: Cifar10, monkeypatch: pytest.MonkeyPatch
+    tiny: Build, easy: ImageSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slow_down(monkeypatch, 0.01)
     model = tiny()
@@ -260,7 +260,7 @@ def test_a_run_past_its_budget_stops_and_keeps_the_last_whole_epoch(
 
 
 def test_a_budget_that_ends_in_the_first_epoch_still_gives_an_accuracy(
-    tiny: Build, easy: Cifar10, monkeypatch: pytest.MonkeyPatch
+    tiny: Build, easy: ImageSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slow_down(monkeypatch, 0.01)
 
@@ -287,7 +287,7 @@ def slow_down(monkeypatch: pytest.MonkeyPatch, step_s: float) -> None:
 
 
 def test_only_steps_are_charged_and_the_rest_is_itemised(
-    tiny: Build, easy: Cifar10, tmp_path: Path
+    tiny: Build, easy: ImageSet, tmp_path: Path
 ) -> None:
     times = fit(tiny(), recipe(), easy, checkpoint_dir=tmp_path).times
 
@@ -296,7 +296,7 @@ def test_only_steps_are_charged_and_the_rest_is_itemised(
     assert times.training_s < times.compilation_s
 
 
-def test_a_loss_that_is_no_number_stops_the_run_with_advice(tiny: Build, easy: Cifar10) -> None:
+def test_a_loss_that_is_no_number_stops_the_run_with_advice(tiny: Build, easy: ImageSet) -> None:
     def divide_by_zero(images: Any) -> Any:
         from keras import ops
 
@@ -313,7 +313,7 @@ def test_a_loss_that_is_no_number_stops_the_run_with_advice(tiny: Build, easy: C
 
 
 def test_a_network_at_chance_after_three_epochs_is_stopped_with_advice(
-    tiny: Build, easy: Cifar10
+    tiny: Build, easy: ImageSet
 ) -> None:
     def blind(images: Any) -> Any:
         from keras import ops
@@ -327,7 +327,7 @@ def test_a_network_at_chance_after_three_epochs_is_stopped_with_advice(
     assert "preprocess()" in history.advice
 
 
-def test_a_warm_up_is_waited_for_before_chance_is_judged(tiny: Build, easy: Cifar10) -> None:
+def test_a_warm_up_is_waited_for_before_chance_is_judged(tiny: Build, easy: ImageSet) -> None:
     def blind(images: Any) -> Any:
         from keras import ops
 
@@ -339,7 +339,7 @@ def test_a_warm_up_is_waited_for_before_chance_is_judged(tiny: Build, easy: Cifa
 
 
 def test_an_interrupt_keeps_the_last_whole_epoch_and_says_how_to_go_on(
-    tiny: Build, easy: Cifar10
+    tiny: Build, easy: ImageSet
 ) -> None:
     def on_event(event: object) -> None:
         if isinstance(event, Progress) and event.epoch == 3:
@@ -353,7 +353,7 @@ def test_an_interrupt_keeps_the_last_whole_epoch_and_says_how_to_go_on(
 
 
 def test_a_full_device_is_told_apart_and_keeps_the_last_whole_epoch(
-    tiny: Build, easy: Cifar10, monkeypatch: pytest.MonkeyPatch
+    tiny: Build, easy: ImageSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from grader.engine.steps_tensorflow import TensorFlowSteps
 
@@ -375,7 +375,7 @@ def test_a_full_device_is_told_apart_and_keeps_the_last_whole_epoch(
     assert "batch_size" in history.advice
 
 
-def test_events_tell_the_run_from_start_to_stop(tiny: Build, easy: Cifar10) -> None:
+def test_events_tell_the_run_from_start_to_stop(tiny: Build, easy: ImageSet) -> None:
     events: list[Any] = []
 
     history = fit(tiny(), recipe(epochs=2), easy, on_event=events.append)
@@ -388,7 +388,7 @@ def test_events_tell_the_run_from_start_to_stop(tiny: Build, easy: Cifar10) -> N
     assert events[-1] == Stopped(history)
 
 
-def test_the_test_images_decide_nothing(tiny: Build, easy: Cifar10) -> None:
+def test_the_test_images_decide_nothing(tiny: Build, easy: ImageSet) -> None:
     import dataclasses
 
     models = [tiny(), tiny()]
@@ -403,7 +403,7 @@ def test_the_test_images_decide_nothing(tiny: Build, easy: Cifar10) -> None:
 
 @pytest.mark.parametrize("head", ["softmax", "logits", "softmax layer"])
 def test_logits_and_probabilities_are_told_apart_and_train_alike(
-    tiny: Build, easy: Cifar10, head: str
+    tiny: Build, easy: ImageSet, head: str
 ) -> None:
     reference = curve(fit(tiny(head="softmax"), recipe(epochs=2), easy))
 
@@ -412,7 +412,7 @@ def test_logits_and_probabilities_are_told_apart_and_train_alike(
     assert [loss for loss, _ in found] == pytest.approx([loss for loss, _ in reference], rel=1e-4)
 
 
-def test_a_model_keeps_its_softmax_after_training(tiny: Build, easy: Cifar10) -> None:
+def test_a_model_keeps_its_softmax_after_training(tiny: Build, easy: ImageSet) -> None:
     model = tiny()
 
     fit(model, recipe(epochs=1), easy)
@@ -423,7 +423,7 @@ def test_a_model_keeps_its_softmax_after_training(tiny: Build, easy: Cifar10) ->
         assert gives_logits
 
 
-def test_a_plain_keras_fit_takes_the_same_steps(tiny: Build, easy: Cifar10) -> None:
+def test_a_plain_keras_fit_takes_the_same_steps(tiny: Build, easy: ImageSet) -> None:
     import keras
 
     ours, theirs = tiny(), tiny()
@@ -441,7 +441,7 @@ def test_a_plain_keras_fit_takes_the_same_steps(tiny: Build, easy: Cifar10) -> N
 
 
 def test_weight_decay_by_the_gradient_shrinks_kernels_and_spares_what_is_excluded(
-    tiny: Build, easy: Cifar10
+    tiny: Build, easy: ImageSet
 ) -> None:
     rules = Optimizer(learning_rate=0.1, momentum=0.0, nesterov=False, weight_decay=0.5)
     plain = rules.model_copy(update={"weight_decay": 0.0})
@@ -491,7 +491,9 @@ def test_every_optimizer_takes_steps(tiny: Build, name: Any) -> None:
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
-def test_mixed_precision_trains_float32_weights(tiny: Build, easy: Cifar10, precision: Any) -> None:
+def test_mixed_precision_trains_float32_weights(
+    tiny: Build, easy: ImageSet, precision: Any
+) -> None:
     import keras
 
     rules = recipe(epochs=8, precision=precision)
@@ -507,7 +509,7 @@ def test_mixed_precision_trains_float32_weights(tiny: Build, easy: Cifar10, prec
     assert history.epochs[-1].loss < history.epochs[0].loss
 
 
-def test_mixup_and_cutout_train(tiny: Build, easy: Cifar10) -> None:
+def test_mixup_and_cutout_train(tiny: Build, easy: ImageSet) -> None:
     what = Augmentation(flip=True, pad_crop=4, cutout=8, mixup=0.2)
 
     history = fit(tiny(), recipe(augmentation=what, label_smoothing=0.1), easy)
@@ -516,7 +518,7 @@ def test_mixup_and_cutout_train(tiny: Build, easy: Cifar10) -> None:
 
 
 def test_the_moving_average_is_that_of_the_weights_after_each_step(
-    tiny: Build, easy: Cifar10
+    tiny: Build, easy: ImageSet
 ) -> None:
     rules = recipe(ema=0.9)
     model = tiny()
@@ -538,7 +540,7 @@ def test_the_moving_average_is_that_of_the_weights_after_each_step(
 
 
 def test_looking_ahead_tells_what_is_to_come_and_changes_nothing(
-    tiny: Build, easy: Cifar10
+    tiny: Build, easy: ImageSet
 ) -> None:
     rules = recipe(images=Images(sizes=(16, 32), changes_at=(0.5,)), ema=0.9)
     events: list[object] = []
@@ -558,7 +560,7 @@ def test_looking_ahead_tells_what_is_to_come_and_changes_nothing(
 
 
 def test_looking_ahead_counts_what_is_left_of_a_run_that_goes_on(
-    tiny: Build, easy: Cifar10, tmp_path: Path
+    tiny: Build, easy: ImageSet, tmp_path: Path
 ) -> None:
     events: list[object] = []
     fit(tiny(), recipe(), easy, checkpoint_dir=tmp_path)

@@ -6,7 +6,7 @@ import pytest
 
 from grader.course import GradeOptions
 from grader.domain import GradeStatus, Outcome
-from grader.engine.data import NoData, find_cifar10
+from grader.engine.data import NoData, find_images
 from grader.pipeline import regrade
 from grader.resources import assignment_dir, reference_dir, template_dir
 from grader.student.pack import pack
@@ -28,7 +28,7 @@ def graded(path, tmp_path, *, evaluate, own=False):
 
 
 def data_is_there():
-    return not isinstance(find_cifar10(), NoData)
+    return not isinstance(find_images(), NoData)
 
 
 def test_the_packed_reference_earns_full_marks(tmp_path):

@@ -5,7 +5,7 @@ import pytest
 from rich.console import Console
 
 from grader.domain import Details, Epoch
-from grader.engine.data import CLASS_NAMES
+from grader.engine.cifar10 import CLASSES
 from grader.report.measured import measured_rows
 from grader.scoring import judged
 
@@ -41,7 +41,7 @@ def test_an_evaluation_without_details_adds_nothing(measured):
 
 
 def test_the_commonest_mistakes_are_named_and_all_are_in_the_table(measured):
-    shown = lines(measured(confusion=confusion(), classes=list(CLASS_NAMES)))
+    shown = lines(measured(confusion=confusion(), classes=list(CLASSES)))
 
     assert "cat as dog 89, dog as cat 77" in shown
     assert "cat" in shown

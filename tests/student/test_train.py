@@ -9,7 +9,7 @@ import pytest
 
 from grader.cli import run
 from grader.domain import StopReason
-from grader.engine.data import Cifar10, NoData
+from grader.engine.data import ImageSet, NoData
 from grader.engine.history import Progress, Written
 from grader.errors import Cause, InfrastructureError, UsageError
 from grader.student import train
@@ -34,8 +34,8 @@ def preprocess(images):
 
 
 @pytest.fixture
-def folder(tmp_path: Path, easy: Cifar10, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(train, "find_cifar10", lambda *place, **options: easy)
+def folder(tmp_path: Path, easy: ImageSet, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(train, "find_images", lambda *place, **options: easy)
     (tmp_path / "densenet.py").write_text(DENSENET)
     (tmp_path / "recipe.toml").write_text("epochs = 3\nbatch_size = 16\nema = 0.9\n")
     return tmp_path
@@ -50,7 +50,7 @@ def _float32_again() -> Iterator[None]:
 
 
 def test_training_writes_weights_that_have_the_accuracy_it_reports(
-    folder: Path, easy: Cifar10
+    folder: Path, easy: ImageSet
 ) -> None:
     history = train_submission(folder)
 
@@ -179,7 +179,7 @@ def test_a_folder_that_takes_no_file_is_told_before_anything_is_loaded(
         raise OSError(errno.EROFS, "Read-only file system")
 
     monkeypatch.setattr(train, "_try_to_write", read_only)
-    monkeypatch.setattr(train, "find_cifar10", None)
+    monkeypatch.setattr(train, "find_images", None)
 
     with pytest.raises(UsageError, match="Read-only file system"):
         train_submission(folder)
@@ -261,7 +261,7 @@ def test_the_folder_above_names_the_one_that_is_meant(folder: Path) -> None:
 def test_no_data_is_the_machine_s_fault_with_a_way_out(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(train, "find_cifar10", lambda *place, **options: NoData("nowhere"))
+    monkeypatch.setattr(train, "find_images", lambda *place, **options: NoData("nowhere"))
 
     with pytest.raises(InfrastructureError, match="nowhere") as caught:
         train_submission(folder)

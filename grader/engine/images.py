@@ -1,0 +1,65 @@
+"""A set of labelled images: what an accuracy is measured on, and what a network is trained on."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from grader.domain import Dataset
+
+Images = npt.NDArray[np.uint8]
+Labels = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """A whole data set, checked, in memory."""
+
+    train_images: Images
+    """(N, height, width, channels), uint8; three channels are RGB."""
+    train_labels: Labels
+    """(N,), int64, from 0."""
+    test_images: Images
+    """(M, height, width, channels), uint8."""
+    test_labels: Labels
+    """(M,), int64, from 0."""
+    source: str
+    """Where it was found; for the operator, not for a student."""
+    official: bool
+    """Whether it is, to the last bit, what was published or what the assignment names."""
+    name: str = "images"
+    """Such as "cifar10"."""
+    classes: tuple[str, ...] = tuple("0123456789")
+    """The name of each label."""
+
+    def held_back(self, share: float) -> tuple[ImageSet, tuple[Images, Labels] | None]:
+        """The data without the last images of the training set, and these; None for too few."""
+        kept = len(self.train_images) - round(share * len(self.train_images))
+        if kept == len(self.train_images):
+            return self, None
+        rest = self.train_images[kept:], self.train_labels[kept:]
+        images, labels = self.train_images[:kept], self.train_labels[:kept]
+        return replace(self, train_images=images, train_labels=labels), rest
+
+    @property
+    def dataset(self) -> Dataset:
+        """What the grade says of the images that the accuracy was measured on."""
+        digest = hashlib.sha256(self.test_images.tobytes())
+        digest.update(self.test_labels.astype(np.uint8).tobytes())
+        return Dataset(name=self.name, sha256=digest.hexdigest(), official=self.official)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Height, width, channels."""
+        return self.test_images.shape[1:]
+
+
+@dataclass(frozen=True)
+class NoData:
+    """The images are not on this machine; the accuracy cannot be measured, the rest can."""
+
+    reason: str
+    """One plain line: where they were looked for, and what to do."""
