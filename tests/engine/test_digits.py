@@ -103,7 +103,11 @@ def test_fashion_mnist_is_read_as_keras_lays_it(tmp_path):
     assert (found.test_images[..., 0] == arrays()["x_test"]).all()
 
 
-@pytest.mark.parametrize("content", [b"", b"\x1f\x8b", gzip.compress(b"\0\0\x0d\x01\0\0\0\1")])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\x1f\x8b", gzip.compress(b"\0\0\x0d\x01\0\0\0\1", mtime=0)],
+    ids=["empty", "cut off", "of floats"],
+)
 def test_a_damaged_file_of_fashion_mnist_is_named(tmp_path, content):
     (fashion(tmp_path) / "t10k-labels-idx1-ubyte.gz").write_bytes(content)
 

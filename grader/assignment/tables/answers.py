@@ -301,8 +301,18 @@ def _finite(written: float) -> float | None:
 def _items(written: Any) -> tuple[float | str, ...] | None:
     if not isinstance(written, list) or not written:
         return None
-    items = [item if isinstance(item, str) else _number(item) for item in written]
+    items = [_item(item) for item in written]
     return None if any(item is None for item in items) else tuple(items)  # type: ignore[arg-type]
+
+
+def _item(written: Any) -> float | str | None:
+    """A number, also one in quotes, or a word."""
+    if not isinstance(written, str):
+        return _number(written)
+    try:
+        return _finite(float(written))
+    except ValueError:
+        return written
 
 
 def _plain(text: str) -> str:
