@@ -247,7 +247,7 @@ def test_without_data_nothing_is_measured_and_nobody_is_at_fault(small_dense_net
 
 
 def test_damaged_data_are_the_machines_fault(small_dense_net, monkeypatch):
-    def damaged(folder):
+    def damaged(*place):
         raise InfrastructureError(Cause.INFRA_DATA, "half a file")
 
     monkeypatch.setattr(accuracy, "find_images", damaged)
