@@ -119,7 +119,7 @@ def test_doctor_says_where_tensorflow_cannot_be_had(
 
     monkeypatch.setattr(doctor, "_ask", lambda program: (None, "No module named 'tensorflow'"))
 
-    assert expected in doctor._tensorflow().fix
+    assert expected in doctor._tensorflow()[0].fix
 
 
 @pytest.mark.parametrize(("system", "way"), [("win32", "WSL 2"), ("darwin", "Docker")])
