@@ -22,7 +22,7 @@ def test_the_good_rate_lies_below_the_one_at_which_the_loss_turns() -> None:
     assert found.rises_at is not None
     assert RATES[55] < found.rises_at < RATES[75]
     assert found.rate is not None
-    assert found.rises_at / 6 < found.rate < found.rises_at / 2
+    assert found.rises_at / 3 < found.rate < found.rises_at / 1.5
 
 
 def test_a_loss_that_falls_to_the_end_rises_nowhere() -> None:
