@@ -51,6 +51,7 @@ from grader.cli.screen import (
     status_of,
     tell,
     told_of_gradebook,
+    unit_of,
     workers,
     write_grades,
 )
@@ -114,6 +115,8 @@ def grade(
         raise UsageError("grade: expected a submission, such as submission.zip. See grade --help.")
     if address is not None and engine != "ray":
         raise UsageError(f"--address {address}: only a Ray cluster has one. Add --engine ray.")
+    if assignment is None and len(paths) == 1 and paths[0].is_dir():
+        assignment = unit_of(paths[0]).folder
     options = options_from(
         assignment=assignment,
         results=results,

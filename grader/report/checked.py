@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from grader.assignment import Assignment
+from grader.checks import CHECKS
 from grader.domain import MODULE, Finding, Grade, GradeStatus, Outcome
 from grader.report.causes import (
     INDENT,
@@ -163,6 +164,10 @@ def _remarks(grade: Grade) -> Iterator[RenderableType]:
         yield Text(f"+ {len(said) - REMARKS_SHOWN} more remarks", "dim")
 
 
+OF_DENSENET = frozenset(check.name for check in CHECKS)
+"""Checks whose functions are called with further configurations in the grading."""
+
+
 # --- the last lines -----------------------------------------------------------------------
 
 
@@ -176,10 +181,9 @@ def closing(grade: Grade) -> Iterator[RenderableType]:
     still_open = open_points(grade)
     causes = causes_of(grade.checks)
     if not causes:
-        yield Text("Other configurations are asked for when it is graded", "dim").append(
-            f", and the accuracy ({still_open:g} points) is measured." if still_open else "."
-        )
-        yield Text("Next: train (`grade train`), then `grade pack`.", "bold")
+        yield from _still_to_come(grade, still_open)
+        trained = "train (`grade train`), then " if still_open else ""
+        yield Text(f"Next: {trained}`grade pack`.", "bold")
         return
     stopped = import_error(grade)
     if stopped is not None:
@@ -189,6 +193,23 @@ def closing(grade: Grade) -> Iterator[RenderableType]:
     if still_open:
         yield Text(f"The accuracy ({still_open:g} points) is measured when it is graded.", "dim")
     yield Text.assemble((f"Next: mend 1, {AGAIN}", "bold"), f"  {EVERYTHING}")
+
+
+def _still_to_come(grade: Grade, still_open: float) -> Iterator[Text]:
+    """What the grading asks beyond this, where nothing is wrong so far."""
+    words = []
+    if any(check.name in OF_DENSENET for check in grade.checks):
+        words.append("Other configurations are asked for")
+    skipped = sum(check.outcome is Outcome.SKIPPED for check in grade.checks)
+    if skipped:
+        what = "1 check is" if skipped == 1 else f"{skipped} checks are"
+        words.append(f"{what} compared with the course's solution")
+    if still_open:
+        words.append(f"the accuracy ({still_open:g} points) is measured")
+    if words:
+        first, *others = words
+        rest = "".join(f", and {other}" for other in others)
+        yield Text(f"{first[0].upper()}{first[1:]} when it is graded{rest}.", "dim")
 
 
 def _counts(grade: Grade) -> Text:
