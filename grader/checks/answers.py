@@ -82,7 +82,7 @@ def answer_in(files: Mapping[str, bytes], name: str, example: str) -> tuple[str,
 
 
 def _failure(place: str, line: int, message: str, help: str) -> Failure:
-    finding = Finding(where=ANSWERS_FILE, message=message, help=help, place=place, line=line)
+    finding = Finding(where=place, message=message, help=help, line=line)
     return Failure(message, help, [finding])
 
 

@@ -131,7 +131,7 @@ def test_the_line_of_an_answer_is_named():
         answered({"answers.toml": content}, asked, {"asked": 5.0})
 
     (finding,) = no.value.findings
-    assert (finding.place, finding.line) == ("answers.toml, line 4", 4)
+    assert (finding.where, finding.line) == ("answers.toml, line 4", 4)
 
 
 def test_without_the_file_the_student_is_told_to_add_it():
