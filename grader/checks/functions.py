@@ -15,6 +15,8 @@ from grader.graph.evidence import Evidence
 
 KEEP_NAMES = "Keep the names of the template."
 HIDDEN = "a hidden call"
+STUB_TYPE = "NotImplementedError"
+"""What a template raises where the student has to write."""
 
 
 def function_checks(functions: Iterable[FunctionCheck]) -> tuple[Check, ...]:
@@ -117,6 +119,9 @@ def _share(called: Called, wrong: list[tuple[Call, Difference]]) -> float:
 def _finding(called: Called, asked: FunctionCheck, wrong: list[tuple[Call, Difference]]) -> Finding:
     call, differs = wrong[0]
     if call.received.failure is not None and (call.expected and call.expected.failure is None):
+        return _raised(asked, call)
+    stub = call.received.failure is not None and call.received.failure.type == STUB_TYPE
+    if stub:
         return _raised(asked, call)
     name, slip = _name(asked), called.slip(asked)
     cause = slip.says if slip is not None else differs.cause
