@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent
 ANSWERS = ("reference_solution", "assignment/source", "assignment/units")
 """Folders beside the package that hold the answer."""
 ANSWERS_IN_PACKAGE = ("/grader/selftest",)
-OF_A_UNIT = ("assignment.toml", "README.md", "figures", "template")
+OF_A_UNIT = ("assignment.toml", "README.md", "figures", "template", "public.json.gz")
 """What students have of each unit of the course."""
 
 

@@ -22,7 +22,7 @@ from grader.errors import AssignmentError, Cause, InfrastructureError, StageFail
 from grader.ledger.key import CourseKey
 from grader.run.directory import filling
 from grader.run.provenance import inside_digest, version_of
-from grader.run.published import published
+from grader.run.published import publish, published
 from grader.run.reference import MissingReference, copy_sources
 from grader.sandbox.contract import Sandbox, Stage
 
@@ -93,10 +93,42 @@ def function_references(
             found[asked.name] = FunctionReference(cases, answers.answers, answers.digest)
         elif key is not None or _is_here(asked, assignment):
             open_checks.append(asked)
-    for home, group in _by_folder(open_checks, assignment).items():
-        answers_of = _answered(home, group, found, assignment, sandbox, folder)
-        found.update(answers_of)
-    return found
+    return found | _asked(open_checks, found, assignment, sandbox, folder)
+
+
+def publish_calls(assignment: Assignment, sandbox: Sandbox) -> Path:
+    """Call the references in the public calls, and write what they give beside assignment.toml.
+
+    Args:
+        assignment: With [[functions]].
+        sandbox: Where references run.
+
+    Returns:
+        The file.
+
+    Raises:
+        AssignmentError: A file is missing, or a reference gives no result; names the key.
+        InfrastructureError: The machine failed.
+    """
+    cases = {a.name: FunctionReference(cases_of(a, None)) for a in assignment.functions}
+    with files.scratch("public") as scratch:
+        found = _asked(assignment.functions, cases, assignment, sandbox, scratch)
+    known = {name: (reference.cases, reference.answers) for name, reference in found.items()}
+    return publish(assignment.file.parent, known)
+
+
+def _asked(
+    checks: Sequence[FunctionCheck],
+    found: Mapping[str, FunctionReference],
+    assignment: Assignment,
+    sandbox: Sandbox,
+    folder: Path,
+) -> dict[str, FunctionReference]:
+    """What the references of some checks give, by the check's name."""
+    answers: dict[str, FunctionReference] = {}
+    for group in _by_folder(checks, assignment).values():
+        answers |= _answered(group, found, assignment, sandbox, folder)
+    return answers
 
 
 def _is_here(asked: FunctionCheck, assignment: Assignment) -> bool:
@@ -134,7 +166,6 @@ def _key(assignment: Assignment, asked: FunctionCheck) -> str:
 
 
 def _answered(
-    home: Path,
     group: Sequence[FunctionCheck],
     found: Mapping[str, FunctionReference],
     assignment: Assignment,

@@ -4,6 +4,7 @@ tests/courses/images is the worked example that docs/course-authors.md names. No
 TensorFlow: an assignment of functions alone is graded without it.
 """
 
+import gzip
 import json
 import shutil
 from pathlib import Path
@@ -14,6 +15,7 @@ from grader.course import GradeOptions
 from grader.domain import GradeStatus, Outcome
 from grader.errors import AssignmentError, UsageError
 from grader.pipeline import check_folder, regrade
+from grader.run.functions import publish_calls
 from grader.sandbox.process import ProcessSandbox
 from tests.grading import grade_paths
 
@@ -283,3 +285,46 @@ def test_nothing_that_is_right_stands_where_a_student_could_read_it(course):
     (grade,) = graded(course, "right")
 
     assert grade.score == 10
+
+
+def test_grade_check_compares_with_what_was_published(course, room):
+    publish_calls(options(course).assignment, room)
+    shutil.rmtree(course / "reference")
+    room.asked.clear()
+
+    grade = check_folder(course / "submissions/wrong", options(course))
+
+    checks = by_name(grade)
+    assert "height and width are swapped" in checks["crop"].rationale
+    assert "rounds up where the sheet rounds down" in checks["halves"].rationale
+    assert [len(stage.request["calls"]) for stage in room.asked] == [9]
+    assert check_folder(course / "submissions/right", options(course)).score == 10
+
+
+def test_what_was_published_of_other_calls_is_left_alone(course, room):
+    publish_calls(options(course).assignment, room)
+    shutil.rmtree(course / "reference")
+    change(course, ("[[7], [8]]", "[[7], [9]]"))
+
+    checks = by_name(check_folder(course / "submissions/right", options(course)))
+
+    assert checks["halves"].outcome is Outcome.SKIPPED
+    assert checks["crop"].outcome is Outcome.PASSED
+
+
+def test_a_published_file_that_cannot_be_read_is_named(course):
+    (course / "public.json.gz").write_bytes(b"not packed")
+
+    with pytest.raises(AssignmentError, match=r"public\.json\.gz.*grade publish"):
+        check_folder(course / "submissions/right", options(course))
+
+
+def test_publishing_writes_the_same_bytes_and_nothing_of_hidden_calls(course, room):
+    one = publish_calls(options(course).assignment, room).read_bytes()
+    other = publish_calls(options(course).assignment, room).read_bytes()
+
+    content = json.loads(gzip.decompress(one))
+    assert one == other
+    assert {name: len(kept["calls"]) for name, kept in content.items()} == {
+        "crop": 2, "halves": 2, "invert": 2, "save": 2, "first-line": 1,
+    }  # fmt: skip
