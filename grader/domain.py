@@ -156,7 +156,7 @@ class Thumbnail(Record):
 
     title: str
     """What it shows: "expected", "received", "difference"."""
-    rows: tuple[str, ...]
+    rows: tuple[Annotated[str, Field(pattern=r"^([0-9a-f]{6})+$")], ...]
     """Each row as six hexadecimal digits a pixel: red, green, blue."""
     of: tuple[int, int]
     """Rows and columns of what it is made from."""

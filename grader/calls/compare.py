@@ -130,6 +130,10 @@ def _after(rule: _Rule, case: Case, expected: Answer, received: Answer) -> Diffe
             )
         return replace(
             found,
+            what=f"{name} after the call",
+            expected="as it was",
+            received=f"changed; {found.more}" if found.more else "changed",
+            more="",
             cause=f"the function changes {name}, which belongs to the caller",
             help=f"Work on a copy: {name} = {name}.copy().",
         )

@@ -76,6 +76,12 @@ def thumbnail(title: str, pixels: NDArray[Any], *, most: bool = False) -> Thumbn
     return Thumbnail(title=title, rows=lines, of=tuple(pixels.shape[:2]))
 
 
+def png_of(picture: Thumbnail) -> bytes:
+    """A thumbnail as a PNG file."""
+    rows = [np.frombuffer(bytes.fromhex(row), np.uint8).reshape(-1, 3) for row in picture.rows]
+    return png(np.stack(rows))
+
+
 def _edges(size: int) -> list[int]:
     count = min(size, MAX_SIDE)
     return [size * i // count for i in range(count + 1)]

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from grader.domain import CheckResult, Finding, Outcome
 from grader.report.text import safe_line, safe_text
+from grader.report.thumbnails import Pictures
 from grader.report.words import MAX_WIDTH, OUTCOMES, minus
 from grader.scoring import ACCURACY
 
@@ -149,13 +150,15 @@ def consequences(cause: Cause) -> Iterator[RenderableType]:
 
 
 def command(finding: Finding) -> Iterator[RenderableType]:
-    """The call as a line to paste; of a hidden one only its kind."""
+    """The call as a line to paste, of a hidden one only its kind; and what it shows."""
     if finding.call:
         yield Padding(Text("the same call:", "dim"), INDENT)
         yield Padding(Pasted(safe_line(finding.call, 400)), INDENT)
     elif finding.asked:
         asked = Text("for which call: ", "dim").append(safe_line(finding.asked, 200), "default")
         yield Padding(asked, INDENT)
+    if finding.pictures:
+        yield Padding(Pictures(finding.pictures), INDENT)
 
 
 @dataclass(frozen=True)

@@ -92,9 +92,10 @@ def publish(folder: Path, answers: Mapping[str, tuple[Sequence[Case], Any]]) -> 
 def _timeless(answers: Any) -> Any:
     """Answers with their seconds rounded up, so that a slower machine writes the same file."""
     return {
-        function: {
-            id: answer | {"seconds": math.ceil(10 * answer.get("seconds", 0.0)) / 10}
-            for id, answer in calls.items()
-        }
+        function: {id: answer | {"seconds": _rounded(answer)} for id, answer in calls.items()}
         for function, calls in answers.items()
     }
+
+
+def _rounded(answer: Mapping[str, Any]) -> float:
+    return max(1, math.ceil(10 * float(answer.get("seconds", 0.0)))) / 10

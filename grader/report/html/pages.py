@@ -16,6 +16,7 @@ from functools import cache
 from importlib.resources import files as resource
 from typing import TYPE_CHECKING, Any
 
+from grader.calls.picture import png_of
 from grader.report.text import safe_line
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ def _environment() -> Environment:
     )
     environment.filters["points"] = lambda points: f"{points:g}"
     environment.filters["prose"] = _prose
+    environment.filters["picture"] = lambda picture: data_uri(png_of(picture))
     return environment
 
 
