@@ -76,7 +76,7 @@ def one_line(grade: Grade, *, checking: bool = False) -> Text:
             line.append(f"  accuracy {grade.evaluation.accuracy:.2%}")
         if grade.deadline is not None and grade.deadline.penalty:
             line.append(f"  late: {minus(grade.deadline.penalty)}")
-    reason = grade.message or _first_cause(grade)
+    reason = grade.message or _one_cause(grade, dearest=not checking)
     if grade.override is not None:
         reason = override_words(grade.override)
     reason = reason or (grade.evaluation_note if open_points(grade) else None)
@@ -91,9 +91,14 @@ def _status_word(grade: Grade, checking: bool) -> str:
     return "checked" if checking and graded else STATUS_WORDS[grade.status]
 
 
-def _first_cause(grade: Grade) -> str | None:
-    """The name of the first check to mend and what it found, and how many causes there are."""
+def _one_cause(grade: Grade, *, dearest: bool) -> str | None:
+    """The name of one check and what it found, and how many more causes there are.
+
+    Who mends a network begins with its first cause; who reads a score asks for the dearest.
+    """
     causes = causes_of(grade.checks)
+    if dearest:
+        causes = sorted(causes, key=lambda cause: -cause.lost)
     if not causes:
         return None
     more = f"; {len(causes) - 1} more" if len(causes) > 1 else ""

@@ -91,6 +91,19 @@ def test_quiet_says_what_failed(examples):
     )
 
 
+def test_quiet_names_the_dearest_cause_of_a_grade_and_the_first_to_mend_of_a_check(examples):
+    grade = examples.deviating()
+    first, *_, last = [cause.check.name for cause in causes_of(grade.checks)]
+    dear = [
+        c.model_copy(update={"max_score": 90.0, "score": 0.0}) if c.name == last else c
+        for c in grade.checks
+    ]
+    grade = grade.model_copy(update={"checks": tuple(dear), "message": None})
+
+    assert f"  {last}: " in one_line(grade).plain
+    assert f"  {first}: " in one_line(grade, checking=True).plain
+
+
 def test_a_consequence_whose_cause_nobody_may_see_stands_for_itself(examples):
     grade = examples.deviating()
     shown = [c for c in grade.checks if c.name != "bottleneck"]
