@@ -145,13 +145,15 @@ def trace_file(
         tree.mkdir()
         copy_sources(what.file, tree)
         request = {
-            "module": what.file.stem,
+            "module": None,
             "probes": [
                 {
                     "id": PROBE,
-                    "module": what.file.stem,
+                    "file": what.file.name,
                     "function": what.function,
+                    "arguments": [],
                     "gives_model": True,
+                    "output": None,
                     "input_shape": list(input_shape) if input_shape else None,
                     "modes": list(MODES),
                 }

@@ -344,7 +344,8 @@ def _assignment(folder: Path) -> Reading:
         assignment.require_key()
         for i, network in enumerate(assignment.networks):
             try:
-                network.reference_file(assignment.file.parent)
+                for reference in network.same_as:
+                    reference.file(assignment.file.parent)
             except ValueError as lack:
                 raise AssignmentError(f"{assignment.file}: networks.{i}.same_as: {lack}") from lack
         for i, asked in enumerate(assignment.functions):

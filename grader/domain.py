@@ -178,6 +178,8 @@ class Finding(Record):
     severity: Literal["deviation", "remark"] = "deviation"
     what: str = ""
     """What differs there, the first part of the message: "its 3×3 convolution"."""
+    layer: str = ""
+    """The student's own layer there, and its place: "conv2d_2 in net.py, line 33"."""
     place: str = ""
     """Where an exception was raised in the student's files: "densenet.py, line 49, in f"."""
     line: int = Field(default=0, ge=0)
@@ -509,6 +511,8 @@ class Provenance(Record):
 
     grader: str
     assignment_sha256: str
+    title: str | None = None
+    """The assignment's, so that a grade that is read again says of what it is."""
     tensorflow: str | None = None
     keras: str | None = None
     probe_seed_id: str | None = None

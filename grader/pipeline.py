@@ -476,6 +476,7 @@ def _ungraded(error: SubmissionRejected | InfrastructureError, item: Item, cours
         provenance=Provenance(
             grader=grader.__version__,
             assignment_sha256=assignment.sha256,
+            title=assignment.title,
             tensorflow=tensorflow_version(),
             keras=version_of("keras"),
             probe_seed_id=course.key.id if course.key is not None else None,

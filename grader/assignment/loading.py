@@ -48,7 +48,8 @@ def load_assignment(path: Path | str, known_checks: Collection[str] | None = Non
         mistakes = [explain(detail, Contents) for detail in details if detail["type"] != NEEDS_ZONE]
         raise _refusal(file, mistakes) from error
     if known_checks is not None:
-        mistakes = _names_taken(contents, known_checks)
+        others = known_checks if contents.probes is not None else ()
+        mistakes = _names_taken(contents, others)
         mistakes += _rubric_mistakes(contents.rubric, asked_for(contents, known_checks))
         if mistakes:
             raise _refusal(file, mistakes)

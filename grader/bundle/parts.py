@@ -80,7 +80,7 @@ def put_course(assignment: Assignment, folder: Path) -> None:
 
 def _references(assignment: Assignment) -> list[Path]:
     home = assignment.file.parent
-    networks = [network.reference_file(home) for network in assignment.networks]
+    networks = [r.file(home) for network in assignment.networks for r in network.same_as]
     functions = [file for asked in assignment.functions for file in asked.reference_files(home)]
     return list(dict.fromkeys([*networks, *functions]))
 

@@ -86,6 +86,7 @@ class _Causes:
         self.skipped = [r.name for r in results if r.outcome is Outcome.SKIPPED]
         self.about = about
         self.link: dict[str, str] = {}
+        self._lines = {r.name: _lines(r) for r in results if r.name in evidence.compared}
         self._structure = {f: tuple(self._deviating(f)) for f in ANSWERS}
         for name in self.failed:
             self._add(name, self._why_failed(name))
@@ -119,6 +120,8 @@ class _Causes:
     # --- failed -----------------------------------------------------------------------------
 
     def _why_failed(self, name: str) -> str | None:
+        if name in self._lines:
+            return self._same_lines(name)
         if name == CONTRACT:
             return None
         raised = self._raised(name)
@@ -132,6 +135,12 @@ class _Causes:
         if name == "build-model":
             return self._behind_the_model()
         return self._wrecked_by(name)
+
+    def _same_lines(self, name: str) -> str | None:
+        """A comparison that fails for the same lines: of a block that this network is made of."""
+        mine = self._lines[name]
+        others = [other for other in self._lines if other != name and other in self.failed]
+        return next((other for other in others if mine and mine <= self._lines[other]), None)
 
     def _raised(self, name: str) -> set[tuple[str, str]]:
         """The exceptions that a check tells of."""
@@ -235,6 +244,12 @@ class _Causes:
             if self._structure.get(needed):
                 return self._structure[needed][0]
         return CONTRACT if CONTRACT in self.failed else ANSWERS.get(self.evidence.stood_in)
+
+
+def _lines(result: CheckResult) -> set[tuple[int, str]]:
+    """The lines of the student's that a comparison names; none where it names other places too."""
+    places = {(f.line, f.code) for f in result.findings if f.severity == "deviation"}
+    return set() if any(not line for line, _ in places) else places
 
 
 def _key(failure: FailureRecord) -> tuple[str, str]:

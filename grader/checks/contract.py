@@ -171,6 +171,7 @@ OLDER_CODE = (
         "Keras 3 names a layer by its class: let no class of layers begin with an underscore.",
     ),
     (r"^it gives ", ONE_TENSOR),
+    (r"^it takes \(", "Keep all arguments that the assignment names, in its order."),
 )
 """What Keras 3, TensorFlow 2 and this machine say to code that was written for others, in their
 message or in the line where it stopped, and what to do about it."""

@@ -44,7 +44,7 @@ def into_gradebook(
         ids = (item.identity.person or item.identity.student_id, *item.identity.known_as)
         if (known := next((id for id in ids if id in extensions), None)) is not None:
             own_due[name] = extensions[known]
-    module = assignment.module.removesuffix(".py")
+    module = assignment.module.removesuffix(".py") or assignment.file.parent.name
     work = Work(
         assignment=assignment_of(items) or module,
         notebook=module,

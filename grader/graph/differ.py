@@ -53,10 +53,18 @@ class Aspect(StrEnum):
     IDLE_BIAS = "idle bias"
     EPSILON = "epsilon"
     END = "last step"
+    INITIALISER = "initialiser"
+    CONCATENATION = "order of concatenation"
+    SHAPE = "output shape"
+    BESIDE = "value beside it"
 
 
-REMARKS = {Aspect.IDLE_BIAS, Aspect.EPSILON, Aspect.END}
+REMARKS = {Aspect.IDLE_BIAS, Aspect.EPSILON, Aspect.END, Aspect.SHAPE}
 """Differences of style: the same function."""
+COMPARED_WHERE_ASKED = {Aspect.INITIALISER, Aspect.CONCATENATION}
+"""Differences that nobody looks for but where an author asks for it."""
+Strict = frozenset[Aspect]
+"""What an author wants to be the same, beside the function."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +96,7 @@ class Difference:
         cause: Lower numbers come first: what stands earlier explains the rest.
         wanted: The reference's unit, where one differs.
         given: The network's.
+        partner: The reference's unit that has what belongs here, where two were exchanged.
     """
 
     place: Place
@@ -97,6 +106,7 @@ class Difference:
     cause: int
     wanted: Unit | None = None
     given: Unit | None = None
+    partner: int | None = None
 
     @property
     def remark(self) -> bool:
@@ -114,10 +124,14 @@ class Comparison:
         mine: The network that is judged.
         reference: What it should be.
         pairs: Which unit stands for which.
+        strict: What has to be the same beside the function.
     """
 
-    def __init__(self, mine: Units, reference: Units, pairs: Pairing) -> None:
+    def __init__(
+        self, mine: Units, reference: Units, pairs: Pairing, strict: Strict = frozenset()
+    ) -> None:
         self.mine, self.reference, self.pairs = mine, reference, pairs
+        self.strict = strict
         self.found: list[Difference] = []
         self.weights: dict[WeightKey, tuple[WeightKey, Place]] = {}
         self.weights_back: dict[WeightKey, tuple[WeightKey, Place]] = {}
@@ -228,7 +242,19 @@ class Comparison:
             matched.append((other, link))
             self._link(other, link, reference, told)
         self._sources(waiting.links, missing, reference)
+        if Aspect.CONCATENATION in self.strict and not missing and not waiting.links:
+            self._concatenated(mine, reference)
         return matched
+
+    def _concatenated(self, mine: Unit, reference: Unit) -> None:
+        """The same maps in another order, where an author asks for the order."""
+        if reference.kind in ("add", "multiply", "maximum"):
+            return
+        wanted = [link.source for link in reference.inputs]
+        given = [self.pairs.of.get(link.source) for link in mine.inputs]
+        if wanted != given:
+            order = tuple(dict.fromkeys(wanted)), tuple(dict.fromkeys(given))
+            self._say(Place(reference.index), Aspect.CONCATENATION, *order)
 
     def _link(self, mine: Link, link: Link, reference: Unit, told: set[tuple[object, ...]]) -> None:
         place = Place(reference.index, link.source)
@@ -254,8 +280,8 @@ class Comparison:
         gone = [k for k in missing if k.source in self.pairs.back and k.source not in theirs]
         more = [k for k in extra if k.source in self.pairs.of and k.source not in ours]
         # Through a unit that one side lacks, its inputs arrive by another way.
-        by_ours = {self.pairs.of[s] for s in _behind(self.mine, extra, self.pairs.of)}
-        by_theirs = _behind(self.reference, missing, self.pairs.back)
+        by_ours = {self.pairs.of[s] for s in behind(self.mine, extra, self.pairs.of)}
+        by_theirs = behind(self.reference, missing, self.pairs.back)
         lacking = tuple(k.source for k in gone if k.source not in by_ours)
         too_many = tuple(
             self.pairs.of[k.source] for k in more if self.pairs.of[k.source] not in by_theirs
@@ -288,11 +314,22 @@ class Comparison:
                 modes = self._trained(key, other)
                 if modes is not None:
                     return Difference(place, Aspect.TRAINED, *modes, 0)
+                begun = self._begun(key, other)
+                if begun is not None:
+                    return Difference(place, Aspect.INITIALISER, *begun, 0)
             elif known is not None and known[0] != other:
                 return Difference(place, Aspect.OWN_WEIGHTS, None, known[1], 0)
             elif known_back is not None and known_back[0] != key:
                 return Difference(place, Aspect.OWN_WEIGHTS, known_back[1], None, 0)
         return None
+
+    def _begun(self, mine: WeightKey, reference: WeightKey) -> tuple[str, str] | None:
+        """The initialisers of two variables, where an author asks for them and they differ."""
+        if Aspect.INITIALISER not in self.strict:
+            return None
+        a, b = self.mine.variables[mine[0]], self.reference.variables[reference[0]]
+        known = a.initialiser and b.initialiser
+        return (b.initialiser, a.initialiser) if known and a.initialiser != b.initialiser else None
 
     def _trained(self, mine: WeightKey, reference: WeightKey) -> tuple[bool, bool] | None:
         """Whether the reference's variable is trained, and the network's, where they differ."""
@@ -313,7 +350,7 @@ class Comparison:
             if unit.index in self.pairs.of or unit.index in ours:
                 continue
             links = [Link(unit.index, None, ())]
-            before = [self.pairs.of[s] for s in _behind(self.mine, links, self.pairs.of)]
+            before = [self.pairs.of[s] for s in behind(self.mine, links, self.pairs.of)]
             if before:
                 place = Place(max(before), stands="behind")
             else:
@@ -367,7 +404,7 @@ class _Waiting:
         return [link for links in self._by_source.values() for link in links]
 
 
-def _behind(network: Units, links: list[Link], paired: Mapping[int, int]) -> set[int]:
+def behind(network: Units, links: list[Link], paired: Mapping[int, int]) -> set[int]:
     """The nearest paired units above units that have no counterpart."""
     found: set[int] = set()
     stack = [k.source for k in links if k.source not in paired]
@@ -392,8 +429,8 @@ def _node_key(unit: Unit) -> int:
     return -1 if unit.node is None else unit.node.index
 
 
-def compare(mine: Units, reference: Units) -> Comparison:
+def compare(mine: Units, reference: Units, strict: Strict = frozenset()) -> Comparison:
     """Pair two networks and collect their differences in `found`."""
-    comparison = Comparison(mine, reference, Pairing(mine, reference))
+    comparison = Comparison(mine, reference, Pairing(mine, reference), strict)
     comparison.run()
     return comparison

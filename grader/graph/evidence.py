@@ -31,22 +31,46 @@ from grader.graph.rules.deviation import Deviation, kind_of
 
 
 @dataclass(frozen=True)
-class Compared:
-    """A network of the submission, and the reference it should compute.
+class NetworkAnswer:
+    """What one call of the student's function gave.
 
     Attributes:
-        function: The student's, as FILE.py:FUNCTION.
         asked: What it was called with, for messages.
-        reference: The reference's network; None where this machine does not have it.
-        mine: The student's; None where there is none.
+        mine: The network; None where there is none.
         failure: Why there is none.
     """
 
-    function: str
     asked: str
-    reference: Subject | None
     mine: Subject | None = None
     failure: FailureRecord | None = None
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """One reference: a network for each call.
+
+    Attributes:
+        title: What tells it from the other accepted ones.
+        networks: In the order of the calls.
+    """
+
+    title: str
+    networks: tuple[Subject, ...]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A function of the submission, and the references of which it should compute one.
+
+    Attributes:
+        function: The student's, as FILE.py:FUNCTION, or FUNCTION alone.
+        answers: What its calls gave.
+        references: Those that are accepted; empty where this machine does not have them.
+    """
+
+    function: str
+    answers: tuple[NetworkAnswer, ...]
+    references: tuple[Accepted, ...]
 
 
 @dataclass(frozen=True)
@@ -206,7 +230,23 @@ def read_subject(data: bytes, constants: bytes) -> Subject | FailureRecord:
         found = [_unproved("the network", mode, traces[mode], graphs[mode]) for mode in graphs]
         if Follows.UNREAD in answers(graphs["inference"], graphs["training"]).values():
             found.append(_unread("the network", "one of its layers"))
-    return Subject(graphs, tuple(record.variables), next(filter(None, found), ""))
+    return Subject(
+        graphs,
+        tuple(record.variables),
+        next(filter(None, found), ""),
+        _shape_of(traces["inference"]),
+        None if record.beside is None else dict(record.beside),
+        record.layers,
+    )
+
+
+def _shape_of(trace: Trace) -> tuple[int, ...] | None:
+    """The shape of a network's output, less the images."""
+    if len(trace.outputs) != 1:
+        return None
+    op, output = trace.outputs[0]
+    shape = trace.ops[op].outputs[output][1]
+    return None if shape is None else shape[1:]
 
 
 ENDED = {

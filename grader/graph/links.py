@@ -81,9 +81,13 @@ class StepReader:
         graph: The canonical graph.
         variables: Its variable table; may be empty.
         side: Which of the two networks it is; what cannot be read equals nothing of the other.
+        free: Kinds of steps that are not looked at.
     """
 
-    def __init__(self, graph: Graph, variables: Variables, side: str) -> None:
+    def __init__(
+        self, graph: Graph, variables: Variables, side: str, free: frozenset[str] = frozenset()
+    ) -> None:
+        self.free = free
         self.graph = graph
         self.variables = variables
         self.side = side
@@ -95,7 +99,8 @@ class StepReader:
         entries: list[Entry] = []
         for word in words(segment):
             entry, height, width = self._entry(word, height, width)
-            entries.append(entry)
+            if entry.kind not in self.free:
+                entries.append(entry)
         kept, biased = _simplified(entries)
         return Link(unit, span, tuple(kept), 0, biased)
 

@@ -64,6 +64,8 @@ class VariableRecord(_Strict):
     trainable: bool
     owned: bool
     """Whether the model lists it among its variables."""
+    initialiser: Text = ""
+    """What it begins with, less the seed; empty where it is not known."""
 
     @property
     def size(self) -> int:
@@ -112,6 +114,15 @@ class NetworkRecord(_Strict):
     """What one probe, or `build_model()`, gave."""
 
     failure: FailureRecord | None
+    beside: (
+        Annotated[list[tuple[int, Scalar | list[Scalar | None] | None]], Field(max_length=16)]
+        | None
+    ) = []
+    """Place and value of what a function gave beside the network; None where it gave the network
+    alone, and more was asked for."""
+    layers: Annotated[dict[Text, tuple[Text, Text]], Field(max_length=5001)] = {}
+    """Layer, or "()" for the function → its place in the student's files, "net.py, line 12", and
+    what stands there."""
     gave: Text = ""
     """What a function gave where it was no tensor: "keras.Model"."""
     graphs: dict[Literal["inference", "training"], GraphRecord] = {}

@@ -114,13 +114,16 @@ class UnitGraph(Units):
         graph: The canonical graph.
         variables: Its variable table; empty leaves trained and frozen apart unsaid.
         side: Which of the two networks it is; what cannot be read equals nothing of the other.
+        free: Kinds of steps that are not looked at.
     """
 
-    def __init__(self, graph: Graph, variables: Variables, side: str) -> None:
+    def __init__(
+        self, graph: Graph, variables: Variables, side: str, free: frozenset[str] = frozenset()
+    ) -> None:
         super().__init__(variables, side)
         self.graph = graph
         self.trouble = tuple(graph.trouble)
-        self._steps = StepReader(graph, variables, side)
+        self._steps = StepReader(graph, variables, side, free)
         self._pieces: dict[int, list[tuple[int, int, int]]] = {}
         self._uses = _uses(graph)
         wanted = graph.ancestors()

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from grader.domain import Finding
-from grader.graph.differ import Aspect, Difference, Place
+from grader.graph.differ import REMARKS, Aspect, Difference, Place, Strict
+from grader.graph.helping import help_for, without_bias
 from grader.graph.links import Entry, pads_text
+from grader.graph.located import Located, Spot
 from grader.graph.units import Unit, Units
 
 MAX_FINDINGS = 20
@@ -230,7 +232,7 @@ def _surplus(difference: Difference, names: Names) -> Sentence:
 def _steps(difference: Difference, names: Names) -> Sentence:
     wanted, given = difference.expected, difference.received
     assert isinstance(wanted, tuple) and isinstance(given, tuple)
-    expected, received = spell(wanted), spell(given)
+    expected, received = (spell(side) for side in without_bias(wanted, given))
     if expected == received:
         expected, received = _exactly(wanted), _exactly(given)
     where = _unit(difference.place, names)
@@ -328,6 +330,32 @@ def _end(difference: Difference, names: Names) -> Sentence:
     )  # fmt: skip
 
 
+def _initialiser(difference: Difference, names: Names) -> Sentence:
+    begun = str(difference.expected), str(difference.received)
+    return Sentence(_unit(difference.place, names), "the initialiser of its weights", *begun)
+
+
+def _concatenation(difference: Difference, names: Names) -> Sentence:
+    wanted, given = difference.expected, difference.received
+    assert isinstance(wanted, tuple) and isinstance(given, tuple)
+    expected, received = (", ".join(names.get(i, "?") for i in side) for side in (wanted, given))
+    where = _unit(difference.place, names)
+    return Sentence(where, "the order of the maps it receives", expected, received)
+
+
+def _shape(difference: Difference, names: Names) -> Sentence:
+    sizes = (difference.expected, difference.received)
+    shapes = (f"(m, {', '.join(map(str, s))})" if isinstance(s, tuple) else str(s) for s in sizes)
+    return Sentence("the output", "its shape", *shapes)
+
+
+def _beside(difference: Difference, names: Names) -> Sentence:
+    wanted, given = difference.expected, difference.received
+    if not isinstance(wanted, tuple) or not isinstance(given, tuple):
+        return Sentence("what it returns", "", str(wanted), str(given))
+    return Sentence(f"result {wanted[0] + 1}", "its value", str(wanted[1]), str(given[1]))
+
+
 SENTENCES: Mapping[Aspect, Callable[[Difference, Names], Sentence]] = {
     Aspect.GROUPS: _groups,
     Aspect.SEVERAL: _several,
@@ -344,39 +372,54 @@ SENTENCES: Mapping[Aspect, Callable[[Difference, Names], Sentence]] = {
     Aspect.IDLE_BIAS: _idle_bias,
     Aspect.EPSILON: _epsilon,
     Aspect.END: _end,
+    Aspect.INITIALISER: _initialiser,
+    Aspect.CONCATENATION: _concatenation,
+    Aspect.SHAPE: _shape,
+    Aspect.BESIDE: _beside,
 }
 """Who words a difference; `_field` words all others."""
 
 
 def sentence(difference: Difference, names: Names) -> Sentence:
     """One difference in words."""
-    return SENTENCES.get(difference.aspect, _field)(difference, names)
+    said = SENTENCES.get(difference.aspect, _field)(difference, names)
+    return said if said.help else replace(said, help=help_for(difference, names))
 
 
 # --- findings ------------------------------------------------------------------------------
 
 
-def findings_of(found: Iterable[Difference], names: Names, call: str = "") -> list[Finding]:
+def findings_of(
+    found: Iterable[Difference],
+    names: Names,
+    call: str = "",
+    strict: Strict = frozenset(),
+    spots: Located | None = None,
+) -> list[Finding]:
     """First causes first; the same difference in many places is one finding.
 
     Args:
         found: The differences.
         names: How the reference's units are called.
         call: Which call shows them, where not every call does.
+        strict: Differences of style that are deviations here.
+        spots: Knows where the student's layers were made.
     """
-    groups: dict[tuple[Hashable, ...], list[Sentence]] = {}
+    groups: dict[tuple[Hashable, ...], list[tuple[Sentence, Spot | None]]] = {}
     for difference in sorted(found, key=lambda item: item.cause):
         told = sentence(difference, names)
-        groups.setdefault((difference.remark, *told.kind), []).append(told)
+        remark = difference.aspect in REMARKS - strict
+        spot = spots.of(difference) if spots is not None else None
+        groups.setdefault((remark, *told.kind), []).append((told, spot))
     deviations = [_finding(told, call) for (remark, *_), told in groups.items() if not remark]
     remarks = [_finding(told, call, True) for (remark, *_), told in groups.items() if remark]
     return [*deviations[:MAX_FINDINGS], *remarks]
 
 
-def _finding(told: list[Sentence], call: str, remark: bool = False) -> Finding:
+def _finding(told: list[tuple[Sentence, Spot | None]], call: str, remark: bool = False) -> Finding:
     """One finding for the same difference in one place or several."""
-    first = told[0]
-    places = list(dict.fromkeys(item.where for item in told))
+    first, spot = told[0]
+    places = list(dict.fromkeys(item.where for item, _ in told))
     where = places[0]
     if len(places) > 1:
         where += f" (also {'; '.join(places[1:MAX_PLACES])}"
@@ -389,4 +432,15 @@ def _finding(told: list[Sentence], call: str, remark: bool = False) -> Finding:
         source="the reference",
         help=first.help,
         severity="remark" if remark else "deviation",
+        what=_what(first, call),
+        layer=f"{spot.layer} in {spot.place}" if spot is not None else "",
+        line=spot.line if spot is not None else 0,
+        code=spot.code if spot is not None else "",
     )
+
+
+def _what(told: Sentence, call: str) -> str:
+    """What differs, less the place: "its kernel", "between the input and sum 1"."""
+    place = told.named or ""
+    what = f"{place}: {told.subject}" if place and told.subject else place or told.subject
+    return f"{what}, {call}" if what and call else what or call

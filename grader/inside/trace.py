@@ -23,6 +23,7 @@ from .tracing import (
     importing,
     kinds,
     modes,
+    places,
     probes,
     student,
     trained,
@@ -39,9 +40,9 @@ def run(request: dict[str, Any], tree: Path, channel: Any) -> None:
     """Answer one request.
 
     Args:
-        request: {"module": "densenet", "probes": [...], "model": {...} or null}; "plain" where
-            every network is to be traced whole, "compared" the id of one that is in any case,
-            "calls" what is called for its values.
+        request: {"module": "densenet" or null, "probes": [...], "model": {...} or null}; "plain"
+            where every network is to be traced whole, "compared" the id of one that is in any
+            case, "calls" what is called for its values.
         tree: The rewritten submission.
         channel: Takes `send_json(name, object)` and `send_binary(name, bytes)`.
     """
@@ -51,23 +52,27 @@ def run(request: dict[str, Any], tree: Path, channel: Any) -> None:
     plain = bool(request.get("plain")) or not keras.__version__.startswith(kinds.KERAS)
     if not plain:
         building.with_less_bookkeeping()
+    asked = request.get("probes", [])
+    if any("file" in probe for probe in asked):
+        places.note_layers(tree)
     copies.begin(plain=plain, compared=request.get("compared"))
-    student.greet(request.get("module", "densenet"))
+    name = request.get("module", "densenet")
+    student.greet(name or "submission")
     patience = Patience(request.get("call_s"))
-    module, failure = student.load(request.get("module", "densenet"), tree, patience)
+    module, failure = student.load(name, tree, patience)
     described = {"functions": student.signatures(module), "others": student.others(module)}
     channel.send_json("module", {"failure": failure, **described})
-    asked = request.get("probes", [])
     if module is None:
-        asked = [probe for probe in asked if probe.get("module")]
-    late: dict[str, Any] = {}
+        asked = [probe for probe in asked if "file" in probe]
+    late: dict[tuple[str, str], Any] = {}
     for probe in asked:
         # Who did not come back once is not waited for again: the other functions get their turn.
-        answer = late.get(probe["function"])
+        called = (probe.get("file", ""), probe["function"])
+        answer = late.get(called)
         answer = answer or probes.answer(tree, module, probe, channel, patience)
         channel.send_json("probe:" + probe["id"], answer)
         if patience.ran_out:
-            late[probe["function"]] = {"failure": answer["failure"]}
+            late[called] = {"failure": answer["failure"]}
             patience.ran_out = False
     call.answer(request.get("calls", []), tree, channel, patience)
     if request.get("model") is not None and module is not None:

@@ -80,8 +80,7 @@ def holds_a_class(file: Path, policy: IntakePolicy, platform: Platform | None = 
 
 
 def _is_class(files: Sequence[Parts], policy: IntakePolicy, *, may_be_plain: bool) -> bool:
-    wanted = (policy.module, policy.notebook)
-    if not files or any(len(parts) == 1 and parts[0] in wanted for parts in files):
+    if not files or any(len(parts) == 1 and policy.is_module(parts[0]) for parts in files):
         return False
     tops = sorted({parts[0] for parts in files})
     files_at_top = {parts[0] for parts in files if len(parts) == 1}
@@ -98,15 +97,15 @@ def _is_class(files: Sequence[Parts], policy: IntakePolicy, *, may_be_plain: boo
     submitted = [top for top in tops if top not in files_at_top or _could_be_submitted(top)]
     if voted([(top,) for top in submitted]):
         return True
-    return may_be_plain and _is_plain_class(files, files_at_top, wanted)
+    return may_be_plain and _is_plain_class(files, files_at_top, policy)
 
 
-def _is_plain_class(files: Sequence[Parts], at_top: set[str], wanted: Sequence[str]) -> bool:
+def _is_plain_class(files: Sequence[Parts], at_top: set[str], policy: IntakePolicy) -> bool:
     """Archives side by side, or a folder for each student with one or with the module."""
     if any(_could_be_submitted(name) and not _is_archive(name) for name in at_top):
         return False
     archives = {p[0] for p in files if len(p) in (1, 2) and _is_archive(p[-1])}
-    modules = {p[0] for p in files if len(p) in (2, 3) and p[-1] in wanted}
+    modules = {p[0] for p in files if len(p) in (2, 3) and policy.is_module(p[-1])}
     return len(archives) >= 2 or len(modules | archives) >= 3
 
 

@@ -129,16 +129,18 @@ def _write(
             file = write_file(tree, member.path, member.chunks(), limit)
         files.append(file)
     if layout.notebook:
+        book = layout.notebook.parts[-1]
+        module = policy.module or f"{book.removesuffix('.ipynb')}.py"
         content = layout.notebook.read(policy.notebook_bytes + 1)
         if len(content) > policy.notebook_bytes:
-            raise too_large(f"{policy.notebook}: the file is too large.", "Clear its outputs.")
-        converted = convert(content, policy)
-        written = {policy.module: converted.source, **converted.data}
+            raise too_large(f"{shown(book)}: the file is too large.", "Clear its outputs.")
+        converted = convert(content, policy.model_copy(update={"module": module}))
+        written = {module: converted.source, **converted.data}
         there = {file.path for file in files}
         for name in written.keys() - there:
             text = written[name].encode("utf-8", "replace")
             files.append(write_file(tree, name, [text], policy.file_bytes))
-        remarks += (f"{policy.module} was read from {policy.notebook}.", *converted.remarks)
+        remarks += (f"{shown(module)} was read from {shown(book)}.", *converted.remarks)
     return tuple(sorted(files, key=lambda file: file.path)), remarks
 
 
@@ -206,7 +208,10 @@ def _received(
 
 def _modules(folder: Path, policy: IntakePolicy) -> list[Path]:
     """A folder's own time changes with any look at it; that of its module is the better one."""
-    names = (policy.module, policy.notebook)
-    found = [folder / name for name in names]
-    found += [each for name in names for each in sorted(folder.glob(f"*/{name}"))]
-    return [each for each in found if each.is_file() and not each.is_symlink()]
+    there = [*sorted(folder.glob("*")), *sorted(folder.glob("*/*"))]
+    if policy.module:
+        names = (policy.module, policy.notebook)
+        there = [folder / name for name in names]
+        there += [each for name in names for each in sorted(folder.glob(f"*/{name}"))]
+    files = [f for f in there if policy.is_module(f.name) and f.is_file() and not f.is_symlink()]
+    return files if policy.module else sorted(files, key=lambda f: -f.stat().st_mtime)

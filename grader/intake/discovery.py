@@ -101,7 +101,7 @@ def discover(
         names = ", ".join(shown(str(path)) for path in given) or "no path"
         left = f" Not graded: {_named(search.left_out)}." if search.left_out else ""
         raise UsageError(
-            f"expected a zip, a folder with {policy.module}, or a folder of these. "
+            f"expected a zip, a folder with {policy.asked}, or a folder of these. "
             f"Received: {names}, with nothing of the kind in it.{left}"
         )
     known = in_roster(search.found.values(), roster)
@@ -345,7 +345,8 @@ class _Search:
 
     def _is_submitted_code(self, name: str) -> bool:
         """Whether a loose file without a platform's name is handed in, or a tool of the course."""
-        return name.endswith((self.policy.module, ".ipynb"))
+        ends = (self.policy.module,) if self.policy.module else self.policy.named or (".py",)
+        return name.endswith((*ends, ".ipynb"))
 
     def _loose(self, files: Sequence[tuple[str, Path]], identity: Identity, source: str) -> None:
         item = of_loose_files(files, identity, source, self.policy)
@@ -419,7 +420,7 @@ class _Search:
             found = ", ".join(shown(name) for name in sorted(names)) or "none"
             raise UsageError(
                 f"{shown(str(path))}: expected one assignment below each student. Received: "
-                f"{found}. Name the one to grade, as in grade {SUBMITTED}/*/{stem}."
+                f"{found}. Name the one to grade, as in grade {SUBMITTED}/*/{stem or 'NAME'}."
             )
         if len(names) > 1:
             self.notices.append(
@@ -452,8 +453,10 @@ class _Search:
         ]
 
     def _has_module(self, folder: Path) -> bool:
-        names = (self.policy.module, self.policy.notebook)
-        return any((folder / name).is_file() for name in names)
+        if self.policy.module:
+            names = (self.policy.module, self.policy.notebook)
+            return any((folder / name).is_file() for name in names)
+        return any(self.policy.is_module(each.name) for each in _children(folder))
 
     def _is_results(self, folder: Path) -> bool:
         """A folder that we wrote grades into; a student's that has such a file is none."""

@@ -74,8 +74,7 @@ def of_loose_files(
     code = [file for file in files if file[0].casefold().endswith((".py", ".ipynb"))]
     if not code:
         return None
-    wanted = (policy.module, policy.notebook)
-    meant = [file for file in code if _original(file[0]) in wanted]
+    meant = [file for file in code if policy.is_module(_original(file[0]))]
     # Canvas adds -1 to the name of what is handed in again: that it is newer is said by the order.
     newest = next((file for file in meant if _original(file[0]) == policy.module), None)
     first = newest or (meant or sorted(code))[0]
@@ -102,6 +101,9 @@ def _original(name: str) -> str:
 
 
 def _as_module(name: str, policy: IntakePolicy) -> str:
+    if not policy.module:
+        alone = len(policy.named) == 1 and name.casefold().endswith(".py")
+        return policy.named[0] if alone else _original(name)
     return policy.notebook if name.casefold().endswith(".ipynb") else policy.module
 
 

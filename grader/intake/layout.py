@@ -91,7 +91,7 @@ def _refuse_sizes(kept: Sequence[Member], notebook: Member | None, policy: Intak
     if len(kept) > policy.files:
         raise too_large(
             f"{len(kept)} files, expected at most {policy.files}.",
-            f"Hand in {policy.module}, the modules it imports, recipe.toml and one weights file.",
+            f"Hand in {policy.asked}, the modules it imports, recipe.toml and one weights file.",
         )
     for member in kept:
         weights = is_weights(member.parts[-1])
@@ -127,29 +127,31 @@ def _how_to_shrink(name: str) -> str:
 
 def _below_top(files: list[Member], policy: IntakePolicy) -> list[Member]:
     """Take one top folder off where there is one and the module is in it."""
-    handin = HANDIN.format(policy.module)
+    handin = HANDIN.format(policy.asked)
     if not files:
         raise missing_file("there is no file in the submission that could be graded.", handin)
-    at_top = {member.parts for member in files}
-    if at_top & {(policy.module,), (policy.notebook,)}:
+    if any(len(m.parts) == 1 and policy.is_module(m.parts[0]) for m in files):
         return files
     counting = [m for m in files if fate(m.parts) in (Fate.KEPT, Fate.NOTEBOOK, Fate.DROPPED)]
     tops = {member.parts[0] for member in counting if len(member.parts) > 1}
     if len(tops) == 1 and all(len(member.parts) > 1 for member in counting):
         top = tops.pop()
-        if at_top & {(top, policy.module), (top, policy.notebook)}:
-            return [
-                replace(m, parts=m.parts[1:]) if m.parts[0] == top and len(m.parts) > 1 else m
-                for m in files
-            ]
+        below = [
+            replace(m, parts=m.parts[1:]) if m.parts[0] == top and len(m.parts) > 1 else m
+            for m in files
+        ]
+        if any(len(m.parts) == 1 and policy.is_module(m.parts[0]) for m in below):
+            return below
+        if not policy.module:  # a folder of a repository is as good as its top
+            return _below_top(below, policy)
     _refuse_nested([member for member in files if fate(member.parts) is Fate.NESTED])
     raise missing_file(_where_it_may_be(files, policy), handin)
 
 
 def _where_it_may_be(files: Sequence[Member], policy: IntakePolicy) -> str:
     """The most helpful sentence there is about a module that is not where it belongs."""
-    name = policy.module
-    exact = [m.path for m in files if m.parts[-1] in (name, policy.notebook)]
+    name = policy.asked
+    exact = [m.path for m in files if policy.is_module(m.parts[-1])]
     if exact:
         return f"{name}: expected at the top. Received: {listed(exact)}."
     similar = [m.path for m in files if _is_similar(m.parts[-1], name)]
@@ -176,6 +178,10 @@ def _is_similar(name: str, module: str) -> bool:
 
 def _notebook(files: Sequence[Member], policy: IntakePolicy) -> Member | None:
     at_top = {member.parts: member for member in files}
+    if not policy.module:
+        books = [m for m in files if len(m.parts) == 1 and m.parts[0].endswith(".ipynb")]
+        alone = len(books) == 1 and not any(m.path.endswith(".py") for m in files)
+        return books[0] if alone else None
     return None if (policy.module,) in at_top else at_top.get((policy.notebook,))
 
 
@@ -184,7 +190,7 @@ def _without_hiding_package(
 ) -> tuple[list[Member], list[str]]:
     """`import densenet` would take a folder densenet/ with __init__.py before densenet.py."""
     stem = policy.module.removesuffix(".py")
-    if not any(m.parts == (stem, "__init__.py") for m in kept):
+    if not stem or not any(m.parts == (stem, "__init__.py") for m in kept):
         return kept, []
     return (
         [m for m in kept if m.parts[0] != stem],
@@ -246,11 +252,12 @@ def _left_out(
     if weights:
         remarks.append(f"Left out, another weights file counts: {listed(_paths(weights))}.")
     books = [m for m in by_fate[Fate.NOTEBOOK] if m is not notebook]
-    if any(m.parts == (own,) for m in books):
+    if own and any(m.parts == (own,) for m in books):
         remarks.append(f"Both {module} and {own} were handed in; {module} counts.")
     books = [m for m in books if m.parts != (own,)]
     if books:
-        remarks.append(f"Left out, only {own} is read: {listed(_paths(books))}.")
+        only = own or "a notebook without Python files beside it"
+        remarks.append(f"Left out, only {only} is read: {listed(_paths(books))}.")
     if by_fate[Fate.IGNORED]:
         remarks.append(f"Ignored, of no use here: {listed(_paths(by_fate[Fate.IGNORED]))}.")
     return remarks

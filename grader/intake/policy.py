@@ -13,8 +13,11 @@ MEBIBYTE = 2**20
 class IntakePolicy(Record):
     """What intake asks of every zip and folder. All sizes are bytes."""
 
-    module: str = Field(default=MODULE, pattern=r"^\w+\.py$")
-    """The file that must be there, or the notebook of its name."""
+    module: str = Field(default=MODULE, pattern=r"^([^/\\:.]+\.py)?$")
+    """The file that must be there, or the notebook of its name; empty where any of `named` will
+    do, or any code where these are none."""
+    named: tuple[str, ...] = ()
+    """Files that the assignment names beside the module."""
 
     data_files: tuple[str, ...] = ()
     """Files at the top that are read as data, such as answers.toml; a notebook may write them in
@@ -50,12 +53,27 @@ class IntakePolicy(Record):
     @classmethod
     def of(cls, assignment: Assignment) -> IntakePolicy:
         """What an assignment asks for."""
-        return cls(module=assignment.module, data_files=assignment.data_files)
+        return cls(
+            module=assignment.module, named=assignment.files, data_files=assignment.data_files
+        )
 
     @property
     def notebook(self) -> str:
-        """The notebook that may stand for the module."""
-        return f"{self.module.removesuffix('.py')}.ipynb"
+        """The notebook that may stand for the module; empty where there is no one module."""
+        return f"{self.module.removesuffix('.py')}.ipynb" if self.module else ""
+
+    @property
+    def asked(self) -> str:
+        """What has to be there, for a message."""
+        return self.module or " or ".join(self.named) or "a Python file"
+
+    def is_module(self, name: str) -> bool:
+        """Whether a file of this name makes a folder a submission."""
+        if self.module:
+            return name in (self.module, self.notebook)
+        if self.named:
+            return name in self.named or name.removesuffix(".ipynb") + ".py" in self.named
+        return name.casefold().endswith((".py", ".ipynb"))
 
 
 DEFAULT = IntakePolicy()

@@ -183,22 +183,24 @@ def _not_the_work(folder: os.DirEntry[str]) -> str | None:
 
 def _top(files: Collection[Parts], policy: IntakePolicy) -> Parts:
     """The folder that holds the module: the one that was named, or the one folder below it."""
-    names = (policy.module, policy.notebook)
-    at_top = any((name,) in files for name in names)
-    below = {path[:1] for path in files if len(path) == 2 and path[1] in names}
+    at_top = any(len(path) == 1 and policy.is_module(path[0]) for path in files)
+    below = {path[:1] for path in files if len(path) == 2 and policy.is_module(path[1])}
     return below.pop() if len(below) == 1 and not at_top else ()
 
 
 def _code(files: dict[Parts, Member], top: Parts, policy: IntakePolicy) -> set[Parts]:
     """The module, the notebook, and what the one that counts needs."""
     module, notebook = (*top, policy.module), (*top, policy.notebook)
-    main = module if module in files else notebook
-    if main not in files:
+    mains = {module if module in files else notebook} & files.keys()
+    if not policy.module:
+        mains = {p for p in files if p[:-1] == top and policy.is_module(p[-1])}
+    if not mains:
         return {p for p, m in files.items() if not m.special and fate(p) is not Fate.NESTED}
     there = [path for path in files if path[: len(top)] == top]
-    return needed_files(main, there, lambda path: _text(files[path], policy)) | (
-        {module, notebook} & files.keys()
-    )
+    needed = {module, notebook} & files.keys()
+    for main in mains:
+        needed |= needed_files(main, there, lambda path: _text(files[path], policy))
+    return needed
 
 
 def _text(member: Member, policy: IntakePolicy) -> str:

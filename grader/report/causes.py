@@ -16,7 +16,7 @@ from rich.text import Text
 from grader.domain import CheckResult, Finding, Outcome
 from grader.report.text import safe_line, safe_text
 from grader.report.thumbnails import Pictures
-from grader.report.words import MAX_WIDTH, OUTCOMES, minus
+from grader.report.words import MAX_WIDTH, OUTCOMES, cost
 from grader.scoring import ACCURACY
 
 SHOWN_PER_KIND = 2
@@ -60,7 +60,8 @@ def causes_of(checks: Sequence[CheckResult]) -> list[Cause]:
     names = {c.name for c in lost}
     first = [c for c in lost if c.follows_from not in names and not _only_skipped(c)]
     first.sort(key=lambda c: (c.rank == 0, c.rank))
-    return [Cause(c, tuple(o for o in lost if o.follows_from == c.name)) for c in first]
+    causes = [Cause(c, tuple(o for o in lost if o.follows_from == c.name)) for c in first]
+    return sorted(causes, key=lambda cause: not cause.lost)
 
 
 def unexplained(checks: Sequence[CheckResult]) -> list[CheckResult]:
@@ -101,8 +102,8 @@ def headline(cause: Cause, number: int | None = None, limit: int = 300) -> Rende
     head.add_column(ratio=1, overflow="fold")
     head.add_column(justify="right", no_wrap=True)
     words = safe_text(cause_words(cause), limit, "bold")
-    cost = Text(f"{minus(round(cause.lost, 2))} points", "red")
-    head.add_row(*([Text(str(number), "bold")] if number is not None else []), words, cost)
+    lost = Text(cost(cause.lost), "red" if cause.lost else "dim")
+    head.add_row(*([Text(str(number), "bold")] if number is not None else []), words, lost)
     return head
 
 
@@ -114,7 +115,8 @@ def cause_words(cause: Cause) -> str:
     if finding.place:
         return f"{finding.place}: {finding.received}"
     if finding.expected or finding.received:
-        return f"{finding.where}: {finding.what}" if finding.what else finding.where
+        where = f"{finding.where}, your {finding.layer}" if finding.layer else finding.where
+        return f"{where}: {finding.what}" if finding.what else where
     return f"{finding.where}: {finding.message}"
 
 
@@ -245,7 +247,8 @@ def add_help(rows: Table, finding: Finding) -> None:
         rows.add_row("help", safe_text(finding.help, 300))
     if finding.source:
         # A paper is cited with its year; the reference of a course is none.
-        label = "paper" if any(map(str.isdecimal, finding.source)) else "beside"
+        own = finding.source.startswith("the reference")
+        label = "beside" if own or not any(map(str.isdecimal, finding.source)) else "paper"
         rows.add_row(label, safe_text(finding.source, 120, "italic"))
 
 
@@ -258,6 +261,8 @@ def add_finding(rows: Table, finding: Finding, wide: bool, headed: bool = False)
         if finding.what and finding.what != finding.received:
             where.append(": ").append_text(safe_text(finding.what, 160))
         rows.add_row("remark" if remark else "where", where)
+    if finding.layer and not headed:
+        rows.add_row("yours", safe_text(finding.layer, 160))
     if finding.code:
         rows.add_row("line", code_line(finding))
     if not finding.expected and not finding.received:

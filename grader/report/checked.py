@@ -77,7 +77,8 @@ class CheckScreen:
         yield from closing(grade)
 
     def _title(self) -> RenderableType:
-        name = self.assignment.module if self.assignment is not None else MODULE
+        asked = self.assignment
+        name = MODULE if asked is None else asked.module or asked.title
         row = Table.grid(expand=True)
         row.add_column(ratio=1)
         row.add_column(justify="right", no_wrap=True)

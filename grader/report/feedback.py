@@ -83,6 +83,8 @@ def _finding_lines(finding: Finding) -> Iterator[str]:
     source = f" ({safe_line(finding.source, 120)})" if finding.source else ""
     where = "" if finding.place else f"{safe_line(finding.where, 120)}: "
     yield f"{remark}{where}{safe_line(finding.message, 400)}{source}"
+    if finding.layer:
+        yield f"  Yours: {safe_line(finding.layer, 160)}"
     if finding.code:
         yield f"  {safe_line(finding.code, 160)}"
     if finding.help:

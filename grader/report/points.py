@@ -68,6 +68,9 @@ def _check_row(check: CheckResult, ascii_only: bool, wide: bool) -> tuple[Render
     if wide:
         notes.append(safe_text(check.title.rstrip("."), 160, "dim"))
     points = _points(check.score, check.max_score)
+    if not passed and not check.max_score:
+        notes.append(Text("worth no points", "dim"))
+        style = "yellow"
     if not passed:
         points[0].stylize(style)
     return (

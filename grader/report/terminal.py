@@ -189,7 +189,7 @@ def _header(
         safe_text(grade.student_id, 60, "bold"),
         _badge(_status_word(grade, checking).upper(), f"bold reverse {style}"),
     )
-    title = assignment.title if assignment else "Assignment"
+    title = assignment.title if assignment else grade.provenance.title or "Assignment"
     head.add_row(safe_text(title, 80), _score(grade))
     head.add_row(safe_text(grade.submission.source, 80, "dim"), _score_note(grade))
     body: list[RenderableType] = [head]
@@ -274,7 +274,8 @@ def _explanations(
     """The causes, each with what follows from it."""
     for number, part in enumerate(all_causes(checks, ascii_only, wide)):
         if not number:
-            yield _section("Where points were lost")
+            lost = any(check.score < check.max_score for check in checks)
+            yield _section("Where points were lost" if lost else "What differs, and costs nothing")
         yield Padding(part, (1 if number else 0, 0, 0, 1))
 
 

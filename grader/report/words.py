@@ -67,6 +67,14 @@ def minus(points: float) -> str:
     return f"−{points:g}"
 
 
+def cost(points: float) -> str:
+    """What something costs: a line that is worth no points is no loss."""
+    rounded = round(points, 2)
+    if not rounded:
+        return "costs nothing"
+    return f"{minus(rounded)} point{'' if rounded == 1 else 's'}"
+
+
 def duration(seconds: float) -> str:
     """Seconds as a person says them: "2 d 3 h", "1 h 1 min 19 s", "1 s"."""
     rest = int(seconds)

@@ -97,7 +97,9 @@ def _judge(assignment: Assignment) -> str:
 
 
 def _unproved(evidence: Evidence) -> str:
-    subjects = [s for c in evidence.compared.values() for s in (c.mine, c.reference) if s]
+    compared = evidence.compared.values()
+    subjects = [a.mine for c in compared for a in c.answers if a.mine is not None]
+    subjects += [s for c in compared for r in c.references for s in r.networks]
     unproved = [evidence.unproved, *[subject.unproved for subject in subjects]]
     return next(filter(None, unproved), "")
 
@@ -147,6 +149,7 @@ def _provenance(assignment: Assignment, run: RunFolder) -> Provenance:
     return Provenance(
         grader=grader.__version__,
         assignment_sha256=assignment.sha256,
+        title=assignment.title,
         tensorflow=record.tensorflow,
         keras=record.keras,
         probe_seed_id=record.probe_seed_id,

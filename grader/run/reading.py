@@ -10,7 +10,15 @@ from grader.calls.cases import Case
 from grader.calls.values import Answer, FailureRecord, parse_answer
 from grader.errors import StageFailed
 from grader.graph.compare import Subject
-from grader.graph.evidence import Compared, Evidence, assemble, no_answer, read_subject
+from grader.graph.evidence import (
+    Accepted,
+    Compared,
+    Evidence,
+    NetworkAnswer,
+    assemble,
+    no_answer,
+    read_subject,
+)
 from grader.run.folder import RunFolder
 from grader.run.functions import read_answer
 from grader.run.record import FunctionFrames, ReferenceFrames
@@ -42,30 +50,44 @@ def evidence_of(folder: RunFolder) -> Evidence:
 
 
 def _compared(folder: RunFolder, kept: ReferenceFrames, failed: FailureRecord) -> Compared:
-    """What the student's function gave, and what its reference gave.
+    """What the student's function gave, and what its references gave.
 
     Raises:
-        InfrastructureError: The reference's trace is no longer what was written.
+        InfrastructureError: A reference's trace is no longer what was written.
     """
-    id = network_id(kept.asked)
-    frames = {f.name: f for f in (*folder.record.json_frames, *folder.record.binary_frames)}
-    mine: Subject | FailureRecord = failed
-    if f"probe:{id}" in frames:
-        constants = frames.get(f"constants:{id}")
-        mine = read_subject(
-            folder.frame(frames[f"probe:{id}"]),
-            b"" if constants is None else folder.frame(constants),
-        )
-    reference: Subject | None = None
-    if kept.network is not None and kept.constants is not None:
-        read = read_subject(folder.frame(kept.network), folder.frame(kept.constants))
+    answers = tuple(
+        _traced(folder, network_id(kept.asked, number), call.text, failed)
+        for number, call in enumerate(kept.asked.asked)
+    )
+    networks: list[list[Subject]] = [[] for _ in kept.asked.same_as]
+    for frame in kept.frames:
+        read = read_subject(folder.frame(frame.network), folder.frame(frame.constants))
         if isinstance(read, FailureRecord):
-            raise damaged(kept.network.file, read.message)
-        reference = read
-    asked = ", ".join(f"{name}={value!r}" for name, value in kept.asked.arguments.items())
-    if isinstance(mine, FailureRecord):
-        return Compared(kept.asked.function, asked, reference, failure=mine)
-    return Compared(kept.asked.function, asked, reference, mine)
+            raise damaged(frame.network.file, read.message)
+        networks[frame.reference].append(read)
+    accepted = tuple(
+        Accepted(reference.title or "", tuple(found))
+        for reference, found in zip(kept.asked.same_as, networks, strict=True)
+        if found
+    )
+    return Compared(kept.asked.function, answers, accepted)
+
+
+def _traced(folder: RunFolder, id: str, asked: str, failed: FailureRecord) -> NetworkAnswer:
+    """What one call of the student's function gave."""
+    frames = {f.name: f for f in (*folder.record.json_frames, *folder.record.binary_frames)}
+    if f"probe:{id}" not in frames:
+        return NetworkAnswer(asked, failure=failed)
+    constants = frames.get(f"constants:{id}")
+    read = read_subject(
+        folder.frame(frames[f"probe:{id}"]),
+        b"" if constants is None else folder.frame(constants),
+    )
+    return (
+        NetworkAnswer(asked, failure=read)
+        if isinstance(read, FailureRecord)
+        else NetworkAnswer(asked, read)
+    )
 
 
 def _called(folder: RunFolder, kept: FunctionFrames, failed: FailureRecord) -> Called:

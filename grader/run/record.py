@@ -154,15 +154,24 @@ class FrameFile(Record):
     """Of its bytes: damage on our disk must not be taken for a student's answer."""
 
 
+class ReferenceFrame(Record):
+    """What a reference gave for one call, as the run keeps it."""
+
+    reference: int
+    """Which of the accepted ones, in the order of the assignment."""
+    network: FrameFile
+    """Its description."""
+    constants: FrameFile
+    """What its large constants lie in."""
+
+
 class ReferenceFrames(Record):
-    """A network that a function of the submission should compute, as the run keeps it."""
+    """The networks of which a function of the submission should compute one."""
 
     asked: NetworkCheck
-    """The table of assignment.toml that it is of."""
-    network: FrameFile | None = None
-    """Its description; None where the machine did not have the reference."""
-    constants: FrameFile | None = None
-    """What its large constants lie in."""
+    """The table of assignment.toml that they are of."""
+    frames: tuple[ReferenceFrame, ...] = ()
+    """By reference and call; empty where the machine did not have the references."""
 
 
 class FunctionFrames(Record):
@@ -200,7 +209,8 @@ class RunRecord(Record):
         yield from self.binary_frames
         yield from self.data_files
         for kept in self.references:
-            yield from (file for file in (kept.network, kept.constants) if file is not None)
+            for frame in kept.frames:
+                yield from (frame.network, frame.constants)
         yield from (kept.calls for kept in self.functions)
 
 

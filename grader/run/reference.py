@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from grader import files
-from grader.assignment import Assignment, NetworkCheck
+from grader.assignment import Assignment, Call, NetworkCheck, Reference
 from grader.domain import RunStatus
 from grader.errors import AssignmentError, Cause, InfrastructureError, UsageError
 from grader.graph.compare import Subject
@@ -29,8 +29,6 @@ MODES = MODEL_MODES
 MAX_SOURCE_BYTES = 8 * 2**20
 """Of all .py files that go into the sandbox together."""
 PROBE = "network"
-NETWORK_FILE, CONSTANTS_FILE = "network.json", "constants.bin"
-"""What is kept of a reference."""
 
 
 class Untraceable(Exception):
@@ -90,23 +88,21 @@ class MissingReference(AssignmentError):
 
 @dataclass(frozen=True)
 class ReferenceTrace:
-    """What the sandbox gave for a reference.
+    """What the sandbox gave for the references of one table.
 
     Attributes:
-        network: Its record.
-        constants: Where its large constants lie.
+        networks: Its record and where its large constants lie, by reference and call.
         digest: Of its sources and of all else that decides what they give.
     """
 
-    network: bytes
-    constants: bytes
+    networks: tuple[tuple[tuple[bytes, bytes], ...], ...]
     digest: str
 
 
 def trace_references(
     assignment: Assignment, sandbox: Sandbox, folder: Path, *, may_lack: bool = False
 ) -> dict[str, ReferenceTrace]:
-    """The reference of each [[networks]] table, by the check's name; what is known is not run.
+    """The references of each [[networks]] table, by the check's name; what is known is not run.
 
     A reference runs in the sandbox too, in a run of its own: it is trusted, but nothing needs it
     here. What it gave is kept by the content of its files.
@@ -124,50 +120,91 @@ def trace_references(
     found = {}
     for i, check in enumerate(assignment.networks):
         key = f"{assignment.file}: networks.{i}.same_as"
+        traces = []
         try:
-            found[check.name] = _reference(check, assignment, sandbox, folder)
+            for reference in check.same_as:
+                traces.append(_reference(check, reference, assignment, sandbox, folder))
         except MissingReference as problem:
             if not may_lack:
                 raise MissingReference(f"{key}: {problem}") from problem
+            continue
         except (Untraceable, UsageError) as problem:
             raise AssignmentError(
-                f"{key}: expected a reference that gives a network. "
-                f"Received: {check.same_as!r}, {problem}. Call it yourself with these arguments."
+                f"{key}: expected a reference that gives a network. Received: "
+                f"{reference.function!r}, {problem}. Call it yourself with these arguments."
             ) from problem
+        digest = hashlib.sha256("".join(digest for digest, _ in traces).encode()).hexdigest()[:32]
+        found[check.name] = ReferenceTrace(tuple(networks for _, networks in traces), digest)
     return found
 
 
 def _reference(
-    check: NetworkCheck, assignment: Assignment, sandbox: Sandbox, folder: Path
-) -> ReferenceTrace:
+    check: NetworkCheck,
+    reference: Reference,
+    assignment: Assignment,
+    sandbox: Sandbox,
+    folder: Path,
+) -> tuple[str, tuple[tuple[bytes, bytes], ...]]:
+    """What a reference gives, call by call, and the digest of all that decides it."""
     try:
-        file = check.reference_file(assignment.file.parent)
+        file = reference.file(assignment.file.parent)
     except ValueError as problem:
         raise MissingReference(str(problem)) from problem
     with files.scratch("reference") as scratch:
         tree = scratch / "files"
         tree.mkdir()
         copy_sources(file, tree)
-        probe = network_probe(check, check.same_as, PROBE)
-        request = {"module": file.stem, "probes": [probe], "model": None}
+        probes = _reference_probes(check, reference)
+        request = {"module": None, "probes": probes, "model": None}
         digest = _content(tree, request, sandbox.isolation)
         known = folder / digest
         if not known.is_dir():
-            network, constants = answer_of(
-                sandbox.run(Stage("trace", tree, request, assignment.limits))
-            )
-            subject_of(network, constants)
+            result = sandbox.run(Stage("trace", tree, request, assignment.limits))
+            answers = [answer_of(result, probe["id"]) for probe in probes]
+            for answer in answers:
+                _sound(subject_of(*answer), check)
             with filling(known) as partial:
-                (partial / NETWORK_FILE).write_bytes(network)
-                (partial / CONSTANTS_FILE).write_bytes(constants)
+                for number, answer in enumerate(answers):
+                    for name, content in zip(_kept_as(number), answer, strict=True):
+                        (partial / name).write_bytes(content)
     try:
-        kept = [(known / name).read_bytes() for name in (NETWORK_FILE, CONSTANTS_FILE)]
-        subject_of(*kept)
+        kept = [
+            tuple((known / name).read_bytes() for name in _kept_as(number))
+            for number, _ in enumerate(probes)
+        ]
+        for network, constants in kept:
+            subject_of(network, constants)
     except (OSError, Untraceable) as error:
         raise InfrastructureError(
             Cause.INFRA_DISK, f"{known} cannot be read: {error}", "Delete it, and grade again."
         ) from error
-    return ReferenceTrace(kept[0], kept[1], digest)
+    return digest, tuple((network, constants) for network, constants in kept)
+
+
+def _kept_as(call: int) -> tuple[str, str]:
+    """The files in which what a reference gave for a call is kept."""
+    return f"network-{call}.json", f"constants-{call}.bin"
+
+
+def _sound(subject: Subject, check: NetworkCheck) -> None:
+    """Refuse a reference that gives one thing where the table asks for one of several.
+
+    Raises:
+        Untraceable: It does.
+    """
+    if subject.beside is None:
+        raise Untraceable(f"it gives one result, and the table asks for output = {check.output}")
+
+
+def _reference_probes(check: NetworkCheck, reference: Reference) -> list[dict[str, Any]]:
+    """What the program in the sandbox is asked of a reference: its arguments go by name."""
+    probes = []
+    for number, call in enumerate(check.asked):
+        probe = network_probe(check, call, f"{PROBE}.{number}")
+        probe["arguments"] += [[name, value] for name, value in reference.arguments.items()]
+        file, _, function = reference.function.rpartition(":")
+        probes.append({**probe, "file": Path(file).name, "function": function})
+    return probes
 
 
 def _content(tree: Path, request: dict[str, Any], isolation: str) -> str:
@@ -179,21 +216,19 @@ def _content(tree: Path, request: dict[str, Any], isolation: str) -> str:
     return whole.hexdigest()[:32]
 
 
-def network_probe(check: NetworkCheck, function: str, id: str) -> dict[str, Any]:
-    """What the program in the sandbox is asked, of the student's function and of the reference.
+def network_probe(check: NetworkCheck, call: Call, id: str) -> dict[str, Any]:
+    """What the program in the sandbox is asked of a function, less where it stands.
 
     Args:
         check: The table of assignment.toml.
-        function: FILE.py:FUNCTION, one of its two.
+        call: One of its calls.
         id: Names the frames of the answer.
     """
-    file, _, name = function.rpartition(":")
     return {
         "id": id,
-        "module": Path(file).stem,
-        "function": name,
-        "keywords": check.arguments,
+        "arguments": [[name, value] for name, value in call.arguments.items()],
         "gives_model": not check.takes_tensor,
-        "input_shape": None if check.input_shape is None else list(check.input_shape),
+        "input_shape": None if call.input_shape is None else list(call.input_shape),
+        "output": check.output,
         "modes": list(MODES),
     }

@@ -107,17 +107,18 @@ def trace_request(
         assignment: Names the module and further networks; None for a DenseNet alone.
     """
     networks = assignment.networks if assignment is not None else ()
+    module = assignment.module if assignment is not None else MODULE
     model = assignment is None or assignment.probes or assignment.evaluation
     data = assignment.data if assignment is not None else None
     whole = assignment.limits.wall_time_s if assignment is not None else None
     return {
-        "module": Path(assignment.module if assignment is not None else MODULE).stem,
+        "module": Path(module).stem if module else None,
         "call_s": whole / CALLS_IN_TIME if whole is not None else None,
         "plain": os.environ.get(TRACE_SETTING) == "plain",
         "compared": next((p.id for p in probes if p.hidden and p.network and len(p.modes) > 1), ""),
         "probes": [
             *[p.request() for p in probes],
-            *[network_probe(n, n.function, network_id(n)) for n in networks],
+            *[probe for n in networks for probe in network_probes(n)],
         ],
         "model": None
         if not model
@@ -151,6 +152,19 @@ def is_quick(request: Mapping[str, Any]) -> bool:
     return bool(request.get("calls")) and not request["probes"] and request["model"] is None
 
 
-def network_id(network: NetworkCheck) -> str:
-    """Names the frames of a function that has a reference."""
-    return f"network-{network.name}"
+def network_id(network: NetworkCheck, call: int) -> str:
+    """Names the frames of one call of a function that has a reference."""
+    return f"network-{network.name}.{call}"
+
+
+def network_probes(network: NetworkCheck) -> list[dict[str, Any]]:
+    """What the program in the sandbox is asked of the student's function, call by call."""
+    return [
+        {
+            **network_probe(network, call, network_id(network, number)),
+            "file": network.file,
+            "function": network.function_name,
+            "bound": True,
+        }
+        for number, call in enumerate(network.asked)
+    ]

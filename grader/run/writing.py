@@ -14,7 +14,14 @@ from grader.run.directory import filling
 from grader.run.folder import RunFolder
 from grader.run.functions import FunctionReference
 from grader.run.provenance import tensorflow_version, version_of
-from grader.run.record import FrameFile, FunctionFrames, ReferenceFrames, RunRecord, unjudged
+from grader.run.record import (
+    FrameFile,
+    FunctionFrames,
+    ReferenceFrame,
+    ReferenceFrames,
+    RunRecord,
+    unjudged,
+)
 from grader.run.reference import ReferenceTrace
 from grader.run.request import RunRequest
 from grader.sandbox.contract import StageResult
@@ -75,12 +82,18 @@ def _reference(
     """A copy of what the reference gave: a run is graded again from its own directory alone."""
     if trace is None:
         return ReferenceFrames(asked=network)
-    start, name = f"reference-{number:03}", network.name
-    return ReferenceFrames(
-        asked=network,
-        network=_file(folder, f"{start}.json", name, trace.network),
-        constants=_file(folder, f"{start}.bin", name, trace.constants),
-    )
+    frames = []
+    for reference, calls in enumerate(trace.networks):
+        for call, (described, constants) in enumerate(calls):
+            start, name = f"reference-{number:03}-{reference}-{call}", network.name
+            frames.append(
+                ReferenceFrame(
+                    reference=reference,
+                    network=_file(folder, f"{start}.json", name, described),
+                    constants=_file(folder, f"{start}.bin", name, constants),
+                )
+            )
+    return ReferenceFrames(asked=network, frames=tuple(frames))
 
 
 def _data_files(folder: Path, asked: RunRequest) -> Iterator[FrameFile]:

@@ -54,10 +54,8 @@ class Look:
 
     def _has_module(self) -> bool:
         """Without one, everything in the folder would be read."""
-        names = (self._policy.module, self._policy.notebook)
-        return any(
-            (self.folder / name).is_file() or any(self.folder.glob(f"*/{name}")) for name in names
-        )
+        there = (*self.folder.glob("*"), *self.folder.glob("*/*"))
+        return any(self._policy.is_module(file.name) and file.is_file() for file in there)
 
 
 def _sources(place: Path) -> set[tuple[str, int, int]]:

@@ -74,7 +74,7 @@ def pack(folder: Path, dest: Path, *, policy: IntakePolicy = DEFAULT) -> Path:
         InfrastructureError: The disk failed.
     """
     if not folder.is_dir():
-        raise UsageError(f"{folder}: expected a folder with {policy.module}. Received: no folder.")
+        raise UsageError(f"{folder}: expected a folder with {policy.asked}. Received: no folder.")
     archive = dest / ARCHIVE
     with _written_to(archive):
         dest.mkdir(parents=True, exist_ok=True)

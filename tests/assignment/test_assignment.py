@@ -413,6 +413,50 @@ def test_a_network_with_a_reference_is_one_table_and_one_line_of_points(tmp_path
     assert assignment.probes is not None
 
 
+def test_beside_a_densenet_a_network_has_a_name_of_its_own(tmp_path):
+    table = NETWORK.replace('name = "resnet"', 'name = "stem"')
+
+    with pytest.raises(AssignmentError, match=r"networks\.0\.name: expected a name that no other"):
+        load_assignment(changed(tmp_path, ("\n[rubric]\n", table)), KNOWN)
+
+
+def test_where_no_densenet_is_asked_for_its_names_are_free(tmp_path):
+    file = course(tmp_path, ('name = "towers"', 'name = "stem"'), ("towers = {", "stem = {"))
+
+    assert load_assignment(file, KNOWN).networks[0].name == "stem"
+
+
+def test_networks_of_several_files_need_no_module(tmp_path):
+    file = course(
+        tmp_path, ('module = "alexnet.py"', ""), ('"alexnet.py:build"', '"5-my net.py:f"')
+    )
+
+    assignment = load_assignment(file, KNOWN)
+
+    assert (assignment.module, assignment.files) == ("", ("alexnet.py", "5-my net.py"))
+
+
+def test_a_function_may_stand_in_any_file_and_be_like_any_of_several_references(tmp_path):
+    several = '["a.py:f", { function = "b.py:f", arguments = { stem = 64 }, title = "64 maps" }]'
+    changes = (('"alexnet.py:build"', '"build"'), ('"reference/alexnet.py:build"', several))
+
+    network = load_assignment(course(tmp_path, *changes), KNOWN).networks[1]
+
+    assert (network.file, network.function_name) == ("", "build")
+    assert [r.function for r in network.same_as] == ["a.py:f", "b.py:f"]
+    assert network.same_as[1].arguments == {"stem": 64}
+
+
+def test_each_call_has_its_own_arguments_beside_the_shared_ones(tmp_path):
+    calls = "calls = [{}, { arguments = { classes = 9 }, input_shape = [64, 64, 3] }]"
+    text = "arguments = { classes = 7, size = [99, 99] }"
+
+    first, second = load_assignment(course(tmp_path, (text, f"{text}\n{calls}"))).networks[1].asked
+
+    assert (first.text, first.input_shape) == ("classes=7, size=(99, 99)", None)
+    assert (second.text, second.input_shape) == ("classes=9, size=(99, 99)", (64, 64, 3))
+
+
 def test_an_assignment_without_probes_asks_for_no_check_of_a_densenet():
     assignment = load_assignment(COURSE, KNOWN)
 
@@ -429,12 +473,12 @@ def test_lists_among_the_arguments_are_tuples():
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ('"alexnet.py:build"', '"build"', "networks.1.function: expected"),
+        ('"alexnet.py:build"', '"alexnet.txt:build"', "networks.1.function: expected"),
+        ('"alexnet.py:build"', '"build()"', "networks.1.function: expected FILE.py:FUNCTION or"),
         ('"alexnet.py:build"', '"models/alexnet.py:build"', "a file at the top of the submission"),
         ('"reference/alexnet.py:build"', '"../alexnet.py:build"', "networks.1.same_as: expected"),
         ('"reference/alexnet.py:build"', '"/etc/a.py:build"', "networks.1.same_as: expected"),
         ('name = "towers"', 'name = "alexnet"', "a name of its own. Received: 'alexnet'"),
-        ('name = "towers"', 'name = "stem"', "networks.0.name: expected a name that no other"),
         ('name = "towers"', 'name = "accuracy"', "a name of its own. Received: 'accuracy'"),
         ('name = "towers"', 'name = "The Towers"', "networks.0.name: expected"),
         ("[27, 27, 8]", "[27, 27]", "networks.0.input_shape: expected height, width and channels"),
@@ -564,7 +608,6 @@ IMAGES = SHIPPED.parent / "tests" / "courses" / "images" / "assignment.toml"
         ("may_raise = true", "tolerance = -1", "functions.4.tolerance: expected"),
         ("may_raise = true", "sizes = { n = [0, 2] }", "expected NAME = [least, most]"),
         ('name = "save"', 'name = "crop"', "functions.0.name: expected a name of its own"),
-        ('name = "save"', 'name = "stem"', "functions.3.name: expected a name that no other"),
     ],
 )
 def test_a_mistake_in_a_function_is_named_with_its_key(tmp_path, old, new, said):

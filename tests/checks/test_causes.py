@@ -5,9 +5,10 @@ import json
 import pytest
 
 from grader.checks import CHECKS, run_checks
-from grader.domain import Outcome
+from grader.checks.causes import with_causes
+from grader.domain import CheckResult, Finding, Outcome
 from grader.errors import Cause
-from grader.graph.evidence import Evidence, assemble
+from grader.graph.evidence import Compared, Evidence, assemble
 from grader.graph.record import FailureRecord, ModuleRecord
 from tests.graph.writing import (
     BATCH,
@@ -268,3 +269,28 @@ def test_a_loop_is_one_cause_in_whichever_of_its_lines_it_was_interrupted():
 
     assert causes(found) == ["block-shape"]
     assert "endless loop" in found["block-shape"].findings[0].help
+
+
+# --- networks that have a reference -----------------------------------------------------------
+
+
+def compared(name, *lines):
+    found = tuple(Finding(where="x", message="x", line=line, code=f"line {line}") for line in lines)
+    return CheckResult(
+        name=name, group="g", title="t", outcome=Outcome.FAILED, max_score=1, findings=found
+    )
+
+
+@pytest.mark.parametrize(
+    ("network", "follows"),
+    [((12,), "block"), ((12, 40), None), ((0,), None), ((12, 0), None)],
+)
+def test_a_network_that_fails_for_the_lines_of_its_block_follows_from_it(network, follows):
+    known = dict.fromkeys(("block", "network"), Compared("f", (), ()))
+    evidence = Evidence(None, (), None, compared=known)
+
+    block, whole = with_causes(
+        [compared("block", 12, 14), compared("network", *network)], evidence, {}
+    )
+
+    assert (block.follows_from, whole.follows_from) == (None, follows)

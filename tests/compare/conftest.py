@@ -65,14 +65,17 @@ def networks(warm, tmp_path_factory) -> dict[str, Subject]:
     probes = [
         {
             "id": name,
+            "file": SOURCE.name,
             "function": name,
+            "arguments": [],
+            "output": None,
             "gives_model": True,
             "input_shape": [32, 32, 3] if name.startswith("vgg") else None,
             "modes": ["inference"] if "121" in name else ["inference", "training"],
         }
         for name in names_of_all()
     ]
-    request = {"module": SOURCE.stem, "probes": probes, "model": None}
+    request = {"module": None, "probes": probes, "model": None}
     limits = Limits(wall_time_s=900, cpu_time_s=900)
     result = warm.run(Stage("trace", tree, request, limits))
     assert result.complete, result.run

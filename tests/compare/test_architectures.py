@@ -57,7 +57,7 @@ FIRST = {
     "mobilenet__wrong_ratio_of_the_gates": ("convolution 3", "its maps: expected 4, received 3"),
     "mobilenet__wrong_gates_of_tanh": (
         "product 1",
-        "expected bias → sigmoid, received bias → tanh",
+        "expected sigmoid, received tanh",
     ),
     "mobilenet__wrong_activation_of_the_last_convolution": ("sum 1", "received BN → relu6"),
     "mobilenet__wrong_no_skip": ("sum 1", "received nothing like it"),

@@ -99,7 +99,7 @@ def test_a_model_that_does_not_say_its_size_is_given_one(folder, sandbox, capsys
         ("two_inputs", "expected a model of one input, received one of 2"),
         ("broken", "NameError: name 'undefined' is not defined (mine.py, line"),
         ("tensor", "expected a model, received KerasTensor"),
-        ("nothing", "has no attribute 'nothing'"),
+        ("nothing", "mine.py has no function nothing; its functions: build"),
     ],
 )
 def test_a_file_that_gives_no_network_is_one_located_difference(

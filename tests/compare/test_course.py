@@ -104,7 +104,7 @@ def test_each_reference_runs_once_for_a_class_and_apart_from_the_submissions(exa
     _, _, _, requests = example
 
     asked = [[probe["id"] for probe in request["probes"]] for request in requests]
-    assert asked == [["network"], ["network"], *[["network-towers", "network-alexnet"]] * 2]
+    assert asked == [["network.0"], ["network.0"], *[["network-towers.0", "network-alexnet.0"]] * 2]
 
 
 def test_a_submission_is_graded_again_from_its_directory_alone(example, tmp_path):
@@ -227,7 +227,7 @@ def test_a_notebook_may_stand_for_the_module(course, sandbox):
     ("old", "new", "said"),
     [
         ("alexnet.py:build\"\nargum", "vgg.py:build\"\nargum", "no such file. Put it there"),
-        ("alexnet.py:build\"\nargum", "alexnet.py:model\"\nargum", "has no attribute 'model'"),
+        ("alexnet.py:build\"\nargum", "alexnet.py:model\"\nargum", "has no function model; its"),
         ("classes = 7", "classes = -7", "expected a reference that gives a network"),
         ("classes = 7", "clases = 7", "unexpected keyword argument 'clases'"),
         ("input_shape = [27, 27, 8]", "input_shape = [27, 27, 7]", "networks.0.same_as"),
@@ -276,8 +276,8 @@ def test_the_tree_that_a_submission_runs_in_holds_no_reference(course, sandbox):
     finally:
         del sandbox.run
 
-    assert seen["network-towers", "network-alexnet"] == ["alexnet.py"]
-    assert seen[("network",)] == ["alexnet.py", "responses.py"]
+    assert seen["network-towers.0", "network-alexnet.0"] == ["alexnet.py"]
+    assert seen[("network.0",)] == ["alexnet.py", "responses.py"]
 
 
 def test_a_training_that_the_assignment_does_not_ask_for_is_a_usage_error(course):

@@ -25,7 +25,7 @@ from grader.assignment.tables.base import (
 from grader.assignment.tables.data import DataSource
 from grader.assignment.tables.experiments import Conclusion, TableCheck
 from grader.assignment.tables.functions import Argument, FunctionCheck, Slip
-from grader.assignment.tables.networks import NetworkCheck
+from grader.assignment.tables.networks import Call, NetworkCheck, Reference
 from grader.assignment.tables.probes import (
     BlockProbe,
     HiddenProbes,
@@ -43,7 +43,7 @@ from grader.assignment.tables.rules import (
 from grader.domain import MODULE, Limits, Sha256
 from grader.errors import AssignmentError
 
-_MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\.py", re.ASCII)
+_MODULE = re.compile(r"[^/\\:.\x00-\x1f]+\.py")
 
 
 class Contents(Table):
@@ -52,7 +52,8 @@ class Contents(Table):
     title: NonEmpty
     """The assignment's name, for reports."""
     module: str = MODULE
-    """The file that every submission must have at its top; or the notebook of that name."""
+    """The file that every submission must have at its top; or the notebook of that name. Left out
+    where only [[networks]] asks for something: any of the files that it names will do, ""."""
     deadline: Deadline
     """Due date and late policy."""
     evaluation: EvaluationRule | None = None
@@ -102,10 +103,18 @@ class Contents(Table):
         """Where a check stands in the file, such as networks.0."""
         return f"{check.table}.{getattr(self, check.table).index(check)}"
 
+    @model_validator(mode="before")
+    @classmethod
+    def _networks_alone_need_no_module(cls, table: Any) -> Any:
+        others = {"module", "probes", "evaluation", "functions", "answers"}
+        if isinstance(table, Mapping) and "networks" in table and not others & set(table):
+            return {**table, "module": ""}
+        return table
+
     @field_validator("module")
     @classmethod
     def _module_can_be_imported(cls, written: str) -> str:
-        if not _MODULE.fullmatch(written):
+        if written and not _MODULE.fullmatch(written):
             raise mistake(
                 f"expected the name of a Python file. Received: {short(written)}",
                 'Write it as "alexnet.py".',
@@ -172,6 +181,11 @@ class Assignment(Contents):
     """The course's own answers to [[answers]]; None where this machine does not have them."""
 
     @property
+    def files(self) -> tuple[str, ...]:
+        """The files that [[networks]] names, in its order, each once."""
+        return tuple(dict.fromkeys(n.file for n in self.networks if n.file))
+
+    @property
     def max_score(self) -> float:
         """Points of all checks together."""
         return sum(line.points for line in self.rubric.values())
@@ -203,6 +217,7 @@ __all__ = [
     "Assignment",
     "Attempt",
     "BlockProbe",
+    "Call",
     "Contents",
     "DataSource",
     "Deadline",
@@ -216,6 +231,7 @@ __all__ = [
     "Points",
     "Probes",
     "Question",
+    "Reference",
     "RubricLine",
     "Seconds",
     "Slip",

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 from typing import Any
 
-from . import calls, cheaper, failures, networks
+from . import calls, cheaper, failures, held, networks, places
 from .patience import Patience
 
 
@@ -14,13 +13,49 @@ def answer(
     tree: Path, module: Any, probe: dict[str, Any], channel: Any, patience: Patience
 ) -> dict[str, Any]:
     """The answer to one probe; with values for all variables where the code asks for them."""
-    # A network of the course's may be as large as it likes.
-    work = _probe if probe.get("module") else patience.watch(_probe)
+    arguments: tuple[Any, ...] = (module, probe, channel)
+    work = patience.watch(_probe)
+    if "file" in probe:
+        # A network of the course's may be as large as it likes, but not take all the time.
+        work, arguments = patience.watch(_of_course, times=2), (tree, probe, channel)
     with cheaper.without_values():
-        answer = failures.attempt(tree, work, module, probe, channel)
+        answer = failures.attempt(tree, work, *arguments)
     if answer["failure"] is not None and not patience.ran_out:
-        answer = failures.attempt(tree, work, module, probe, channel)
+        answer = failures.attempt(tree, work, *arguments)
     return answer
+
+
+def _of_course(tree: Path, probe: dict[str, Any], channel: Any) -> dict[str, Any]:
+    """Build what a course asks for, a tensor's block or a model, and trace it in every mode."""
+    import keras
+
+    keras.utils.set_random_seed(0)
+    places.forget()
+    function = held.function_of(tree, probe["file"], probe["function"])
+    keywords = {name: calls.tuples(value) for name, value in probe["arguments"]}
+    call = calls.bound if probe.get("bound") else _by_name
+    first: list[Any] = []
+    if not probe["gives_model"]:
+        first = [keras.Input(shape=tuple(probe["input_shape"]), name="probe_input")]
+    with cheaper.uncompiled():
+        given = call(function, [] if isinstance(function, type) else first, keywords)
+        what = "tensor" if first else "model"
+        result, beside = calls.chosen(given, probe["output"], what)
+        model = _as_model(first[0], result) if first else _a_model(result)
+    shape = list(probe["input_shape"] or _own_shape(model))
+    size = [networks.batch_of(model, probe.get("batch", 2)), *shape]
+    told = networks.describe(model, size, probe["modes"], probe["id"], channel)
+    return {"beside": beside, "layers": {**places.noted(), **places.of_function(function)}, **told}
+
+
+def _by_name(function: Any, first: list[Any], keywords: dict[str, Any]) -> Any:
+    return function(*first, **keywords)
+
+
+def _a_model(given: Any) -> Any:
+    if not callable(given) or hasattr(given, "shape"):
+        raise TypeError(f"expected a model, received {type(given).__name__}")
+    return given
 
 
 def _probe(module: Any, probe: dict[str, Any], channel: Any) -> dict[str, Any]:
@@ -28,18 +63,10 @@ def _probe(module: Any, probe: dict[str, Any], channel: Any) -> dict[str, Any]:
     import keras
 
     keras.utils.set_random_seed(0)
-    if probe.get("module"):
-        module = importlib.import_module(probe["module"])
     function = getattr(module, probe["function"])
     keywords = {name: calls.tuples(value) for name, value in probe.get("keywords", {}).items()}
     batch, gave = probe.get("batch", 2), ""
-    if probe.get("gives_model"):
-        with cheaper.uncompiled():
-            model = function(**keywords)
-        if not callable(model) or hasattr(model, "shape"):
-            raise TypeError(f"expected a model, received {type(model).__name__}")
-        shape = list(probe.get("input_shape") or _own_shape(model))
-    elif probe["function"] == "build_densenet":
+    if probe["function"] == "build_densenet":
         with cheaper.uncompiled():
             model = calls.one(calls.call(function, [], keywords), "network")
         shape = list(keywords["input_shape"])

@@ -79,6 +79,36 @@ class Variables:
                     "dtype": variable.dtype.name,
                     "trainable": index in self.trained,
                     "owned": index in self.owned,
+                    "initialiser": initialiser(getattr(keras_variable, "left_out", None)),
                 }
             )
         return rows
+
+
+NAMED = {
+    (2.0, "fan_in", "truncated_normal"): "HeNormal",
+    (2.0, "fan_in", "uniform"): "HeUniform",
+    (1.0, "fan_avg", "truncated_normal"): "GlorotNormal",
+    (1.0, "fan_avg", "uniform"): "GlorotUniform",
+    (1.0, "fan_in", "truncated_normal"): "LecunNormal",
+    (1.0, "fan_in", "uniform"): "LecunUniform",
+}
+"""How a variance scaling is called, by its scale, mode and distribution."""
+
+
+def initialiser(given: Any) -> str:
+    """What a variable begins with, less the seed; "" where it is not known."""
+    if given is None:
+        return ""
+    try:
+        config = {k: v for k, v in given.get_config().items() if k not in ("seed", "dtype")}
+    except Exception:  # a function, or an initialiser of the student's own
+        return str(getattr(given, "__name__", type(given).__name__))[:200]
+    name = type(given).__name__
+    if {"scale", "mode", "distribution"} <= config.keys():
+        config = dict(config)
+    scaled = tuple(getattr(given, key, None) for key in ("scale", "mode", "distribution"))
+    if scaled in NAMED:
+        return NAMED[scaled]
+    inner = ", ".join(f"{key}={value}" for key, value in sorted(config.items()))
+    return f"{name}({inner})"[:200] if inner else name[:200]

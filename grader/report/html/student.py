@@ -20,7 +20,7 @@ from grader.report.html.pages import data_uri, page
 from grader.report.measured import measured_rows
 from grader.report.next_steps import next_steps
 from grader.report.visibility import OUR_FAULT, for_student
-from grader.report.words import OUTCOMES, STATUS_WORDS, minus, percent
+from grader.report.words import OUTCOMES, STATUS_WORDS, cost, minus, percent
 from grader.scoring import ACCURACY, open_points, points_of_checks
 
 SHOWN_PER_CAUSE = 4
@@ -144,7 +144,7 @@ def _told(number: int, cause: Cause) -> Told:
     return Told(
         number,
         cause_words(cause),
-        f"{minus(round(cause.lost, 2))} points",
+        cost(cause.lost),
         cause,
         tuple(places[:SHOWN_PER_CAUSE]),
         tuple(f.where for f in places[SHOWN_PER_CAUSE:]),
