@@ -47,6 +47,8 @@ KILLED_WITHIN = 0.7
 LOOK_S, GONE_S = 1.0, 60.0
 AGAIN = 300
 """Size of the class that is graded once more, unchanged."""
+LONG = 200
+"""A class from which on memory is judged."""
 GROWN = 1.1
 """Memory is flat where the last quarter's median is at most so many times the second's; the first
 is the start."""
@@ -300,7 +302,9 @@ def look_for_leftovers(place: Place, meter: Meter, told: Told) -> None:
 
 
 def flat(told: Told) -> None:
-    """Memory has not grown."""
+    """Memory has not grown; of a short class it cannot be told, as it fills while it starts."""
+    if told.students < LONG:
+        return
     for name, found in (("the grader", told.grader), ("its processes", told.others)):
         if len(found) == 4 and found[3] > GROWN * found[1]:
             told.faults.append(f"memory of {name} grew: {_megabytes(found)}")
