@@ -25,6 +25,7 @@ ELSEWHERE = {
     "grade compare": "tests/compare",
     "grade fetch": "tests/engine",
     "grade bundle": "tests/bundle",
+    "grade publish": "tests/calls",
     "--gradebook": "tests/export",
 }
 """What a command has in it → where it is tested."""
