@@ -13,6 +13,7 @@ import pytest
 from rich.console import Console
 
 from grader import doctor, resources
+from grader.assignment import DataSource
 from grader.doctor import Reading, show
 from grader.errors import Cause, InfrastructureError
 from grader.ledger import load_or_create_key
@@ -125,7 +126,7 @@ def test_a_sandbox_that_is_not_there_says_what_it_needs(monkeypatch):
 
 
 def test_images_that_are_nowhere_are_a_note_with_the_two_ways_to_have_them(tmp_path):
-    reading = doctor._data(tmp_path)
+    reading = doctor._data(tmp_path, DataSource(name="cifar10"))
 
     assert reading.status == "note"
     assert "GRADER_DATA" in reading.fix
