@@ -21,6 +21,7 @@ from rich.text import Text
 from grader.cli import run
 from grader.domain import CheckResult, Grade, Outcome
 from grader.intake import DEFAULT
+from grader.resources import reference_dir
 from grader.student.looking import Look
 from grader.student.watch import PATIENCE_S, SETTLE_S, Seen, Watch
 from grader.student.watching import WatchScreen
@@ -430,3 +431,36 @@ def test_the_terminal_is_left_as_it_was(
     assert shell.told.count(opened) == shell.told.count(closed) == 1
     assert shell.told.rindex(b"\x1b[?25h") > shell.told.rindex(b"\x1b[?25l")
     assert shell.told.rindex(closed) < shell.told.rindex(b"The watch has ended.")
+
+
+BAD_ENDS = {
+    "a line that is no Python": ("def broken(:\n", b"densenet.py, line"),
+    "aborts": ("import os\nos.abort()\n", b"SIGABRT"),
+    "segfaults": ("import ctypes\nctypes.string_at(0)\n", b"SIGSEGV"),
+    "takes all memory": ("kept = bytearray(8 * 2**30)\n", b"memory"),
+    "loops for ever": ("while True:\n    pass\n", b"endless loop"),
+}
+"""What stands at the end of the module → what is said of it."""
+
+
+@pytest.mark.exhaustive
+@pytest.mark.tensorflow
+@pytest.mark.skipif(sys.platform == "win32", reason="a terminal of Unix")
+def test_no_end_of_the_code_ends_the_watch(
+    terminal: Callable[..., Terminal], tmp_path: Path
+) -> None:
+    file = tmp_path / "densenet" / "densenet.py"
+    right = (reference_dir() / "densenet.py").read_text(encoding="utf-8")
+    file.write_text(right)
+    shell = terminal("-m", "grader.cli")
+    shell.until(b"82 of 82")
+    for line, expected in BAD_ENDS.values():
+        file.write_text(right + line)
+        shell.until(expected)
+        file.write_text(right)
+        shell.until(b"82 of 82")
+
+    shell.press_ctrl_c()
+    shell.until(b"The watch has ended.")
+    assert shell.process.wait(60) == 0
+    assert shell.is_as_before()
