@@ -101,6 +101,7 @@ def test_the_public_tests_name_no_unseen_check(folder, course, monkeypatch, due,
     everything = set(public_checks())
     place = course({HIDDEN: "hidden", LATER: "after_due"}, due)
     monkeypatch.setattr("grader.resources.assignment_dir", lambda: place)
+    monkeypatch.setattr("grader.assignment.units.assignment_dir", lambda: place)
 
     results = run_public_checks(folder)
 
@@ -113,6 +114,7 @@ def test_a_group_of_unseen_checks_alone_has_no_points(folder, course, monkeypatc
     names = ("module-contract", "block-shape", "transition-shape", "network-shape", "growth")
     place = course(dict.fromkeys(names, "hidden"))
     monkeypatch.setattr("grader.resources.assignment_dir", lambda: place)
+    monkeypatch.setattr("grader.assignment.units.assignment_dir", lambda: place)
 
     results = run_public_checks(folder)
 
