@@ -78,6 +78,11 @@ OLDER_CODE = (
         "Remove disable_v2_behavior() and disable_eager_execution(): they turn TensorFlow 2 into "
         "TensorFlow 1, in which Keras 3 does not work.",
     ),
+    (
+        r"The function is not implemented\. Rebuild the library with",
+        "There is no screen here: keep cv2.imshow and cv2.waitKey under "
+        "`if __name__ == '__main__':`.",
+    ),
     (r"KerasTensor .* TensorFlow function", RAW_TENSORFLOW),
     (
         r"module 'tensorflow' has no attribute|tensorflow\.contrib|not available with Keras 3",

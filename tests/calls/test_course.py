@@ -175,6 +175,16 @@ def test_a_missing_function_and_an_exception_are_told_with_their_line(course):
     assert checks["save"].outcome is Outcome.PASSED
 
 
+def test_a_window_that_needs_a_screen_is_told_so(course):
+    said = "(-2:Unspecified error) The function is not implemented. Rebuild the library with GTK+"
+    file = course / "submissions/right/images.py"
+    file.write_text(file.read_text().replace("return int(n / 2)", f"raise OSError({said!r})"))
+
+    (grade,) = graded(course, "right")
+
+    assert "cv2.imshow" in by_name(grade)["halves"].help
+
+
 def test_a_function_that_does_not_come_back_leaves_the_others_their_turn(course):
     change(course, ("trace_s = 60", "trace_s = 5"))
     file = course / "submissions/right/images.py"
