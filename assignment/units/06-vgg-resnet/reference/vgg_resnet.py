@@ -54,11 +54,10 @@ def basic_block(x, filters, stride=1):
     return layers.ReLU()(layers.Add()([y, shortcut]))
 
 
-def bottleneck_block(x, filters, stride=1, in_middle=False):
+def bottleneck_block(x, filters, stride=1):
     """1×1, 3×3 and 1×1 with a shortcut; the last has four times the filters."""
-    first, middle = (1, stride) if in_middle else (stride, 1)
-    y = layers.ReLU()(conv_bn(x, filters, 1, first))
-    y = layers.ReLU()(conv_bn(y, filters, 3, middle))
+    y = layers.ReLU()(conv_bn(x, filters, 1, stride))
+    y = layers.ReLU()(conv_bn(y, filters, 3))
     y = conv_bn(y, 4 * filters, 1)
     changes = stride != 1 or x.shape[-1] != 4 * filters
     shortcut = conv_bn(x, 4 * filters, 1, stride) if changes else x
@@ -70,14 +69,9 @@ def resnet18(input_shape=(224, 224, 3), classes=1000):
     return _resnet(basic_block, (2, 2, 2, 2), input_shape, classes)
 
 
-def resnet50(input_shape=(224, 224, 3), classes=1000, in_middle=False):
-    """The column of 50 layers of table 1; the stride of a bottleneck stands in its first layer, or
-    in the middle."""
-
-    def block(x, filters, stride):
-        return bottleneck_block(x, filters, stride, in_middle)
-
-    return _resnet(block, (3, 4, 6, 3), input_shape, classes)
+def resnet50(input_shape=(224, 224, 3), classes=1000):
+    """The column of 50 layers of table 1."""
+    return _resnet(bottleneck_block, (3, 4, 6, 3), input_shape, classes)
 
 
 def _resnet(block, counts, input_shape, classes):
