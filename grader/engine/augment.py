@@ -6,6 +6,7 @@ epoch. So both backends see the same images, and a resumed run sees what the fir
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -164,6 +165,17 @@ class TrainingImages:
         self.pixels = ops.convert_to_tensor(padded_pixels(images, what.pad_crop))
         self.colour = ops.convert_to_tensor(mean_colour(images))
         self.labels = ops.convert_to_tensor(labels.astype(np.int32))
+
+    @property
+    def arrays(self) -> tuple[Any, Any, Any]:
+        """All that lies on the device."""
+        return self.pixels, self.colour, self.labels
+
+    def over(self, arrays: tuple[Any, Any, Any]) -> TrainingImages:
+        """The same over `arrays`, which a compiled function was given as arguments."""
+        given = copy(self)
+        given.pixels, given.colour, given.labels = arrays
+        return given
 
     def batch(self, draws: Draws) -> tuple[Any, Any, Any]:
         """Images (batch, H, W, 3) uint8, target shares (batch, classes), labels (batch,)."""

@@ -1,4 +1,8 @@
-"""The compiled training and evaluation steps under JAX: pure functions over one tuple of state."""
+"""The compiled training and evaluation steps under JAX: pure functions over one tuple of state.
+
+Between two calls the state stays on the device and is given away to the next one; Keras's variables
+hear of it when somebody looks. Images are arguments of the compiled functions, never constants.
+"""
 
 from __future__ import annotations
 
@@ -60,8 +64,10 @@ class JaxSteps:
         optimizer.build(model.trainable_variables)
         rate = optimizer.learning_rate
         self.rate_at = [v.path for v in optimizer.variables].index(rate.path)
-        self._many = jax.jit(self._many_steps, donate_argnums=0, static_argnums=4)
-        self._measure = jax.jit(self._measure_batch)
+        self._held: _State | None = None
+        self._shown: tuple[Any, Any, Any] = (None, None, None)
+        self._many = jax.jit(self._many_steps, donate_argnums=0, static_argnums=5)
+        self._measure = jax.jit(self._measure_batches)
 
     def train(
         self, draws: Draws, rates: npt.NDArray[np.float32], count: int, size: int = FULL_SIZE
@@ -78,36 +84,42 @@ class JaxSteps:
 
         try:
             # The arrays are given away to the compiled function, so they must not be Keras's own.
-            state = jax.tree.map(lambda array: array.copy(), self._gather())
-            state, losses, right = self._many(state, tuple(draws), rates, count, size)
-            self._scatter(state)
+            given = self._held or jax.tree.map(lambda array: array.copy(), self._gather())
+            self._held = None
+            images = self.images.arrays
+            state, losses, right = self._many(given, images, tuple(draws), rates, count, size)
             # Summed in double precision, so that it does not depend on how calls were cut.
-            return float(np.asarray(losses, np.float64)[:count].sum()), int(right)
+            told = float(np.asarray(losses, np.float64)[:count].sum()), int(right)
+            self._held = state
+            return told
         except jax.errors.JaxRuntimeError as error:
             if "RESOURCE_EXHAUSTED" in str(error):
                 raise MemoryError(str(error)) from error
             raise
 
-    def _many_steps(self, state: _State, draws: Any, rates: Any, count: Any, size: int) -> Any:
+    def _many_steps(
+        self, state: _State, images: Any, draws: Any, rates: Any, count: Any, size: int
+    ) -> Any:
         import jax
         import jax.numpy as jnp
 
+        source = self.images.over(images)
+
         def body(i: Any, carry: Any) -> Any:
             state, losses, right = carry
-            state, step_loss, step_right = self._step(
-                state, Draws(*(array[i] for array in draws)), rates[i], size
-            )
+            batch = source.batch(Draws(*(array[i] for array in draws)))
+            state, step_loss, step_right = self._step(state, batch, rates[i], size)
             return state, losses.at[i].set(step_loss), right + step_right
 
         draws = tuple(jnp.asarray(array) for array in draws)
         start = (state, jnp.zeros(len(rates)), jnp.zeros((), jnp.int32))
         return jax.lax.fori_loop(0, count, body, start)
 
-    def _step(self, state: _State, draws: Draws, rate: Any, size: int) -> Any:
+    def _step(self, state: _State, batch: tuple[Any, Any, Any], rate: Any, size: int) -> Any:
         import jax
 
         network = self.networks[size]
-        images, target, labels = self.images.batch(draws)
+        images, target, labels = batch
 
         def objective(trainable: list[Any]) -> Any:
             answer, other, losses = network.stateless_call(
@@ -158,7 +170,11 @@ class JaxSteps:
             self.taken,
         )
 
-    def _scatter(self, state: _State) -> None:
+    def _settle(self) -> None:
+        """Give Keras's variables the state that the last call left on the device."""
+        if self._held is None:
+            return
+        state, self._held = self._held, None
         pairs = (
             (self.model.trainable_variables, state.trainable),
             (self.model.non_trainable_variables, state.other),
@@ -173,31 +189,58 @@ class JaxSteps:
         self, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64]
     ) -> tuple[float, float]:
         """Accuracy (0..1) and mean cross-entropy of the model as it is."""
+        self._settle()
         state = self._gather()
         right, loss = 0, 0.0
-        for start in range(0, len(images), EVALUATION_BATCH):
-            part = slice(start, start + EVALUATION_BATCH)
-            wanted = labels[part].astype(np.int32)
-            found = self._measure(state.trainable, state.other, images[part], wanted)
-            right, loss = right + int(found[0]), loss + float(found[1])
+        for shown, wanted in self._batches_on_the_device(images, labels):
+            counts, losses = self._measure(state.trainable, state.other, shown, wanted)
+            right += int(np.asarray(counts).sum())
+            loss += float(np.asarray(losses, np.float64).sum())
         return right / len(images), loss / len(images)
 
-    def _measure_batch(self, trainable: Any, other: Any, images: Any, labels: Any) -> Any:
+    def _batches_on_the_device(self, images: Any, labels: Any) -> Any:
+        """Images (calls, batch, H, W, C) with labels: all whole batches in one call, then the rest.
+
+        They are brought there once and stay.
+        """
+        import jax.numpy as jnp
+
+        if self._shown[0] is not images or self._shown[1] is not labels:
+            whole = len(images) - len(images) % EVALUATION_BATCH
+            parts = (slice(0, whole), EVALUATION_BATCH), (slice(whole, None), len(images) - whole)
+            self._shown = images, labels, [
+                (
+                    jnp.asarray(images[part].reshape(-1, size, *images.shape[1:])),
+                    jnp.asarray(labels[part].reshape(-1, size).astype(np.int32)),
+                )
+                for part, size in parts
+                if len(images[part])
+            ]  # fmt: skip
+        return self._shown[2]
+
+    def _measure_batches(self, trainable: Any, other: Any, images: Any, labels: Any) -> Any:
+        import jax
         from keras import ops
 
-        answer, _ = self.model.stateless_call(
-            trainable, other, self.preprocess(images), training=False
-        )
-        target = ops.one_hot(labels, self.images.classes)
-        loss = batch_loss(answer, target, 0.0, self.from_logits)
-        return count_right(answer, labels), loss * labels.shape[0]
+        def one(batch: Any) -> Any:
+            shown, wanted = batch
+            answer, _ = self.model.stateless_call(
+                trainable, other, self.preprocess(shown), training=False
+            )
+            target = ops.one_hot(wanted, self.images.classes)
+            loss = batch_loss(answer, target, 0.0, self.from_logits)
+            return count_right(answer, wanted), loss * wanted.shape[0]
+
+        return jax.lax.map(one, (images, labels))
 
     def averages(self) -> list[tuple[Any, npt.NDArray[np.float32]]]:
         """The averaged variables with their averages; empty without a moving average."""
+        self._settle()
         return [(v, copy_of(e)) for v, e in zip(self.averaged, self.ema, strict=True)]
 
     def state(self) -> dict[str, Arrays]:
         """Everything that changes during training, as plain arrays."""
+        self._settle()
         return {
             "model": [copy_of(v) for v in self.model.variables],
             "optimizer": [copy_of(v) for v in self.optimizer.variables],
@@ -208,6 +251,7 @@ class JaxSteps:
         """Put back what `state` gave."""
         import jax.numpy as jnp
 
+        self._held = None
         for role, owner in (("model", self.model), ("optimizer", self.optimizer)):
             for variable, array in zip(owner.variables, state.get(role, []), strict=True):
                 variable.assign(array)

@@ -43,8 +43,9 @@ from grader.engine.schedule import learning_rates
 CALL_AIM_S = 2.0
 """A compiled call is cut to about so many seconds: short enough to show and stop, long enough to
 be free of Python."""
-STEPS_PER_CALL = 512
-"""Most steps in one call; draws are padded to it, so that one compiled program serves all."""
+STEPS_PER_CALL = 1024
+"""Most steps in one call: a whole epoch in batches of 49 or more. Draws are padded to it, or to the
+epoch, so that one compiled program serves all."""
 KEEP_EVERY_S = 60.0
 """So much of an epoch is lost at most, where the disk is quick."""
 KEEP_SHARE = 0.05
@@ -314,6 +315,7 @@ class _Run:
         examples = len(data.train_images)
         self.batch = min(recipe.batch_size, examples)
         self.steps_per_epoch = examples // self.batch
+        self.steps_per_call = min(STEPS_PER_CALL, self.steps_per_epoch)
         self.rates = learning_rates(recipe, self.steps_per_epoch)
         self.epochs: list[Epoch] = []
         self.resumed_at: int | None = None
@@ -467,8 +469,8 @@ class _Run:
         while tally.steps < self.steps_per_epoch:
             self._stop_when_out_of_time(size)
             stop = min(tally.steps + self._steps_in_next_call(size), self.steps_per_epoch)
-            part = draws.slice(tally.steps, stop, STEPS_PER_CALL)
-            rates = np.resize(self.rates[first + tally.steps : first + stop], STEPS_PER_CALL)
+            part = draws.slice(tally.steps, stop, self.steps_per_call)
+            rates = np.resize(self.rates[first + tally.steps : first + stop], self.steps_per_call)
             self._call(part, rates, stop - tally.steps, size, tally)
             self._show(number, tally)
             if tally.steps < self.steps_per_epoch:
@@ -483,7 +485,7 @@ class _Run:
         if self.budget_s is not None:
             # The nearer the end, the shorter the calls, so that it is met to about a step.
             aim = min(aim, 0.7 * (self.budget_s - self.clock.training_s))
-        return max(1, min(STEPS_PER_CALL, int(aim / self.step_s[size])))
+        return max(1, min(self.steps_per_call, int(aim / self.step_s[size])))
 
     def _call(
         self,
