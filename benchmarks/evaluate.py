@@ -21,6 +21,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# Some machines name an old kernel for OpenBLAS, which would make a ceiling of half the height.
+for setting in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
+    os.environ.pop(setting, None)
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "reference_solution"), str(ROOT / "tests" / "graph")]
 
@@ -46,9 +49,10 @@ def ways(build_model, quick: bool, xla: bool) -> tuple[dict, object]:
     import keras
     import tracing
 
+    from grader.engine.faster import faster
     from grader.engine.plan import make_plan
     from grader.engine.runner_keras import KerasRunner
-    from grader.engine.runner_openvino import OpenVinoRunner
+    from grader.engine.runner_openvino import OpenVinoRunner, fastest
 
     keras.utils.set_random_seed(0)
     kept = []
@@ -67,12 +71,14 @@ def ways(build_model, quick: bool, xla: bool) -> tuple[dict, object]:
     found = {f"Keras predict, batch {b}": predict(b) for b in ((16,) if quick else (8, 16, 32))}
     batches = (16,) if quick else (8, 32)
     for b in batches:
-        found[f"tf.function, batch {b}"] = KerasRunner(plan, b).predict
+        found[f"tf.function, plan as read, batch {b}"] = KerasRunner(plan, b).predict
     if not quick or xla:
         found["XLA, batch 32"] = KerasRunner(plan, 32, True).predict
     if find_spec("openvino"):
         for b in (1,) if quick else (1, 4, 8, 16):
-            found[f"OpenVINO, batch {b}"] = OpenVinoRunner(plan, b).predict
+            found[f"OpenVINO, plan as read, batch {b}"] = OpenVinoRunner(plan, b).predict
+        chosen = fastest(faster(plan), 8)
+        found[f"as graded: OpenVINO, batch {chosen.batch}"] = chosen.predict
     if find_spec("onnxruntime") and find_spec("onnx"):
         from onnx_plan import OnnxRunner
 
@@ -129,6 +135,7 @@ def main() -> None:
             "times_keras_by_processor": round(thrifty[name] / keras_thrifty, 2),
             "gflops": round(2 * plan.multiplications * speed / 1e9, 1),
             "largest_difference": float(np.abs(answers[name] - expected).max()),
+            "answered_alike": int((answers[name].argmax(-1) == expected.argmax(-1)).sum()),
         }
         for name, speed in best.items()
     ]
@@ -147,10 +154,10 @@ def main() -> None:
     print(json.dumps({k: v for k, v in report.items() if k != "table"}, indent=1))
     for row in table:
         print(
-            f"{row['way']:<28}{row['images_per_s']:>9.1f} images/s{row['times_keras']:>7.2f} ×"
+            f"{row['way']:<36}{row['images_per_s']:>9.1f} images/s{row['times_keras']:>7.2f} ×"
             f"{row['images_per_processor_s']:>9.1f} per processor-second"
             f"{row['times_keras_by_processor']:>7.2f} ×"
-            f"   difference {row['largest_difference']:.0e}"
+            f"   difference {row['largest_difference']:.0e}, {row['answered_alike']} alike"
         )
     if given.json:
         given.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")

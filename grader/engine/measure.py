@@ -31,12 +31,15 @@ from grader.engine.exchange import (
     leave,
     main,
 )
+from grader.engine.faster import faster
 from grader.engine.plan import Plan
 
 Runtime = Literal["openvino", "tensorflow", "xla", "jax"]
 PLAN = "plan.npz"
 CHUNK = 500
 """Images between two looks at the clock, at most: a runtime works on several at a time."""
+GPU_CALLS = 20
+"""Batches between two looks at the clock on a GPU: it has the next one at hand when one is done."""
 LOOK_S = 1.0
 """Chunks grow as long as they take less, so that a slow network too is stopped on time."""
 BUSY = 4.0
@@ -50,7 +53,7 @@ class Job(Record):
 
     runtime: Runtime
     batch: int
-    """Images in one call."""
+    """Images in one call; for OpenVINO at most, since it is tried how many are fastest."""
     threads: int | None = None
     """None for as many as there are cores."""
     sets: tuple[str, ...] = ("test",)
@@ -82,6 +85,7 @@ class Measured(Record):
 class Runner(Protocol):
     """A compiled plan."""
 
+    batch: int
     version: str
     device: str
 
@@ -96,10 +100,11 @@ def images_file(name: str) -> str:
 
 def open_runner(plan: Plan, job: Job) -> Runner:
     """Compile the plan for the runtime that the job names."""
+    plan = faster(plan)
     if job.runtime == "openvino":
-        from grader.engine.runner_openvino import OpenVinoRunner
+        from grader.engine.runner_openvino import fastest
 
-        return OpenVinoRunner(plan, job.batch, job.threads)
+        return fastest(plan, job.batch, job.threads)
     from grader.engine.runner_keras import KerasRunner
 
     return KerasRunner(plan, job.batch, {"tensorflow": None, "xla": True}.get(job.runtime))
@@ -126,7 +131,7 @@ def run_plan(plan: Plan, job: Job, sets: dict[str, NDArray[Any]]) -> tuple[Measu
         try_device()
     # The first call still allocates; it is no part of what a network costs.
     first = sets[job.sets[0]]
-    runner.predict(first[: job.batch])
+    runner.predict(first[: runner.batch])
     times["compilation_s"] = _lap(start)
     clock = Clock(job, runner.device)
     answers = _predict(runner, first, job, clock)
@@ -142,7 +147,7 @@ def run_plan(plan: Plan, job: Job, sets: dict[str, NDArray[Any]]) -> tuple[Measu
         runtime=job.runtime,
         version=runner.version,
         device=runner.device,
-        batch=job.batch,
+        batch=runner.batch,
         threads=job.threads,
         images=len(answers),
         times=Spent(**times),
@@ -190,7 +195,8 @@ class Clock:
 def _predict(runner: Runner, images: NDArray[Any], job: Job, clock: Clock) -> NDArray[Any]:
     """Answers; fewer than images where the time was over."""
     parts = [np.zeros((0, 1), np.float32)]
-    chunk, largest = job.batch, max(job.batch, CHUNK // job.batch * job.batch)
+    most = CHUNK if runner.device == "CPU" else GPU_CALLS * runner.batch
+    chunk, largest = runner.batch, max(runner.batch, most // runner.batch * runner.batch)
     begin = 0
     while begin < len(images) and not clock.is_over:
         shown = images[begin : begin + chunk]

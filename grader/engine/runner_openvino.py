@@ -9,17 +9,29 @@ Inside, maps are (N, C, H, W), which its kernels are written for.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from grader.engine.faster import joined_once
 from grader.engine.plan import Plan
 from grader.graph.pointwise import SELU, apply
 from grader.graph.program import Instruction
 
 Array = NDArray[Any]
+
+
+BATCHES = (2, 4, 8)
+"""Batch sizes that are tried beside 1; larger ones were slower on every processor so far."""
+TRIAL_S = 4.0
+"""Seconds after which no further trial is begun."""
+TRIAL_IMAGES = 8
+"""Shown in one trial, for each thread."""
+ROUNDS = 5
+"""The best of so many counts: whatever disturbs a trial only makes it slower."""
 
 
 class Unsupported(Exception):
@@ -83,13 +95,47 @@ class OpenVinoRunner:
         waiting[slot] = None
 
 
+def fastest(plan: Plan, most: int, threads: int | None = None) -> OpenVinoRunner:
+    """The plan compiled for the batch size that costs the least processor time here.
+
+    Small batches stay in the caches, larger ones share the cost of each call: which is better
+    depends on the network and the processor, so it is tried, for `TRIAL_S` seconds or so.
+
+    Args:
+        plan: What to run.
+        most: Images in one call, at most.
+        threads: See `OpenVinoRunner`.
+
+    Raises:
+        Unsupported: The plan holds an operation that has no counterpart there.
+    """
+    end = time.perf_counter() + TRIAL_S
+    runners = [OpenVinoRunner(plan, 1, threads)]
+    for batch in BATCHES:
+        # A slow network is not compiled again: what that takes it never earns back.
+        if batch <= most and time.perf_counter() < end:
+            runners.append(OpenVinoRunner(plan, batch, threads))
+    if len(runners) == 1:
+        return runners[0]
+    images = np.zeros((TRIAL_IMAGES * runners[0].threads, *plan.image_shape), plan.images)
+    cost = {runner.batch: float("inf") for runner in runners}
+    for round_ in range(ROUNDS):
+        for runner in runners:
+            if round_ and time.perf_counter() >= end:
+                break
+            start = time.process_time()
+            runner.predict(images)
+            cost[runner.batch] = min(cost[runner.batch], time.process_time() - start)
+    return min(runners, key=lambda runner: cost[runner.batch])
+
+
 def _model(plan: Plan, batch: int) -> Any:
     import openvino
     from openvino import opset13 as ops
 
     images = ops.parameter([batch, *plan.image_shape], np.dtype(plan.images), name="images")
     maps: list[Any] = []
-    for instruction in plan.instructions:
+    for instruction in joined_once(plan.instructions):
         if instruction.kind == "input":
             as_float = ops.convert(images, "f32")
             order = ops.constant(np.array([0, 3, 1, 2], np.int64))

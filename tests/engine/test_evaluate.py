@@ -203,7 +203,7 @@ def test_when_time_is_over_the_child_stops_and_says_how_far_it_came(plan):
 class Slow:
     """A runner that takes its time for each image, on a clock of its own."""
 
-    device = "CPU"
+    device, batch = "CPU", 1
 
     def __init__(self, clock, image_s):
         self.clock, self.image_s, self.calls = clock, image_s, []
