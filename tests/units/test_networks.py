@@ -76,6 +76,7 @@ def test_a_solution_loses_exactly_what_it_has_wrong(graded, name, case):
     for check in map(checks.get, case.loses[:1]):
         said = [check.rationale, *(finding.message for finding in check.findings)]
         assert any(case.told in text for text in said if text)
+        assert check.help or any(finding.help for finding in check.findings)
 
 
 @pytest.mark.parametrize("name", CATALOGUES)
