@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import secrets
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -14,17 +15,20 @@ from typing import Literal
 
 from grader import sandbox as sandboxes
 from grader.assignment import Assignment, load_assignment
-from grader.checks import CHECKS
+from grader.checks import CHECKS, Check, checks_of
+from grader.checks.causes import ANSWERS, CONTRACT
 from grader.classroom.extensions import load_extensions
 from grader.classroom.progress import Progress
 from grader.cluster import Cluster, joined
 from grader.domain import MeasuredAccuracy, Submission
 from grader.engine.accuracy import Instruments
 from grader.engine.gpu import Device
+from grader.errors import UsageError
 from grader.intake.names import Platform
 from grader.ledger import CourseKey
 from grader.ledger.key import KEY_BYTES
 from grader.ledger.record import Subject
+from grader.report.visibility import is_after_due, is_shown
 from grader.run.assessment import received_by_hand
 from grader.run.evaluation import measured_in
 from grader.run.functions import FunctionReference, function_references
@@ -60,6 +64,7 @@ class GradeOptions:
         device: "auto", "cpu" or "gpu"; where a GPU is asked for, nothing else will do.
         reference: Whether the course's own solution may be handed in without going to review.
         record: Whether a grade that is made again counts from now on.
+        only: Of a student's own check: the one check that is made.
     """
 
     assignment_dir: Path
@@ -78,6 +83,7 @@ class GradeOptions:
     device: Device = "auto"
     reference: bool = False
     record: bool = False
+    only: str | None = None
 
     @cached_property
     def assignment(self) -> Assignment:
@@ -85,13 +91,53 @@ class GradeOptions:
 
         Raises:
             AssignmentError: Anything wrong with it.
+            UsageError: Students see no check of the name that is asked for.
         """
-        return load_assignment(self.assignment_dir, KNOWN_CHECKS)
+        whole = load_assignment(self.assignment_dir, KNOWN_CHECKS)
+        return whole if self.only is None else narrowed(whole, self.only)
 
     @property
     def instruments(self) -> Instruments:
         """What an accuracy is measured with."""
         return Instruments(self.data, self.backend, self.device)
+
+
+def narrowed(assignment: Assignment, name: str) -> Assignment:
+    """An assignment that asks for one check and for what that stands on, and measures nothing.
+
+    Raises:
+        UsageError: Students see no check of that name.
+    """
+    # What its functions raised is said by other checks, of which it then follows.
+    needed = {CONTRACT, name, *(ANSWERS[f] for f in named_check(name, assignment).asks)}
+    kept = {n: line for n, line in assignment.rubric.items() if n in needed}
+    own = {
+        table: tuple(check for check in getattr(assignment, table) if check.name == name)
+        for table in ("networks", "functions", "answers")
+    }
+    return assignment.model_copy(update={"rubric": kept, "evaluation": None, **own})
+
+
+def seen_checks(assignment: Assignment) -> list[Check]:
+    """The checks that students see, in the order of the report."""
+    after_due = is_after_due(assignment)
+    seen = {n for n, line in assignment.rubric.items() if is_shown(line.visibility, after_due)}
+    return [check for check in checks_of(assignment) if check.name in seen]
+
+
+def named_check(name: str, assignment: Assignment) -> Check:
+    """The check of a name, among those that students see.
+
+    Raises:
+        UsageError: There is none; says which was meant.
+    """
+    checks = {check.name: check for check in seen_checks(assignment)}
+    if name in checks:
+        return checks[name]
+    written = name.replace("_", "-").lower()
+    near = difflib.get_close_matches(written, checks, n=1, cutoff=0.5)
+    meant = f"Did you mean {near[0]}?" if near else f"The checks are {', '.join(checks)}."
+    raise UsageError(f"{name}: there is no such check. {meant}")
 
 
 @dataclass(frozen=True)

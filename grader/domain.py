@@ -192,6 +192,12 @@ class Finding(Record):
     """The call in words; of a hidden configuration only its kind."""
     pictures: tuple[Thumbnail, ...] = ()
     """Of two images that should be alike, and of where they differ."""
+    places: tuple[str, ...] = ()
+    """All places that show it, where there are several; `where` names the first of them."""
+    through: str = ""
+    """Where an exception was raised: places of the student's that were passed before."""
+    printed: str = ""
+    """The end of what that call printed; empty for a hidden configuration."""
 
 
 class Outcome(StrEnum):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import math
 import shutil
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -142,7 +143,7 @@ def check_folder(
 
     Args:
         folder: With densenet.py or densenet.ipynb.
-        options: assignment_dir and sandbox.
+        options: assignment_dir, sandbox and only.
         on_evidence: Called with what was read, where there was something to read and no check of it
             is kept from students.
         room: A sandbox that is open already; closed in the end.
@@ -164,7 +165,11 @@ def checking(
     """
     with files.scratch("check") as scratch:
         own = GradeOptions(
-            options.assignment_dir, results_dir=scratch, evaluate=False, sandbox=options.sandbox
+            options.assignment_dir,
+            results_dir=scratch,
+            evaluate=False,
+            sandbox=options.sandbox,
+            only=options.only,
         )
         with open_course(own, None, runs=CHECKS_TO_COME, room=room) as course:
             # It imports its libraries while the folder is read.
@@ -179,6 +184,15 @@ def _hurried(course: Course, within_s: float | None) -> Course:
         return course
     limits = assignment.limits.model_copy(update={"wall_time_s": within_s})
     return replace(course, assignment=assignment.model_copy(update={"limits": limits}))
+
+
+def _alone(grade: Grade, name: str) -> Grade:
+    """A grade with one check, and with what that follows from where it did not pass."""
+    root = next((check.follows_from for check in grade.checks if check.name == name), None)
+    kept = tuple(check for check in grade.checks if check.name in (name, root))
+    earned = math.fsum(check.score for check in kept)
+    most = math.fsum(check.max_score for check in kept)
+    return grade.model_copy(update={"checks": kept, "score": earned, "max_score": most})
 
 
 CHECKS_TO_COME = 2
@@ -208,7 +222,9 @@ class Checker:
                 on_evidence(evidence_of(RunFolder(run_file.parent, course.seal)))
         # Of a submission that cannot be checked, the maximum alone could tell of unseen checks.
         most = {} if grade.checks else {"max_score": shown_points(rubric, after_due)}
-        return for_student(grade, after_due).model_copy(update=most)
+        seen = for_student(grade, after_due).model_copy(update=most)
+        only = course.options.only
+        return seen if only is None else _alone(seen, only)
 
     def interrupt(self) -> None:
         """End the check that runs: its grade is then withheld. The next one runs."""

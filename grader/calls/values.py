@@ -41,6 +41,8 @@ class FailureRecord(_Strict):
     where: Line
     line: Line = ""
     """What stands at that place."""
+    through: Line = ""
+    """Places of the student's that were passed before it, outermost first."""
 
 
 class NoneRecord(_Strict):
@@ -133,6 +135,8 @@ class AnswerRecord(_Strict):
     """What one call gave."""
 
     failure: FailureRecord | None
+    printed: Line = ""
+    """The end of what the call printed."""
     imported: bool = True
     """Whether the function's module could be imported; else the failure says why."""
     found: bool = True
@@ -175,6 +179,7 @@ class Answer:
         shares: Whether the result shares memory with an argument.
         after: The arguments as they were left; None where that was not asked.
         files: Argument's number → what was written there; None for nothing.
+        printed: The end of what the call printed.
     """
 
     failure: FailureRecord | None
@@ -186,6 +191,7 @@ class Answer:
     shares: bool = False
     after: tuple[Any, ...] | None = None
     files: dict[int, Any] | None = None
+    printed: str = ""
 
 
 def parse_answer(data: bytes) -> Answer:
@@ -210,6 +216,7 @@ def parse_answer(data: bytes) -> Answer:
             record.shares,
             None if record.after is None else tuple(map(_value, record.after)),
             {int(number): _value(file) for number, file in record.files.items()},
+            record.printed,
         )
     except (ValidationError, RecursionError, ValueError, OverflowError) as error:
         raise _impossible("not well formed") from error

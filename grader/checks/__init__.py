@@ -34,27 +34,30 @@ from grader.checks.parameters import (
 )
 from grader.checks.shapes import block_shape, growth, network_shape, transition_shape
 
+BLOCK, TRANSITION, NETWORK, MODEL = "dense_block", "transition", "build_densenet", "build_model"
+
 CHECKS: tuple[Check, ...] = (
     Check(module_contract, "shape"),
-    Check(block_shape, "shape"),
-    Check(transition_shape, "shape"),
-    Check(network_shape, "shape"),
-    Check(growth, "shape"),
-    Check(parameter_count_block, "parameters"),
-    Check(parameter_count_transition, "parameters"),
-    Check(parameter_count_network, "parameters"),
-    Check(build_model_parameters, "parameters"),
-    Check(composite_function, "architecture"),
-    Check(dense_connectivity, "architecture"),
-    Check(bottleneck, "architecture"),
-    Check(transition_layer, "architecture"),
-    Check(stem, "architecture"),
-    Check(head, "architecture"),
-    Check(block_structure, "architecture"),
-    Check(foreign_ops, "architecture"),
-    Check(training_behaviour, "architecture"),
-    Check(own_weights, "architecture"),
-    Check(build_model, "architecture"),
+    Check(block_shape, "shape", asks=(BLOCK,)),
+    Check(transition_shape, "shape", asks=(TRANSITION,)),
+    Check(network_shape, "shape", asks=(NETWORK,)),
+    Check(growth, "shape", asks=(BLOCK, NETWORK)),
+    Check(parameter_count_block, "parameters", asks=(BLOCK,)),
+    Check(parameter_count_transition, "parameters", asks=(TRANSITION,)),
+    Check(parameter_count_network, "parameters", asks=(NETWORK,)),
+    Check(build_model_parameters, "parameters", asks=(MODEL,)),
+    Check(composite_function, "architecture", asks=(BLOCK, NETWORK)),
+    Check(dense_connectivity, "architecture", asks=(BLOCK, NETWORK)),
+    Check(bottleneck, "architecture", asks=(BLOCK, NETWORK)),
+    Check(transition_layer, "architecture", asks=(TRANSITION, NETWORK)),
+    Check(stem, "architecture", asks=(NETWORK,)),
+    Check(head, "architecture", asks=(NETWORK,)),
+    Check(block_structure, "architecture", asks=(BLOCK, NETWORK)),
+    Check(foreign_ops, "architecture", asks=(BLOCK, TRANSITION, NETWORK)),
+    Check(training_behaviour, "architecture", asks=(BLOCK, TRANSITION, NETWORK)),
+    Check(own_weights, "architecture", asks=(BLOCK, TRANSITION, NETWORK)),
+    # What the other functions show is told of them, and not of build_model() once more.
+    Check(build_model, "architecture", asks=(BLOCK, TRANSITION, NETWORK, MODEL)),
 )
 """Order of display, and of evaluation: a check stands behind what it depends on."""
 
@@ -62,13 +65,27 @@ CHECKS: tuple[Check, ...] = (
 def checks_of(assignment: Assignment) -> tuple[Check, ...]:
     """What the assignment asks for, in the order of the report."""
     densenet = CHECKS if assignment.probes is not None else ()
-    return (
-        *densenet,
+    others = (
         *network_checks(assignment.networks),
         *function_checks(assignment.functions),
         *answer_checks(assignment),
         *table_checks(assignment.tables, assignment.conclusions),
     )
+    return tuple(check for check in (*densenet, *others) if check.name in assignment.rubric)
 
 
-__all__ = ["CHECKS", "Check", "Failure", "NothingToJudge", "checks_of", "run_checks"]
+def asked_functions(assignment: Assignment) -> frozenset[str]:
+    """Functions of the contract that the assignment's checks need an answer of."""
+    return frozenset(function for check in checks_of(assignment) for function in check.asks)
+
+
+__all__ = [
+    "CHECKS",
+    "MODEL",
+    "Check",
+    "Failure",
+    "NothingToJudge",
+    "asked_functions",
+    "checks_of",
+    "run_checks",
+]

@@ -77,11 +77,14 @@ class Check:
         function: The check; returns remarks, if it has any.
         group: shape, parameters, architecture.
         depends_on: Checks that must have passed for this one to make sense.
+        asks: Functions of the contract that have to be called for it; the answers to others change
+            nothing of its outcome.
     """
 
     function: CheckFunction
     group: str
     depends_on: tuple[CheckFunction, ...] = ()
+    asks: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

@@ -191,7 +191,7 @@ def module_contract(evidence: Evidence) -> None:
         )
     if evidence.module.failure is not None:
         failure = evidence.module.failure
-        finding = failed_import(failure)
+        finding = failed_import(failure).model_copy(update={"printed": evidence.module.printed})
         raise Failure("densenet.py cannot be imported", finding.help, [finding])
     missing = [n for n in NEEDED if evidence.module.functions.get(n) is None]
     if missing:
@@ -332,6 +332,7 @@ def failed_call(
         place=failure.where,
         line=_line_number(failure.where),
         code=failure.line,
+        through=failure.through,
     )
 
 

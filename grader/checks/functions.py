@@ -144,6 +144,7 @@ def _finding(called: Called, asked: FunctionCheck, wrong: list[tuple[Call, Diffe
         help=help or (OTHER_CALLS_OF_A_FUNCTION if hidden else ""),
         asked=HIDDEN if hidden else call.case.words(name),
         pictures=() if hidden else differs.pictures,
+        printed=_printed(call),
     )
 
 
@@ -163,7 +164,12 @@ def _raised(asked: FunctionCheck, call: Call) -> Finding:
     name, hidden = _name(asked), call.case.hidden
     finding = failed_call(name, failure, hidden, wanted="a result")
     told = HIDDEN if hidden else call.case.words(name)
-    return finding.model_copy(update={"asked": told})
+    return finding.model_copy(update={"asked": told, "printed": _printed(call)})
+
+
+def _printed(call: Call) -> str:
+    """What a public call printed: a program prints the arguments that it was called with."""
+    return "" if call.case.hidden else call.received.printed
 
 
 def _name(asked: FunctionCheck) -> str:

@@ -19,10 +19,11 @@ import traceback
 from collections.abc import Sequence
 from contextlib import nullcontext
 
-from cyclopts import CycloptsError
+from cyclopts import CycloptsError, UnusedCliTokensError
 
 from grader.cli import bundles, commands, course, evaluation, recorded, records, students
 from grader.cli.options import app
+from grader.cli.options import commands as commands_of
 from grader.cli.screen import EXIT_INTERRUPTED, interruptible, say
 from grader.errors import EXIT_GRADED, EXIT_INFRASTRUCTURE, EXIT_USAGE, GraderError
 
@@ -60,7 +61,7 @@ def run(words: Sequence[str]) -> int:
             status = app(words, exit_on_error=False, print_error=False)
             sys.stdout.flush()
     except CycloptsError as error:
-        say(f"grade: {error}\nSee grade --help.")
+        say(f"grade: {_usage(error)}\nSee grade {_command(words)}--help.")
         return EXIT_USAGE
     except GraderError as error:
         _explain(error, debug)
@@ -78,6 +79,18 @@ def run(words: Sequence[str]) -> int:
             say("This is an error of the grader. --debug shows where it happened.")
         return EXIT_INFRASTRUCTURE
     return status if isinstance(status, int) else EXIT_GRADED
+
+
+def _usage(error: CycloptsError) -> str:
+    """What is wrong with a command line."""
+    if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
+        return f"{' '.join(error.unused_tokens)}: nothing more was expected here."
+    return str(error)
+
+
+def _command(words: Sequence[str]) -> str:
+    """The command that a line begins with, followed by a space; nothing where it is none."""
+    return f"{words[0]} " if words and words[0] in commands_of() else ""
 
 
 def _explain(error: Exception, debug: bool) -> None:

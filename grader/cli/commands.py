@@ -46,6 +46,7 @@ from grader.cli.screen import (
     end_silent_downloads,
     options_from,
     out,
+    refuse_mistyped,
     say,
     shown,
     status_of,
@@ -112,7 +113,8 @@ def grade(
     from grader.report.classtable import View, render_class
 
     if not paths:
-        raise UsageError("grade: expected a submission, such as submission.zip. See grade --help.")
+        raise UsageError("expected a submission, such as submission.zip. See grade --help.")
+    refuse_mistyped(str(paths[0]))
     if address is not None and engine != "ray":
         raise UsageError(f"--address {address}: only a Ray cluster has one. Add --engine ray.")
     if assignment is None and len(paths) == 1 and paths[0].is_dir():

@@ -36,6 +36,11 @@ app = App(
 )
 
 
+def commands() -> list[str]:
+    """The words that are commands."""
+    return [name for name in app if not name.startswith("-")]
+
+
 def flag(name: str, help: str) -> Parameter:
     """A switch: off unless named, with no --no- twin."""
     return Parameter(name=name, negative="", show_default=False, help=help)

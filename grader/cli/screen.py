@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import os
 import signal
 import threading
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.live import Live
 
-from grader.cli.options import RESULTS
+from grader.cli.options import RESULTS, commands
 from grader.errors import EXIT_GRADED, EXIT_REJECTED, UsageError
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def _has_offset(written: str) -> bool:
 
 
 def shown(
-    options: GradeOptions, quiet: bool, several: bool = False, **how: bool
+    options: GradeOptions, quiet: bool, several: bool = False, **how: Any
 ) -> Callable[[Grade], None]:
     """How a grade is shown when it is made.
 
@@ -223,6 +224,21 @@ def status_of_checks(grade: Grade) -> int:
 
     failed = any(check.outcome is Outcome.FAILED for check in grade.checks)
     return EXIT_REJECTED if failed else EXIT_GRADED
+
+
+def refuse_mistyped(word: str) -> None:
+    """Say which command was meant by a word that would be taken for a submission.
+
+    Raises:
+        UsageError: There is no file of that name, and a command of nearly that name.
+    """
+    if os.path.lexists(word) or not word.isalpha():
+        return
+    near = difflib.get_close_matches(word.lower(), commands(), n=1, cutoff=0.7)
+    if near:
+        raise UsageError(
+            f"{word}: there is no such command, and no such file. Did you mean grade {near[0]}?"
+        )
 
 
 def end_silent_downloads() -> None:

@@ -92,6 +92,9 @@ def check(
     watch: Annotated[
         bool, flag("--watch", "Check again after each save, and show what it changed. Ctrl-C ends.")
     ] = False,
+    only: Annotated[
+        str | None, Parameter(name="--only", help="Make one check alone, by its name.")
+    ] = None,
 ) -> int:
     """Run every check that needs neither the test set nor the hidden probes.
 
@@ -100,12 +103,16 @@ def check(
     """
     from grader.sandbox import open_for_own_code
 
+    course = assignment or unit_of(folder).folder
+    if only is not None:  # a slip is answered before anything is started
+        _ = options_from(assignment=course, only=only).assignment
+        if diff:
+            raise UsageError("--only: expected without --diff, which draws the whole network.")
     own = open_for_own_code(sandbox)  # it loads TensorFlow while we load what follows
     from grader.pipeline import check_folder
+    from grader.report.checked import prints_of
 
-    options = options_from(
-        assignment=assignment or unit_of(folder).folder, sandbox=sandbox, evaluate=False
-    )
+    options = options_from(assignment=course, sandbox=sandbox, evaluate=False, only=only)
     if watch:
         if json is not None or quiet or diff:
             raise UsageError("--watch: expected neither --json, --quiet nor --diff with it.")
@@ -123,7 +130,8 @@ def check(
         else:
             out().print(render_drawing(draw(read[0]) if read else None))
     # Last, so that it is what stays on the screen.
-    shown(options, quiet, checking=True, everything=all)(grade)
+    prints = prints_of(read[0]) if read else {}
+    shown(options, quiet, checking=True, everything=all, only=only, prints=prints)(grade)
     return status_of([grade]) or status_of_checks(grade)
 
 
@@ -203,4 +211,27 @@ def pack(
         tell(f"weights   {receipt.weights or 'none: the accuracy cannot be graded'}")
     for remark in remarks:
         tell(f"remark    {remark}")
+    return EXIT_GRADED
+
+
+@app.command(group=STUDENT)
+def explain(
+    check: Annotated[
+        str | None, Parameter(help="A check's name, such as dense-connectivity. Default: a list.")
+    ] = None,
+    /,
+    *,
+    assignment: Assignment = None,
+) -> int:
+    """Say what a check is about: the paper's sentence, a picture, common mistakes."""
+    from grader.course import named_check, seen_checks
+    from grader.student.explain import check_list, explanation
+
+    rules = options_from(assignment=assignment or unit_of(Path(".")).folder).assignment
+    if check is None:
+        seen = {one: rules.rubric[one.name].points for one in seen_checks(rules)}
+        out().print(check_list(seen))
+        return EXIT_GRADED
+    one = named_check(check, rules)
+    out().print(explanation(one, rules.rubric[one.name].points))
     return EXIT_GRADED

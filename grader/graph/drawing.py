@@ -83,11 +83,7 @@ def draw_network(network: Network) -> Drawing:
         configuration_of(network.probe) if network.probe is not None else network.configuration
     )
     rows = [*_Rows(network, reading, configuration).all()]
-    title = "DenseNet"
-    if configuration is not None:
-        c = configuration
-        kind = "DenseNet-" + ("B" if c.bottleneck else "") + ("C" if c.compression < 1 else "")
-        title = f"{kind.rstrip('-')}, L = {c.depth}, k = {c.growth_rate}, θ = {c.compression:g}"
+    title = "DenseNet" if configuration is None else _title(configuration)
     return Drawing(title, network.name, tuple(_folded(rows)))
 
 
@@ -155,14 +151,14 @@ class _Rows:
         accepted = {width, 16}
         if self.configuration is not None:
             accepted.add(2 * self.configuration.growth_rate)
-        return f"3×3 convolution, {given if given in accepted else width} maps"
+        return paper_stem(given if given in accepted else width)
 
     def _block(self, number: int, block: Block | None) -> Iterable[Row]:
         layers = block.layers if block is not None else ()
         wanted = self.configuration.num_layers if self.configuration else len(layers)
         for i in range(max(wanted, len(layers))):
             part = f"block {number}, layer {i + 1}"
-            text = self._paper_layer() if i < wanted else "no such layer"
+            text = paper_layer(self.configuration) if i < wanted else "no such layer"
             if block is None or i >= len(layers):
                 yield self._row(part, text, MISSING)
                 continue
@@ -170,14 +166,6 @@ class _Rows:
         rest = self.notes.get(f"block {number}")
         if rest:
             yield Row(f"block {number}", "", "", True, tuple(dict.fromkeys(rest)))
-
-    def _paper_layer(self) -> str:
-        c = self.configuration
-        k = c.growth_rate if c else 0
-        text = f"BN → ReLU → 3×3 convolution, {k} maps"
-        if c is not None and c.bottleneck:
-            text = f"BN → ReLU → 1×1 convolution, {4 * k} maps → " + text
-        return f"all maps before it → {text}"
 
     def _layer(self, unit: Unit, block: Block, position: int) -> str:
         parts = [self._before(n) + self._bare(n) for n in unit.convolutions]
@@ -215,9 +203,9 @@ class _Rows:
         unit = self.reading.transitions[i] if i < len(self.reading.transitions) else None
         width = sum(s.width for s in unit.entry.segments) if unit is not None else 0
         c = self.configuration
-        kept = paper.compressed(width, c.compression) if c is not None and width else 0
-        maps = f", {kept} maps" if kept else ""
-        wanted = f"BN → ReLU → 1×1 convolution{maps} → 2×2 average pooling"
+        wanted = paper_transition(
+            paper.compressed(width, c.compression) if c is not None and width else 0
+        )
         if unit is None:
             return self._row(part, wanted, MISSING)
         node = unit.last
@@ -233,7 +221,7 @@ class _Rows:
     def _head(self) -> Row:
         unit = self.reading.classifier
         classes = unit.last.channels if unit is not None else 10
-        wanted = f"BN → ReLU → global average pooling → fully connected layer, {classes} classes"
+        wanted = paper_head(classes)
         if unit is None:
             return self._row("head", wanted, MISSING)
         given = f"{self._pooled(unit.last)}{size_text(unit.last)}, {classes} classes"
@@ -247,6 +235,66 @@ class _Rows:
             if is_global(word, layers[-1].height, layers[-1].width):
                 before = before.replace(word.text, "global average pooling")
         return before
+
+
+# --- the paper's own --------------------------------------------------------------------------
+
+
+def draw_paper(configuration: paper.Configuration, classes: int = 10) -> Drawing:
+    """A network as the paper has it, with nothing beside it."""
+    c = configuration
+    rows = [Row("stem", paper_stem(c.stem), "")]
+    for number in range(1, 4):
+        layers = range(1, c.num_layers + 1)
+        rows += [Row(f"block {number}, layer {i}", paper_layer(c), "") for i in layers]
+        if number < 3:
+            kept = paper.compressed(c.channels_after(number), c.compression)
+            rows.append(Row(f"transition {number}", paper_transition(kept), ""))
+    rows.append(Row("head", paper_head(classes), ""))
+    return Drawing(_title(c), "", tuple(_folded(rows)))
+
+
+def draw_links(configuration: paper.Configuration) -> str:
+    """Who receives what within the first dense block, as a table of text."""
+    c = configuration
+    sources = ["input", *(f"layer {i}" for i in range(1, c.num_layers + 1))]
+    widths = [c.stem, *[c.growth_rate] * c.num_layers]
+    lines = ["           " + "  ".join(f"{name:^7}" for name in sources) + "  maps it receives"]
+    for count, name in enumerate([*sources[1:], "the output"], 1):
+        links = "  ".join(f"{'●' if i < count else '·':^7}" for i in range(len(sources)))
+        total = " + ".join(map(str, widths[:count])) + f" = {sum(widths[:count])}"
+        lines.append(f"{name:<11}{links}  {total if count > 1 else widths[0]}")
+    return "\n".join(lines)
+
+
+def paper_stem(maps: int) -> str:
+    """The first convolution in words."""
+    return f"3×3 convolution, {maps} maps"
+
+
+def paper_layer(configuration: paper.Configuration | None) -> str:
+    """A dense layer in words."""
+    k = configuration.growth_rate if configuration else 0
+    text = f"BN → ReLU → 3×3 convolution, {k} maps"
+    if configuration is not None and configuration.bottleneck:
+        text = f"BN → ReLU → 1×1 convolution, {4 * k} maps → " + text
+    return f"all maps before it → {text}"
+
+
+def paper_transition(kept: int) -> str:
+    """A transition in words; 0 for a number of maps that is not known."""
+    maps = f", {kept} maps" if kept else ""
+    return f"BN → ReLU → 1×1 convolution{maps} → 2×2 average pooling"
+
+
+def paper_head(classes: int) -> str:
+    """What stands behind the last block in words."""
+    return f"BN → ReLU → global average pooling → fully connected layer, {classes} classes"
+
+
+def _title(c: paper.Configuration) -> str:
+    kind = "DenseNet-" + ("B" if c.bottleneck else "") + ("C" if c.compression < 1 else "")
+    return f"{kind.rstrip('-')}, L = {c.depth}, k = {c.growth_rate}, θ = {c.compression:g}"
 
 
 def _row_of(place: str) -> str:

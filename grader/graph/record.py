@@ -125,6 +125,8 @@ class NetworkRecord(_Strict):
     what stands there."""
     gave: Text = ""
     """What a function gave where it was no tensor: "keras.Model"."""
+    printed: Text = ""
+    """The end of what the call printed."""
     graphs: dict[Literal["inference", "training"], GraphRecord] = {}
     variables: Annotated[list[VariableRecord], Field(max_length=100_000)] = []
     input_shape: Annotated[
@@ -142,6 +144,8 @@ class ModuleRecord(_Strict):
     functions: dict[Text, list[tuple[Text, Text, bool]] | None]
     others: Annotated[list[Text], Field(max_length=200)] = []
     """Names of further functions in it, of which one may be a slip of the contract's."""
+    printed: Text = ""
+    """The end of what the import printed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,11 @@ EVERYWHERE = "Use the arguments everywhere; nothing may be fixed to one configur
 
 def of_call(network: Network, finding: Finding) -> Finding:
     """A finding that says which call shows it."""
+    hidden = network.probe is not None and network.probe.hidden
+    # A program prints the arguments that it was called with.
+    printed = network.record.printed if network.record is not None and not hidden else ""
     if network.probe is None:
-        return finding.model_copy(update={"call": python_line("d.build_model()")})
-    asked = {"asked": network.probe.asked(), "call": network.probe.command()}
-    return finding.model_copy(update=asked)
+        told = {"call": python_line("d.build_model()"), "printed": printed}
+        return finding.model_copy(update=told)
+    asked, call = network.probe.asked(), network.probe.command()
+    return finding.model_copy(update={"asked": asked, "call": call, "printed": printed})

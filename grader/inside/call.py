@@ -44,9 +44,9 @@ def run(request: dict[str, Any], tree: Path, channel: Any) -> None:
         channel: Takes `send_json(name, object)` and `send_binary(name, bytes)`.
     """
     patience = Patience(request.get("call_s"))
-    module, failure = student.load(request["module"], tree, patience)
+    module, told = student.load(request["module"], tree, patience)
     described = {"functions": student.signatures(module), "others": student.others(module)}
-    channel.send_json("module", {"failure": failure, **described})
+    channel.send_json("module", {**told, **described})
     answer(request["calls"], tree, channel, patience)
 
 
@@ -66,11 +66,11 @@ def answer(calls: list[dict[str, Any]], tree: Path, channel: Any, patience: Pati
         name, place = call["module"], f"{call['module']}:{call['function']}"
         if name not in modules:
             modules[name] = student.load(name, tree, patience)
-        module, failure = modules[name]
+        module, told = modules[name]
         # Who did not come back once is not waited for again: the other functions get their turn.
         given = late.get(place)
-        if failure is not None:
-            given = {"failure": failure, "imported": False}
+        if told["failure"] is not None:
+            given = {**told, "imported": False}
         given = given or failures.attempt(tree, patience.watch(_call), tree, module, call)
         if patience.ran_out:
             late[place], patience.ran_out = given, False

@@ -59,9 +59,9 @@ def run(request: dict[str, Any], tree: Path, channel: Any) -> None:
     name = request.get("module", "densenet")
     student.greet(name or "submission")
     patience = Patience(request.get("call_s"))
-    module, failure = student.load(name, tree, patience)
+    module, told = student.load(name, tree, patience)
     described = {"functions": student.signatures(module), "others": student.others(module)}
-    channel.send_json("module", {"failure": failure, **described})
+    channel.send_json("module", {**told, **described})
     if module is None:
         asked = [probe for probe in asked if "file" in probe]
     late: dict[tuple[str, str], Any] = {}

@@ -14,11 +14,17 @@ from rich.table import Table
 from rich.text import Text
 
 from grader.domain import CheckResult, Finding, Outcome
-from grader.report.text import safe_line, safe_text
+from grader.report.text import safe_line, safe_lines, safe_text
 from grader.report.thumbnails import Pictures
 from grader.report.words import MAX_WIDTH, OUTCOMES, cost
 from grader.scoring import ACCURACY
 
+LONGEST_HEADLINE = 180
+"""Characters of an exception's text that a headline holds; its first sentence in any case."""
+GROUPS_NAMED = 3
+"""Blocks whose layers are named one after the other."""
+PRINTED_SHOWN = 8
+"""Lines shown of what a call printed."""
 SHOWN_PER_KIND = 2
 """Findings of one kind shown in full; the rest is folded into one line."""
 SHOWN_PER_CHECK = 6
@@ -113,11 +119,43 @@ def cause_words(cause: Cause) -> str:
     if finding is None:
         return cause.check.rationale or cause.check.title
     if finding.place:
-        return f"{finding.place}: {finding.received}"
+        return f"{finding.place}: {first_sentences(finding.received)}"
+    where = places_of(finding)
     if finding.expected or finding.received:
-        where = f"{finding.where}, your {finding.layer}" if finding.layer else finding.where
+        where = f"{where}, your {finding.layer}" if finding.layer else where
         return f"{where}: {finding.what}" if finding.what else where
-    return f"{finding.where}: {finding.message}"
+    return f"{where}: {finding.message}"
+
+
+def places_of(finding: Finding) -> str:
+    """Where it is, in few words: "dense_block, layers 1 to 4"."""
+    numbers: dict[str, list[int]] = {}
+    for place in finding.places:
+        before, _, number = place.rpartition(" ")
+        if not number.isdecimal() or not before:
+            return finding.where
+        numbers.setdefault(before, []).append(int(number))
+    told = [_numbered(before, sorted(found)) for before, found in numbers.items()]
+    rest = f"; {len(told) - GROUPS_NAMED} more" if len(told) > GROUPS_NAMED else ""
+    return "; ".join(told[:GROUPS_NAMED]) + rest if told else finding.where
+
+
+def _numbered(what: str, numbers: Sequence[int]) -> str:
+    if len(numbers) == 1:
+        return f"{what} {numbers[0]}"
+    if list(numbers) == list(range(numbers[0], numbers[-1] + 1)) and len(numbers) > 2:
+        return f"{what}s {numbers[0]} to {numbers[-1]}"
+    return f"{what}s {', '.join(map(str, numbers[:-1]))} and {numbers[-1]}"
+
+
+def first_sentences(text: str) -> str:
+    """What an exception says, without the sentences that would make it longer than a headline."""
+    kept, *rest = re.split(r"(?<=[.:;]) (?=[A-Z])", text)
+    for sentence in rest:
+        if len(kept) + len(sentence) > LONGEST_HEADLINE:
+            return kept.rstrip(":;") if len(kept) > 40 else text
+        kept += f" {sentence}"
+    return kept
 
 
 def brief_words(cause: Cause) -> str:
@@ -125,7 +163,7 @@ def brief_words(cause: Cause) -> str:
     finding = cause.finding
     if finding is None or finding.place or not finding.what:
         return cause_words(cause)
-    return f"{finding.what}: {finding.where}"
+    return f"{finding.what}: {places_of(finding)}"
 
 
 def code_line(finding: Finding) -> Text:
@@ -161,6 +199,18 @@ def command(finding: Finding) -> Iterator[RenderableType]:
         yield Padding(asked, INDENT)
     if finding.pictures:
         yield Padding(Pictures(finding.pictures), INDENT)
+    if finding.printed:
+        yield from printed("it printed:", finding.printed)
+
+
+def printed(title: str, text: str) -> Iterator[RenderableType]:
+    """The last lines that a call printed, below what they belong to."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    shown = safe_lines("\n".join(lines), lines=PRINTED_SHOWN)
+    before = f" (the last {len(shown)} lines)" if len(lines) > len(shown) else ""
+    yield Padding(Text(f"{title}{before}", "dim"), INDENT)
+    for line in shown:
+        yield Padding(Text("│ ", "dim").append(line, "default"), INDENT)
 
 
 @dataclass(frozen=True)
@@ -256,7 +306,7 @@ def add_finding(rows: Table, finding: Finding, wide: bool, headed: bool = False)
     """Where, what, expected, received; on a wide screen expected and received share a line."""
     remark = finding.severity == "remark"
     if not headed:
-        place = finding.place or finding.where
+        place = finding.place or places_of(finding)
         where = safe_text(place, 160, "bold cyan" if remark else "bold")
         if finding.what and finding.what != finding.received:
             where.append(": ").append_text(safe_text(finding.what, 160))
@@ -265,6 +315,8 @@ def add_finding(rows: Table, finding: Finding, wide: bool, headed: bool = False)
         rows.add_row("yours", safe_text(finding.layer, 160))
     if finding.code:
         rows.add_row("line", code_line(finding))
+    if finding.through:
+        rows.add_row("called in", safe_text(finding.through, 200))
     if not finding.expected and not finding.received:
         if not headed:
             rows.add_row("what", safe_text(finding.message, 400))

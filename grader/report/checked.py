@@ -6,8 +6,8 @@ far, and the one thing to do next.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.padding import Padding
@@ -17,7 +17,9 @@ from rich.text import Text
 
 from grader.assignment import Assignment
 from grader.checks import CHECKS
+from grader.checks.causes import ANSWERS, CONTRACT
 from grader.domain import MODULE, Finding, Grade, GradeStatus, Outcome
+from grader.graph.evidence import Evidence
 from grader.report.causes import (
     INDENT,
     Cause,
@@ -30,12 +32,12 @@ from grader.report.causes import (
     consequences,
     details,
     headline,
+    printed,
 )
-from grader.report.text import safe_text
-from grader.report.words import MAX_WIDTH, STATUS_STYLE, STATUS_WORDS, minus, share_style
+from grader.report.text import safe_line, safe_text
+from grader.report.words import MAX_WIDTH, OUTCOMES, STATUS_STYLE, STATUS_WORDS, minus, share_style
 from grader.scoring import ACCURACY, open_points
 
-CONTRACT = "module-contract"
 OTHERS_SHOWN = 4
 """Causes after the first that have a line."""
 REMARKS_SHOWN = 3
@@ -50,18 +52,22 @@ class CheckScreen:
     Attributes:
         grade: What was found; every string in it is treated as hostile.
         assignment: Names the module.
+        only: The one check that was made; None for all.
+        prints: Function → what its first call printed.
     """
 
     grade: Grade
     assignment: Assignment | None
+    only: str | None = None
+    prints: Mapping[str, str] = field(default_factory=dict)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield the screen, for consoles up to `MAX_WIDTH` columns and wider."""
         width = min(options.max_width, MAX_WIDTH)
-        parts = Padding(Group(*self._parts()), (0, 0, 0, 1))
+        parts = Padding(Group(*self._parts(options.ascii_only)), (0, 0, 0, 1))
         yield from console.render(parts, options.update(width=width, max_width=width))
 
-    def _parts(self) -> Iterator[RenderableType]:
+    def _parts(self, ascii_only: bool) -> Iterator[RenderableType]:
         grade = self.grade
         causes = causes_of(grade.checks)
         stopped = import_error(grade)
@@ -73,8 +79,24 @@ class CheckScreen:
             yield from _causes(causes)
             yield from _notice(grade, causes)
             yield from _remarks(grade)
+            yield from self._prints(causes)
+            yield from _passed(grade, ascii_only)
         yield Text()
-        yield from closing(grade)
+        yield from closing(grade, self.only)
+
+    def _prints(self, causes: Sequence[Cause]) -> Iterator[RenderableType]:
+        """What calls printed that no cause has shown: in full where one check was asked for."""
+        first = causes[0].finding if causes else None
+        if first is not None and first.printed:
+            return
+        for name, text in self.prints.items():
+            if self.only is not None:
+                yield from printed(f"{name} printed:", text)
+                continue
+            count = len(text.splitlines())
+            lines = f"{count} lines" if count > 1 else "1 line"
+            shown = f": grade check --only {ANSWERS[name]}" if name in ANSWERS else ""
+            yield Text(f"{name} printed {lines}{shown}", "dim")
 
     def _title(self) -> RenderableType:
         asked = self.assignment
@@ -84,6 +106,37 @@ class CheckScreen:
         row.add_column(justify="right", no_wrap=True)
         row.add_row(Text(name, "bold"), Text(_so_far(self.grade)))
         return row
+
+
+def prints_of(evidence: Evidence) -> dict[str, str]:
+    """Function → what its first call printed; of a module, what its import did."""
+    found = {}
+    if evidence.module is not None and evidence.module.printed:
+        found[MODULE] = evidence.module.printed
+    model = [evidence.model] if evidence.model is not None else []
+    for network in (*evidence.networks, *model):
+        hidden = network.probe is not None and network.probe.hidden
+        if network.record is not None and network.record.printed and not hidden:
+            found.setdefault(network.name, network.record.printed)
+    return found
+
+
+def _passed(grade: Grade, ascii_only: bool) -> Iterator[RenderableType]:
+    """What is fine, a line for each group."""
+    groups: dict[str, list[str]] = {}
+    for check in grade.checks:
+        if check.outcome is Outcome.PASSED and check.name != ACCURACY:
+            groups.setdefault(check.group, []).append(safe_line(check.name, 40))
+    if not groups:
+        return
+    rows = Table.grid(padding=(0, 1), expand=True)
+    rows.add_column(no_wrap=True)
+    rows.add_column(no_wrap=True, style="dim")
+    rows.add_column(ratio=1, no_wrap=True, overflow="ellipsis", style="dim")
+    mark = OUTCOMES[Outcome.PASSED][1 if ascii_only else 0]
+    for group, names in groups.items():
+        rows.add_row(Text(mark, "green"), Text(group.replace("_", " ")), Text(", ".join(names)))
+    yield rows
 
 
 def import_error(grade: Grade) -> Finding | None:
@@ -103,6 +156,8 @@ def _import_error(finding: Finding) -> Iterator[RenderableType]:
         yield Padding(code_line(finding), (0, 0, 0, 2))
     if finding.help:
         yield _rows(finding)
+    if finding.printed:
+        yield from printed("it printed:", finding.printed)
 
 
 def _rows(finding: Finding, *, told: bool = True) -> Table:
@@ -172,8 +227,14 @@ OF_DENSENET = frozenset(check.name for check in CHECKS)
 # --- the last lines -----------------------------------------------------------------------
 
 
-def closing(grade: Grade) -> Iterator[RenderableType]:
-    """The points so far, and the one thing to do next."""
+def closing(grade: Grade, only: str | None = None) -> Iterator[RenderableType]:
+    """The points so far, and the one thing to do next.
+
+    Args:
+        grade: What was found.
+        only: The one check that was made.
+    """
+    again = AGAIN if only is None else f"then `grade check --only {only}` again."
     if grade.status is not GradeStatus.GRADED:
         word = STATUS_WORDS[grade.status].upper()
         yield Text(word, STATUS_STYLE[grade.status]).append(f"  {_so_far(grade)}", "default")
@@ -181,6 +242,9 @@ def closing(grade: Grade) -> Iterator[RenderableType]:
     yield _counts(grade)
     still_open = open_points(grade)
     causes = causes_of(grade.checks)
+    if not causes and only is not None:
+        yield Text("Next: `grade check`, which makes all checks.", "bold")
+        return
     if not causes:
         yield from _still_to_come(grade, still_open)
         trained = "train (`grade train`), then " if still_open else ""
@@ -189,11 +253,12 @@ def closing(grade: Grade) -> Iterator[RenderableType]:
     stopped = import_error(grade)
     if stopped is not None:
         what = f"mend line {stopped.line}" if stopped.line else "mend the import"
-        yield Text.assemble("Nothing else could be checked. ", (f"Next: {what}, {AGAIN}", "bold"))
+        yield Text.assemble("Nothing else could be checked. ", (f"Next: {what}, {again}", "bold"))
         return
     if still_open:
         yield Text(f"The accuracy ({still_open:g} points) is measured when it is graded.", "dim")
-    yield Text.assemble((f"Next: mend 1, {AGAIN}", "bold"), f"  {EVERYTHING}")
+    rest = EVERYTHING if only is None else f"Why it is asked: grade explain {only}"
+    yield Text.assemble((f"Next: mend 1, {again}", "bold"), f"  {rest}")
 
 
 def _still_to_come(grade: Grade, still_open: float) -> Iterator[Text]:

@@ -52,6 +52,16 @@ def render_drawing(drawing: Drawing | None) -> RenderableType:
     return Group(table, Text(legend))
 
 
+def render_paper(drawing: Drawing) -> RenderableType:
+    """A network of the paper's alone, a line for each part."""
+    rows = Table.grid(padding=(0, 1))
+    rows.add_column(no_wrap=True, style="bold")
+    rows.add_column()
+    for row in drawing.rows:
+        rows.add_row(row.part, row.paper)
+    return rows
+
+
 def _title(drawing: Drawing) -> Text:
     return safe_text(f"{drawing.function}() beside {drawing.title}", LIMIT)
 

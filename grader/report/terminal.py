@@ -7,7 +7,7 @@ may be a student's: all of them go through `safe_text`. Colour never says what a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.align import Align
@@ -45,6 +45,8 @@ def render(
     quiet: bool = False,
     checking: bool = False,
     everything: bool = False,
+    only: str | None = None,
+    prints: Mapping[str, str] | None = None,
 ) -> RenderableType:
     """A grade as something Rich can print.
 
@@ -54,6 +56,8 @@ def render(
         quiet: One line only.
         checking: It is the student's own check: no grade, no deadline, and what to do next.
         everything: Of a check, all that was found in place of the first cause.
+        only: Of a check, the one that was made.
+        prints: Of a check, function → what its first call printed.
 
     Returns:
         A renderable that fits itself to the console's width and encoding.
@@ -61,7 +65,7 @@ def render(
     if quiet:
         return OneLine(one_line(grade, checking=checking))
     if checking and not everything:
-        return CheckScreen(grade, assignment)
+        return CheckScreen(grade, assignment, only, prints or {})
     return Report(grade, assignment, checking)
 
 

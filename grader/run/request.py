@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from grader.assignment import Assignment, NetworkCheck
+from grader.checks import MODEL, asked_functions
 from grader.domain import MODULE, Limits, Submission
 from grader.graph.network import MODEL_MODES
 from grader.graph.numeric import SAMPLE_SEED
@@ -65,7 +66,8 @@ class RunRequest:
         probes = public_probes(asked)
         if key is not None:
             probes += hidden_probes(asked, key.derive(self.submission.sha256, "probes"))
-        return probes
+        needed = asked_functions(self.assignment)
+        return [probe for probe in probes if probe.function in needed]
 
     @property
     def for_sandbox(self) -> dict[str, Any]:
@@ -108,7 +110,7 @@ def trace_request(
     """
     networks = assignment.networks if assignment is not None else ()
     module = assignment.module if assignment is not None else MODULE
-    model = assignment is None or assignment.probes or assignment.evaluation
+    model = assignment is None or assignment.evaluation or MODEL in asked_functions(assignment)
     data = assignment.data if assignment is not None else None
     whole = assignment.limits.wall_time_s if assignment is not None else None
     return {

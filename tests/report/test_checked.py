@@ -7,8 +7,8 @@ import sys
 import pytest
 from rich.console import Console
 
-from grader.domain import MeasuredAccuracy, Outcome
-from grader.report.causes import Pasted, causes_of
+from grader.domain import Finding, MeasuredAccuracy, Outcome
+from grader.report.causes import Pasted, causes_of, first_sentences, places_of
 from grader.report.terminal import one_line, render
 
 WIDTH, LINES = 80, 24
@@ -46,7 +46,7 @@ def test_the_first_cause_stands_first_and_the_next_step_last_on_one_small_screen
     lines = checked(examples, "deviating")
 
     assert len(lines) <= LINES
-    assert lines[2].startswith(" 1  dense_block, layer 1 (also dense_block, layer 2;")
+    assert lines[2].startswith(" 1  dense_block, layers 1 to ")
     assert any("3 further checks follow from this: parameter-count-block" in x for x in lines)
     assert any(x.startswith(" 2  it receives the block's input: dense_block, l") for x in lines)
     assert lines[-1] == " Next: mend 1, then `grade check` again.  Everything: grade check --all"
@@ -86,7 +86,7 @@ def test_quiet_says_what_failed(examples):
 
     assert line.startswith("s5678901  checked  0 / 100")
     assert "ModuleNotFoundError: No module named 'torch'" in line
-    assert "bottleneck: dense_block, layer 1 (also dense_block, layer 2;" in (
+    assert "bottleneck: dense_block, layers 1 to 4: the maps its 1×1 convolution" in (
         one_line(examples.deviating()).plain
     )
 
@@ -135,3 +135,46 @@ def test_a_command_that_was_wrapped_is_still_python(width):
 
     assert ran.stdout == "True\n"
     assert max(map(len, shown[1:]), default=0) <= width
+
+
+def test_what_passed_stands_in_a_line_for_each_group(examples):
+    lines = checked(examples, "deviating")
+
+    assert any(x.startswith(" ✓ shape        module-contract, ") for x in lines)
+    assert any(x.startswith(" ✓ architecture ") for x in lines)
+
+
+@pytest.mark.parametrize(
+    ("places", "said"),
+    [
+        (("block 1, layer 1", "block 1, layer 2", "block 1, layer 3"), "block 1, layers 1 to 3"),
+        (("block 1, layer 1", "block 1, layer 2"), "block 1, layers 1 and 2"),
+        (
+            ("block 1, layer 3", "block 1, layer 1", "block 1, layer 6"),
+            "block 1, layers 1, 3 and 6",
+        ),
+        (("block 1, layer 2", "block 2, layer 1"), "block 1, layer 2; block 2, layer 1"),
+        (("block 1", "block 2", "block 3"), "blocks 1 to 3"),
+        (("stem", "head"), "stem (also head)"),
+        ((), "stem (also head)"),
+        (
+            ("a 1", "b 1", "c 1", "d 1", "e 1"),
+            "a 1; b 1; c 1; 2 more",
+        ),
+    ],
+)
+def test_many_places_are_named_in_few_words(places, said):
+    finding = Finding(where="stem (also head)", message="x", places=places)
+
+    assert places_of(finding) == said
+
+
+def test_of_an_exception_a_headline_holds_the_first_sentences():
+    keras = (
+        "ValueError: A KerasTensor cannot be used as input to a TensorFlow function. "
+        "A KerasTensor is a symbolic placeholder for a shape and dtype, used when constructing "
+        "Keras Functional models or Keras Functions. You can only use it as input to a layer."
+    )
+
+    assert first_sentences(keras) == keras.partition(" A KerasTensor is")[0]
+    assert first_sentences("TypeError: Short. And Clear.") == "TypeError: Short. And Clear."

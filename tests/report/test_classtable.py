@@ -55,7 +55,7 @@ def test_the_note_names_what_cost_most_and_how_much_else_there_is():
 
     assert note(grade).startswith("1 s late; −18 accuracy: expected above 85.00%")
     told = note(grade.model_copy(update={"checks": dear}))
-    assert "; −53 the maps its 1×1 convolution gives: dense_block, layer 1 (also" in told
+    assert "; −53 the maps its 1×1 convolution gives: dense_block, layers 1 to 4" in told
     assert "(+ 2 more)" in told
 
 

@@ -131,11 +131,11 @@ def test_the_page_says_all_that_a_student_should_know_in_this_order():
     told = (
         "DenseNet on CIFAR-10", "s2345678", "graded", "45 / 100 points",
         "What to do next", "Mend 1 below first; the others may go with it.",
-        "Where points were lost", "dense_block, layer 1 (also dense_block, layer 2;",
+        "Where points were lost", "dense_block, layers 1 to 4",
         "the maps its 1×1 convolution gives", "expected 48", "received 24",
         "Huang et al. 2017, sec. 3, Bottleneck layers", "print(d.dense_block(",
         "Also lost by this", "parameter-count-block",
-        "dense_block, layer 3 (also dense_block, layer 4): it receives the block's input",
+        "dense_block, layers 3 and 4: it receives the block's input",
         "The network beside the paper’s", "2 of 3 parts differ", "and 2 more",
         "All checks", "bottleneck", "Late −", "Score 45 / 100",
         "Accuracy on the test images", "84.78%", "not met: must be above 85%", "95 % interval",

@@ -160,7 +160,7 @@ def test_a_console_without_unicode_gets_plain_marks(examples):
 def test_every_failed_check_says_where_what_was_expected_and_received_and_helps(examples):
     text = printed(render(examples.deviating(), examples.ASSIGNMENT), 80)
 
-    assert "dense_block, layer 3 (also dense_block, layer 4)" in text
+    assert "dense_block, layers 3 and 4: it receives" in text
     assert "expected  once, whole" in text
     assert "received  not at all" in text
     assert "help      Concatenate the block's input and all earlier layers' maps" in text

@@ -87,5 +87,5 @@ def _grouped(items: list[Deviation]) -> Deviation:
         return first
     where = f"{places[0]} (also {'; '.join(places[1:SHOWN])}"
     where += f"; {len(places) - SHOWN} more)" if len(places) > SHOWN else ")"
-    finding = first.finding.model_copy(update={"where": where})
+    finding = first.finding.model_copy(update={"where": where, "places": tuple(places)})
     return replace(first, finding=finding, places=tuple(places))

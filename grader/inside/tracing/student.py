@@ -25,17 +25,22 @@ def greet(name: str) -> None:
         os.makedirs(config._KERAS_DIR, exist_ok=True)
 
 
-def load(name: str | None, tree: Path, patience: Patience) -> tuple[Any, dict[str, Any] | None]:
-    """Import the student's module: it, or what went wrong; neither where none is asked for."""
+def load(name: str | None, tree: Path, patience: Patience) -> tuple[Any, dict[str, Any]]:
+    """Import the student's module: it, or None, also where none is asked for; with what went wrong
+    and what it printed."""
     if str(tree) not in sys.path:
         sys.path.append(str(tree))
     importlib.invalidate_caches()
-    if name is None:
-        return None, None
-    try:
-        return patience.watch(importlib.import_module, times=3)(name), None
-    except BaseException as error:  # student code may raise anything, SystemExit included
-        return None, failures.failure(error, tree)
+    module: list[Any] = []
+
+    def work() -> dict[str, Any]:
+        if name is not None:
+            module.append(patience.watch(importlib.import_module, times=3)(name))
+        return {}
+
+    # Student code may raise anything, SystemExit included.
+    told = failures.attempt(tree, work)
+    return next(iter(module), None), told
 
 
 def signatures(module: Any) -> dict[str, Any]:
