@@ -65,9 +65,9 @@ def failure_of(folder, monkeypatch, source, **more):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.chdir(folder)
-    module, failure = student.load("densenet_here", folder, Patience(None))
+    module, told = student.load("densenet_here", folder, Patience(None))
     assert module is None
-    return failure
+    return told["failure"]
 
 
 @pytest.mark.parametrize(
