@@ -28,6 +28,8 @@ from grader.resources import assignment_dir, template_dir
 FILE_NAME = "assignment.toml"
 SHEET, FIGURES, TEMPLATE, REFERENCE = "README.md", "figures", "template", "reference"
 """Parts of a unit's folder."""
+SHEET_BESIDE_README = "assignment.md"
+"""The DenseNet's sheet in a student's folder, whose README.md says how to work."""
 DENSENET = "07-densenet"
 HANDED_OUT = frozenset({".py", ".toml", ".md"})
 """Of the DenseNet's template, the kinds of files that students get."""
@@ -61,7 +63,8 @@ class Unit:
         """What `grade init` writes: path in the student's folder → the file that is copied."""
         if self.name == DENSENET:
             given = sorted(template_dir().iterdir())
-            return {file.name: file for file in given if file.suffix in HANDED_OUT}
+            files = {file.name: file for file in given if file.suffix in HANDED_OUT}
+            return {**files, SHEET_BESIDE_README: self.folder / SHEET}
         template = self.folder / TEMPLATE
         files = {f.relative_to(template).as_posix(): f for f in _files_below(template)}
         figures = {f"{FIGURES}/{f.name}": f for f in _files_below(self.folder / FIGURES)}

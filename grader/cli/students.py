@@ -59,6 +59,9 @@ def init(
     list: Annotated[
         bool, flag("--list", "Name the units of the course, and write nothing.")
     ] = False,
+    notebook: Annotated[
+        bool, flag("--notebook", "Write a notebook in place of the Python file.")
+    ] = False,
 ) -> int:
     """Write out the template of a unit to start from."""
     from grader.assignment.units import units
@@ -69,7 +72,7 @@ def init(
             tell(f"{one.topic:12}  {one.module:16}  {one.title}")
         return EXIT_GRADED
     unit, folder = chosen(words)
-    written = write_template(folder, unit)
+    written = write_template(folder, unit, notebook=notebook)
     tell(f"{len(written)} files in {folder}. Read {folder / 'README.md'} next.")
     return EXIT_GRADED
 
@@ -198,19 +201,15 @@ def pack(
     from grader.assignment import load_assignment
     from grader.intake import IntakePolicy
     from grader.student.pack import pack as pack_folder
-    from grader.student.pack import read_receipt, remarks_on_packed
+    from grader.student.pack import read_receipt, remarks_on_packed, told_of_packed
 
     rules = load_assignment(assignment or unit_of(folder).folder)
     archive = pack_folder(folder, output or folder, policy=IntakePolicy.of(rules))
     receipt = read_receipt(archive)
     with Console(stderr=True).status("Loading the weights into build_model()"):
         remarks = [*receipt.remarks, *remarks_on_packed(archive, receipt.weights, rules)]
-    tell(f"{archive}  {len(receipt.files)} files, {receipt.size_bytes:,} bytes")
-    tell(f"SHA-256   {receipt.sha256}")
-    if receipt.weights or rules.evaluation is not None:
-        tell(f"weights   {receipt.weights or 'none: the accuracy cannot be graded'}")
-    for remark in remarks:
-        tell(f"remark    {remark}")
+    for line in told_of_packed(archive, receipt, remarks, rules):
+        tell(line)
     return EXIT_GRADED
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -152,6 +152,32 @@ def _receipt(packed: Path, submission: Submission) -> str:
         packed_at=datetime.now(UTC),
     )
     return json.dumps(receipt.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
+
+
+def told_of_packed(
+    archive: Path, receipt: Receipt, remarks: Sequence[str], assignment: Assignment
+) -> Iterator[str]:
+    """What is in the zip, what to look at, and where it goes until when.
+
+    Args:
+        archive: The zip.
+        receipt: Of the zip.
+        remarks: What was left out, and what to look at.
+        assignment: Says when it is due.
+    """
+    yield f"{archive}  {len(receipt.files)} files, {receipt.size_bytes:,} bytes"
+    for file in receipt.files:
+        weights = "  the weights that count" if file.path == receipt.weights else ""
+        yield f"  {file.size_bytes:>12,}  {file.path}{weights}"
+    if receipt.weights is None and assignment.evaluation is not None:
+        yield "weights   none: the accuracy cannot be graded. grade train writes them."
+    for remark in remarks:
+        yield f"remark    {remark}"
+    yield f"SHA-256   {receipt.sha256}"
+    zone = assignment.deadline.zone_info
+    due = assignment.deadline.due.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
+    yield f"Next: hand in {receipt.archive} where your course collects it, until {due} {zone.key}."
+    yield f"Keep {RECEIPT}: it shows what you handed in."
 
 
 # --- what to look at before it is handed in ---------------------------------------------------

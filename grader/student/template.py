@@ -9,6 +9,7 @@ from grader.assignment.tables import experiments
 from grader.assignment.tables.answers import ANSWERS_FILE, sheet
 from grader.assignment.units import Unit, densenet, mistyped, named, unit_at, units
 from grader.errors import UsageError
+from grader.student.notebook import as_notebook
 
 
 def chosen(words: tuple[str, ...]) -> tuple[Unit, Path]:
@@ -51,12 +52,13 @@ def _folder_for_the_densenet(word: str) -> Path:
     return Path(word)
 
 
-def write_template(folder: Path, unit: Unit | None = None) -> list[Path]:
+def write_template(folder: Path, unit: Unit | None = None, *, notebook: bool = False) -> list[Path]:
     """Copy what a unit hands out into a folder. Nothing that stands there is ever replaced.
 
     Args:
         folder: New or existing.
         unit: Which one; None for the DenseNet.
+        notebook: Whether its module is written as a notebook.
 
     Returns:
         The files written.
@@ -65,7 +67,11 @@ def write_template(folder: Path, unit: Unit | None = None) -> list[Path]:
         UsageError: The folder is a file, holds a file of the template's names already, or cannot
             be written to.
     """
-    files = contents(unit or densenet())
+    unit = unit or densenet()
+    files = contents(unit)
+    if notebook:  # in the module's place: where both stand, the module counts
+        text = files.pop(unit.module).decode()
+        files[f"{Path(unit.module).stem}.ipynb"] = as_notebook(text, unit.title)
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder}: expected a folder, found a file. Name another.")
     taken = [name for name in files if (folder / name).exists()]

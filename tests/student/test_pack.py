@@ -11,7 +11,8 @@ import pytest
 
 from grader.errors import Cause, SubmissionRejected, UsageError
 from grader.intake import collect
-from grader.student.pack import pack, read_receipt
+from grader.student.pack import pack, read_receipt, told_of_packed
+from tests.examples import ASSIGNMENT
 from tests.intake.zips import MODULE_SOURCE
 
 
@@ -49,6 +50,26 @@ def test_packing_twice_in_the_folder_itself_changes_nothing(work: Path) -> None:
     assert sorted(p.name for p in work.iterdir() if p.name.startswith((".", "sub"))) == [
         "submission.receipt.json",
         "submission.zip",
+    ]
+
+
+def test_the_last_lines_say_what_is_in_the_zip_and_where_it_goes_until_when(
+    work: Path, tmp_path: Path
+) -> None:
+    path = pack(work, tmp_path / "out")
+    receipt = read_receipt(path)
+
+    lines = list(told_of_packed(path, receipt, ["x was left out."], ASSIGNMENT))
+
+    assert lines == [
+        f"{path}  3 files, {receipt.size_bytes:,} bytes",
+        *[f"  {file.size_bytes:>12,}  {file.path}" for file in receipt.files],
+        "weights   none: the accuracy cannot be graded. grade train writes them.",
+        "remark    x was left out.",
+        f"SHA-256   {receipt.sha256}",
+        "Next: hand in submission.zip where your course collects it, until 2027-09-30 23:00:00 "
+        "Asia/Kolkata.",
+        "Keep submission.receipt.json: it shows what you handed in.",
     ]
 
 

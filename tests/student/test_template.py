@@ -8,10 +8,12 @@ import pytest
 
 from grader.cli import run
 from grader.errors import UsageError
+from grader.intake.notebook import convert
 from grader.resources import template_dir
 from grader.student.template import write_template
 
 HANDED_OUT = {
+    "assignment.md",
     "README.md",
     "densenet.py",
     "recipe.laptop.toml",
@@ -46,6 +48,24 @@ def test_init_writes_the_template_and_nothing_else(tmp_path):
     written = write_template(folder)
     assert {path.name for path in written} == HANDED_OUT
     assert {path.name for path in folder.iterdir()} == HANDED_OUT
+
+
+def test_the_notebook_stands_in_the_modules_place_and_is_the_same_module(tmp_path):
+    written = write_template(tmp_path, notebook=True)
+
+    assert {path.name for path in written} == HANDED_OUT - {"densenet.py"} | {"densenet.ipynb"}
+    told = convert((tmp_path / "densenet.ipynb").read_bytes()).source
+    assert "SOLUTION" not in told
+    given = (template_dir() / "densenet.py").read_text(encoding="utf-8")
+    body = [ast.unparse(node) for node in ast.parse(given).body]
+    assert [ast.unparse(node) for node in ast.parse(told).body][: len(body)] == body
+
+
+def test_init_writes_a_notebook_where_it_is_asked_for(tmp_path):
+    assert run(["init", str(tmp_path / "mine"), "--notebook"]) == 0
+
+    assert (tmp_path / "mine" / "densenet.ipynb").is_file()
+    assert not (tmp_path / "mine" / "densenet.py").exists()
 
 
 def test_init_never_writes_over_what_is_there(tmp_path):
