@@ -192,13 +192,13 @@ def checked(*outcomes):
     ],
 )
 def test_a_check_that_failed_decides_the_status_of_check(outcomes, expected, pipeline, tmp_path):
-    pipeline.check_folder = lambda folder, options, on_evidence: checked(*outcomes)
+    pipeline.check_folder = lambda folder, options, on_evidence, room: checked(*outcomes)
 
     assert run(["check", str(tmp_path), "--sandbox", "process"]) == expected
 
 
 def test_a_quiet_check_says_what_failed(pipeline, tmp_path, capsys):
-    pipeline.check_folder = lambda folder, options, on_evidence: checked(Outcome.FAILED)
+    pipeline.check_folder = lambda folder, options, on_evidence, room: checked(Outcome.FAILED)
 
     run(["check", str(tmp_path), "--sandbox", "process", "--quiet"])
 
@@ -207,7 +207,7 @@ def test_a_quiet_check_says_what_failed(pipeline, tmp_path, capsys):
 
 def test_the_json_is_written_before_the_report_is_shown(pipeline, tmp_path, monkeypatch):
     written = tmp_path / "grade.json"
-    pipeline.check_folder = lambda folder, options, on_evidence: checked(Outcome.FAILED)
+    pipeline.check_folder = lambda folder, options, on_evidence, room: checked(Outcome.FAILED)
 
     def shown(*arguments, **keywords):
         raise BrokenPipeError if written.is_file() else AssertionError("shown first")
