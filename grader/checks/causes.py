@@ -139,7 +139,8 @@ class _Causes:
     def _same_lines(self, name: str) -> str | None:
         """A comparison that fails for the same lines: of a block that this network is made of."""
         mine = self._lines[name]
-        others = [other for other in self._lines if other != name and other in self.failed]
+        before = list(self._lines)[: list(self._lines).index(name)]
+        others = [other for other in before if other in self.failed]
         return next((other for other in others if mine and mine <= self._lines[other]), None)
 
     def _raised(self, name: str) -> set[tuple[str, str]]:

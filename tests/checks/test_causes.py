@@ -283,7 +283,7 @@ def compared(name, *lines):
 
 @pytest.mark.parametrize(
     ("network", "follows"),
-    [((12,), "block"), ((12, 40), None), ((0,), None), ((12, 0), None)],
+    [((12,), "block"), ((12, 14), "block"), ((12, 14, 40), None), ((0,), None), ((12, 0), None)],
 )
 def test_a_network_that_fails_for_the_lines_of_its_block_follows_from_it(network, follows):
     known = dict.fromkeys(("block", "network"), Compared("f", (), ()))
