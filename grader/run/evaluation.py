@@ -13,7 +13,7 @@ from grader import files
 from grader.assignment import Assignment
 from grader.domain import RECIPE, MeasuredAccuracy
 from grader.engine import accuracy
-from grader.engine.accuracy import Instruments
+from grader.engine.accuracy import ANY_INSTRUMENTS, Instruments
 from grader.run.folder import RunFolder
 from grader.run.provenance import programs_digest
 from grader.run.reading import evidence_of
@@ -28,9 +28,26 @@ def digest_of(instruments: Instruments) -> str:
         "backend": instruments.backend,
         "device": instruments.device,
         "data": str(instruments.data or os.environ.get("GRADER_DATA", "")),
-        "programs": programs_digest("engine", "graph"),
+        "programs": measuring_programs(),
     }
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+
+
+def measuring_programs() -> str:
+    """Names the programs that decide a measurement."""
+    return programs_digest("engine", "graph")
+
+
+def _stands(known: EvaluationRecord, instruments: Instruments) -> bool:
+    """Whether what was measured is what would be measured now.
+
+    Where the command names nothing, a measurement by other instruments, such as another machine's
+    GPU, stands too: the same programs made it, on the official images.
+    """
+    if known.asked == digest_of(instruments):
+        return bool(known.runs)
+    official = bool(known.runs) and all(run.dataset.official for run in known.runs)
+    return instruments == ANY_INSTRUMENTS and official and known.programs == measuring_programs()
 
 
 def have_evaluation(
@@ -48,8 +65,11 @@ def have_evaluation(
         measure: `measured_in`, or what does the same elsewhere.
     """
     known = run.evaluation()
-    stands = known is not None and known.asked == digest_of(instruments) and known.runs
-    if known is None or not stands or unanswered(assignment, known) is not None:
+    if (
+        known is None
+        or not _stands(known, instruments)
+        or unanswered(assignment, known) is not None
+    ):
         keep_measured(run, assignment, instruments, measure)
 
 
@@ -67,7 +87,8 @@ def keep_measured(
 ) -> MeasuredAccuracy:
     """Measure the accuracy and keep what came of it in the run directory."""
     measured = (measure or measured_in)(run, assignment, instruments, scratch=run.path)
-    run.write(EvaluationRecord(asked=digest_of(instruments), **dict(measured)))
+    asked, programs = digest_of(instruments), measuring_programs()
+    run.write(EvaluationRecord(asked=asked, programs=programs, **dict(measured)))
     return measured
 
 

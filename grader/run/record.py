@@ -232,3 +232,5 @@ class EvaluationRecord(MeasuredAccuracy):
 
     asked: str | None = None
     """What was asked for, by which engine: an evaluation that is finished is not made again."""
+    programs: str | None = None
+    """Names the programs that measured it."""

@@ -65,6 +65,23 @@ def test_all_runs_of_a_results_folder_are_measured_once(results, measuring, caps
     assert all("85.73%  8,573 of 10,000  on a GPU of the test" in line for line in lines)
 
 
+def test_what_another_machine_measured_stands_where_no_instrument_is_named(
+    results, measuring, monkeypatch, capsys, tmp_path
+):
+    monkeypatch.setenv("GRADER_DATA", str(tmp_path))  # nothing can be measured here
+    monkeypatch.setattr("grader.pipeline.require_device", lambda *asked: None)
+    assert run(["evaluate", str(results), "--device", "gpu"]) == 0
+    again = [str(results.parent / "in"), "--results", str(results), "--quiet"]
+    again += ["--submitted-at", RECEIVED.isoformat()]
+
+    assert run(again) == 0
+    assert len(measuring) == 2
+    assert capsys.readouterr().out.count("85.73%") >= 2
+
+    assert run([*again, "--device", "cpu"]) == 0
+    assert capsys.readouterr().out.count("CIFAR-10 is not in") == 2
+
+
 def test_a_regrade_takes_what_was_measured(results, measuring, capsys):
     run(["evaluate", str(results)])
     one = next(path for path in (results / "runs").iterdir() if path.is_dir())
