@@ -30,6 +30,7 @@ def write_html(
     hide_names: bool,
     title: str,
     roster: Roster | None,
+    others: Sequence[Grade] = (),
 ) -> None:
     """Write the pages of grades.
 
@@ -40,6 +41,7 @@ def write_html(
         hide_names: Whether students get pseudonyms.
         title: Of the assignment.
         roster: The students of the class; not with pseudonyms.
+        others: Submissions in whose place another of the same student counts; not with pseudonyms.
 
     Raises:
         UsageError: The folder holds other pages, or the pseudonyms would be of another course key.
@@ -55,6 +57,7 @@ def write_html(
         pseudonyms=_pseudonyms(grades) if hide_names else None,
         title=title,
         roster=roster,
+        others=others,
     )
 
 

@@ -174,9 +174,10 @@ def export(
     from grader.export.command import export as write_export
     from grader.intake.roster import load_roster
 
-    grades = _finished(path)
-    if to != "json":  # which says of each whether it counts
-        grades = [grade for grade in grades if grade.counts]
+    recorded = _finished(path)
+    # json says of each whether it counts; pages list the others apart.
+    grades = [grade for grade in recorded if grade.counts or to == "json"]
+    others = [grade for grade in recorded if not grade.counts and not pseudonyms]
     title = options_from(assignment=assignment).assignment.title if assignment else ""
     students = load_roster(roster) if roster is not None else None
     if to != "feedback":
@@ -185,7 +186,10 @@ def export(
         _refuse(to, into=into, column=column, partial=partial, classroom=classroom)
         place = output or Path(to)
         with Console(stderr=True).status("Writing pages"):
-            write_html(path, grades, place, hide_names=pseudonyms, title=title, roster=students)
+            write_html(
+                path, grades, place,
+                hide_names=pseudonyms, title=title, roster=students, others=others,
+            )  # fmt: skip
         tell(f"{place}: {len(grades)} students' pages, and index.html for those who grade")
         return EXIT_GRADED
     page = None

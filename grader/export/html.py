@@ -31,6 +31,7 @@ def write_pages(
     pseudonyms: Pseudonyms | None = None,
     title: str = "",
     roster: Roster | None = None,
+    others: Sequence[Grade] = (),
 ) -> None:
     """Write a page for each grade, and the class page last.
 
@@ -42,6 +43,7 @@ def write_pages(
         pseudonyms: Other names for all students; None for their own.
         title: Of the assignment.
         roster: The students of the class; not with pseudonyms.
+        others: Submissions in whose place another of the same student counts; not with pseudonyms.
 
     Raises:
         UsageError: The place cannot be written to, or holds pages of others.
@@ -64,7 +66,10 @@ def write_pages(
         text = student_page(one, found, after_due=after_due, title=title)
         write_out(folder / STUDENTS / name, text.encode())
     links = {place: f"{STUDENTS}/{name}" for place, name in enumerate(names)}
-    write_out(folder / "index.html", class_page(shown, links, title=title, roster=roster).encode())
+    write_out(
+        folder / "index.html",
+        class_page(shown, links, title=title, roster=roster, others=others).encode(),
+    )
 
 
 def file_names(students: Sequence[str]) -> list[str]:

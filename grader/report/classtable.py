@@ -21,6 +21,7 @@ from grader.report.overview import (
     by_rules,
     distribution,
     frequent,
+    groups,
     late,
     lost,
     met,
@@ -29,12 +30,14 @@ from grader.report.overview import (
     superseded,
     unmeasured,
 )
-from grader.report.text import safe_text
+from grader.report.text import safe_line, safe_text
 from grader.report.words import STATUS_STYLE, STATUS_WORDS, WIDE, bars, percent
 from grader.scoring import open_points
 
-GROUPS = {"shape": "shape", "parameters": "param", "architecture": "archit"}
-"""Group → heading of its column; the accuracy has a column of its own."""
+HEADINGS = {"parameters": "param", "architecture": "archit"}
+"""Groups of checks whose names are cut to stand above a column of points."""
+HEADING, COLUMNS = 10, 6
+"""Characters of a heading, and columns of groups at most: the note needs its place."""
 LONGEST_ID = 200
 WIDEST_ID, WIDEST_WIDE = 30, 44
 """Columns of a student_id, on a narrow and a wide screen; a longer one goes on below. None is cut:
@@ -154,12 +157,14 @@ class ClassTable:
         if wide:
             table.add_column("verdict", no_wrap=True)
         table.add_column("score", justify="right", no_wrap=True)
-        for heading in GROUPS.values() if wide else ():
+        named = self._groups(wide)
+        for group in named:
+            heading = safe_line(HEADINGS.get(group, group), HEADING)
             table.add_column(heading, justify="right", no_wrap=True)
         table.add_column("accuracy", justify="right", no_wrap=True)
         table.add_column("note", overflow="ellipsis", no_wrap=True, ratio=1)
         for grade in grades:
-            table.add_row(*self._row(grade, wide))
+            table.add_row(*self._row(grade, named, wide))
         for student in missing:
             id, name = _id(student.student_id), safe_text(student.name, 60)
             between = [Text("–", "dim")] * (len(table.columns) - (3 if wide else 2))
@@ -177,22 +182,25 @@ class ClassTable:
             return ()
         return self.roster.missing({grade.student_id for grade in self.grades})
 
-    def _row(self, grade: Grade, wide: bool) -> Iterator[Text]:
-        *cells, note = _row(grade, wide)
+    def _groups(self, wide: bool) -> Sequence[str]:
+        return groups(self.grades)[:COLUMNS] if wide else ()
+
+    def _row(self, grade: Grade, named: Sequence[str], wide: bool) -> Iterator[Text]:
+        *cells, note = _row(grade, named, wide)
         student = self.roster.of(grade.student_id) if self.roster is not None else None
         name = [safe_text(student.name, 60)] if student and student.name else []
         yield from cells
         yield Text("; ").join([*name, *([note] if note else [])])
 
 
-def _row(grade: Grade, wide: bool) -> Iterator[Text]:
+def _row(grade: Grade, named: Sequence[str], wide: bool) -> Iterator[Text]:
     yield _id(grade.student_id)
     verdict = Text(STATUS_WORDS[grade.status], STATUS_STYLE[grade.status])
     graded = grade.status is GradeStatus.GRADED
     if wide:
         yield verdict
     yield Text(f"{grade.score:g}" if graded else "–", "bold")
-    for group in GROUPS if wide else ():
+    for group in named:
         yield _group_share([check for check in grade.checks if check.group == group])
     yield _accuracy(grade)
     words = safe_text(note(grade), 400)

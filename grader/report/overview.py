@@ -118,6 +118,12 @@ def by_rules(grades: Sequence[Grade]) -> list[list[Grade]]:
     return list(rules.values())
 
 
+def groups(grades: Sequence[Grade]) -> list[str]:
+    """The headings of the checks but the accuracy's, in the order of the report."""
+    found = (check.group for grade in grades for check in grade.checks if check.name != ACCURACY)
+    return list(dict.fromkeys(found))
+
+
 def superseded(grades: Sequence[Grade]) -> Iterator[str]:
     """Submissions in whose place another of the same student counts, each in a line."""
     sources = {g.submission.sha256 or g.submission.source: g.submission.source for g in grades}

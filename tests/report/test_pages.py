@@ -296,6 +296,31 @@ def test_the_class_page_counts_what_many_did_not_understand():
     assert "parameter-count-network" not in text
 
 
+def test_the_class_page_has_a_column_for_each_group_of_checks_of_its_assignment():
+    one = examples.full_marks()
+    checks = [
+        c.model_copy(update={"group": "<b>kernels"}) for c in one.checks if c.group == "shape"
+    ]
+    unit = one.model_copy(update={"checks": tuple(checks)})
+
+    heads = Page(class_page([unit], {0: "x.html"})).text
+
+    assert "<b>kernels" in heads
+    assert "architecture" not in heads
+
+
+def test_the_class_page_lists_submissions_that_do_not_count():
+    one = examples.full_marks()
+    source = one.submission.model_copy(update={"source": "<script>old.zip", "sha256": "1" * 64})
+    update = {"counts": False, "superseded_by": one.submission.sha256, "submission": source}
+
+    page = Page(class_page([one], {0: "x.html"}, others=[one.model_copy(update=update)]))
+
+    assert "Earlier submissions that do not count" in page.text
+    assert "<script>old.zip" in page.text
+    assert page.tags() <= ALLOWED | {"script", "a"}
+
+
 def test_the_class_page_sorts_numbers_as_numbers_and_has_a_line_for_each_verdict():
     page = the_class()
 

@@ -18,15 +18,16 @@ from grader.report.overview import (
     by_rules,
     distribution,
     frequent,
+    groups,
     late,
     met,
     note,
     scores,
+    superseded,
     unmeasured,
 )
 from grader.report.words import STATUS_WORDS, duration, percent
 
-GROUPS = {"shape": "shape", "parameters": "parameters", "architecture": "architecture"}
 SCRIPT = "class.js"
 
 
@@ -58,15 +59,18 @@ def class_page(
     *,
     title: str = "",
     roster: Roster | None = None,
+    others: Sequence[Grade] = (),
 ) -> str:
     """The class in one page; everything of every grade may be on it, so it is for no student.
 
     Args:
-        grades: In order.
+        grades: In order; those that count.
         links: Address of each student's page by the grade's place in `grades`.
         title: Of the assignment.
         roster: The students of the class: who they are, and who is missing.
+        others: Submissions in whose place another of the same student counts.
     """
+    named = groups(grades)
     missing = roster.missing({grade.student_id for grade in grades}) if roster else ()
     counts = Counter(grade.status for grade in grades)
     bins = distribution(grades)
@@ -75,8 +79,8 @@ def class_page(
         "title": title,
         "count": len(grades),
         "statuses": [(STATUS_WORDS[s], counts[s], TONES[s]) for s in GradeStatus if counts[s]],
-        "rows": [_row(grade, links[place], roster) for place, grade in enumerate(grades)],
-        "group_names": list(GROUPS.values()),
+        "rows": [_row(grade, links[place], roster, named) for place, grade in enumerate(grades)],
+        "group_names": named,
         "summary": "; ".join(_summary(each) for each in by_rules(grades)),
         "late": late(grades),
         "met": met(grades),
@@ -86,6 +90,7 @@ def class_page(
         "frequent": frequent(grades),
         "alike": list(alike(grades)),
         "missing": missing,
+        "superseded": list(superseded([*grades, *others])),
     }
     return page("class.html", values, script=SCRIPT)
 
@@ -103,7 +108,7 @@ def _threshold(grades: Sequence[Grade]) -> str:
     return percent(found.pop()) if len(found) == 1 else "the threshold"
 
 
-def _row(grade: Grade, link: str, roster: Roster | None) -> Row:
+def _row(grade: Grade, link: str, roster: Roster | None, named: Sequence[str]) -> Row:
     student = roster.of(grade.student_id) if roster is not None else None
     graded = grade.status is GradeStatus.GRADED
     seconds = grade.deadline.seconds_late if grade.deadline is not None else 0.0
@@ -119,7 +124,7 @@ def _row(grade: Grade, link: str, roster: Roster | None) -> Row:
         STATUS_WORDS[grade.status],
         TONES[grade.status],
         Cell(f"{grade.score:g}", grade.score) if graded else Cell("–", -1.0),
-        tuple(_group(grade, name) for name in GROUPS),
+        tuple(_group(grade, name) for name in named),
         accuracy,
         Cell(duration(seconds), seconds) if seconds > 0 else Cell("", 0.0),
         note(grade),
