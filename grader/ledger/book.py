@@ -24,6 +24,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
+from pydantic import ValidationError
+
 from grader.domain import LEDGER, Grade
 from grader.errors import Cause, InfrastructureError
 from grader.ledger import migration
@@ -109,8 +111,7 @@ class Ledger:
         with self._writing() as database:
             entry = self._entry(grade, digest)
             known = self._current.get(entry.attempt)
-            if known is not None and known.grade_sha256 == digest:
-                read_content(database, known)  # what was lost or changed is not healed in silence
+            if known is not None and self._is(known, content, database):
                 return known
             keep_content(database, content)
             if hashlib.sha256(rules).hexdigest() == entry.assignment_sha256:
@@ -119,6 +120,19 @@ class Ledger:
             self._write_head(database, Head(count=entry.seq, last=entry.sha256))
         self._take(entry)
         return entry
+
+    @staticmethod
+    def _is(known: Entry, content: bytes, database: sqlite3.Connection) -> bool:
+        """Whether a record holds this very grade. An older version of the grader wrote the same
+        grade without the fields that have come since."""
+        if known.grade_sha256 == hashlib.sha256(content).hexdigest():
+            read_content(database, known)  # what was lost or changed is not healed in silence
+            return True
+        text = text_of(database, known.grade_sha256)
+        try:
+            return text is not None and grade_bytes(Grade.model_validate_json(text)) == content
+        except ValidationError:
+            return False
 
     def decide(self, of: Entry, score: float | None, *, why: str, by: str) -> Entry:
         """Record what a person decided of a submission.

@@ -330,8 +330,8 @@ FORGERY: tuple[Case, ...] = (
          "likewise, a step earlier: what is traced first is one layer, at sizes no network has"),
     case("questions of its own", last(STAGE, PARTLY, """
         public = {p["function"]: p for p in reversed(request["probes"])}
-        request["probes"] = [{**public[p["function"]], "id": p["id"], "modes": p["modes"]}
-                             for p in request["probes"]]
+        request["probes"][:] = [{**public[p["function"]], "id": p["id"], "modes": p["modes"]}
+                                for p in request["probes"]]
         build_densenet = only_public(build_densenet, nothing)
         """, after=RIGHT), Graded(FUNCTIONS, BAD, says=ANOTHER),
          "what was asked is known here, not there"),

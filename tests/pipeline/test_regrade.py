@@ -212,7 +212,11 @@ QUESTIONS = {
     "limits": ("processes = 256", "processes = 300", r"\[limits\]"),
     "time of the trace": ("trace_s = 120", "trace_s = 60", "time_budgets.trace_s"),
     "mode": ('mode = "weights" ', 'mode = "retrain" ', "evaluation.mode"),
-    "data": ("6d958be07", "7d958be07", r"\[data\]"),
+    "data": (
+        'name = "cifar10"',
+        f'name = "own.npz"\nsha256 = "{"0" * 64}"\nimage_shape = [32, 32, 3]\nclasses = ["a"]',
+        r"\[data\]",
+    ),
 }
 
 
