@@ -264,10 +264,11 @@ def test_memory_that_ran_out_after_an_epoch_leaves_that_epochs_score(easy, tmp_p
 
 @pytest.mark.tensorflow
 def test_a_training_past_its_memory_is_told_apart_from_a_crash(tiny_net, easy, tmp_path):
+    # Steps enough that the memory is looked at before the first epoch ends, on any machine.
     large = dataclasses.replace(
         easy,
-        train_images=np.repeat(easy.train_images, 26, 0),
-        train_labels=np.repeat(easy.train_labels, 26),
+        train_images=np.repeat(easy.train_images, 180, 0),
+        train_labels=np.repeat(easy.train_labels, 180),
     )
     recipe = RECIPE.model_copy(update={"batch_size": 4096})
 
