@@ -196,7 +196,8 @@ def paper(given: argparse.Namespace) -> dict[str, Any]:
 
 def _on(given: argparse.Namespace, recipe: Any) -> Any:
     """The recipe; in a dry run short, and in numbers that a processor knows."""
-    return recipe.model_copy(update={"epochs": 2, "precision": "float32"}) if given.dry else recipe
+    small = {"epochs": 2, "batch_size": 8, "precision": "float32"}
+    return recipe.model_copy(update=small) if given.dry else recipe
 
 
 def cost(model: Any) -> dict[str, int]:

@@ -23,7 +23,7 @@ export KERAS_BACKEND=jax PYTHONUNBUFFERED=1 TF_CPP_MIN_LOG_LEVEL=2
 export JAX_COMPILATION_CACHE_DIR="$scratch/compiled" XLA_PYTHON_CLIENT_PREALLOCATE=false
 total=480 small=40 large=100 steps=900 batch=64 predict=500 packed=$pack/bc100 first="" dry=""
 if [ "${DRY:-}" ]; then
-    small=10 large=16 steps=3 batch=8 predict=16 packed=$pack/bc16 first="--first 256" dry="--dry"
+    small=10 large=16 steps=3 batch=8 predict=16 packed=$pack/bc16 first="--first 32" dry="--dry"
     total=3600 # a busy processor compiles slowly
     export JAX_PLATFORMS=cpu
 fi

@@ -19,6 +19,9 @@ from grader.engine.recipe import FULL_SIZE, Recipe
 from grader.engine.resolution import networks, smaller
 
 EVALUATION_BATCH = 250
+WITHOUT_LOOPS = {"cpu"}
+"""Platforms where many steps are many calls: there XLA computes a convolution in a loop at fifty
+times its cost."""
 
 
 class _State(NamedTuple):
@@ -66,6 +69,8 @@ class JaxSteps:
         self.rate_at = [v.path for v in optimizer.variables].index(rate.path)
         self._held: _State | None = None
         self._shown: tuple[Any, Any, Any] = (None, None, None)
+        self._loops = jax.devices()[0].platform not in WITHOUT_LOOPS
+        self._one = jax.jit(self._step, donate_argnums=0, static_argnums=4)
         self._many = jax.jit(self._many_steps, donate_argnums=0, static_argnums=5)
         self._measure = jax.jit(self._measure_batches)
 
@@ -87,7 +92,8 @@ class JaxSteps:
             given = self._held or jax.tree.map(lambda array: array.copy(), self._gather())
             self._held = None
             images = self.images.arrays
-            state, losses, right = self._many(given, images, tuple(draws), rates, count, size)
+            run = self._many if self._loops else self._one_by_one
+            state, losses, right = run(given, images, tuple(draws), rates, count, size)
             # Summed in double precision, so that it does not depend on how calls were cut.
             told = float(np.asarray(losses, np.float64)[:count].sum()), int(right)
             self._held = state
@@ -103,23 +109,32 @@ class JaxSteps:
         import jax
         import jax.numpy as jnp
 
-        source = self.images.over(images)
-
         def body(i: Any, carry: Any) -> Any:
             state, losses, right = carry
-            batch = source.batch(Draws(*(array[i] for array in draws)))
-            state, step_loss, step_right = self._step(state, batch, rates[i], size)
+            step = Draws(*(array[i] for array in draws))
+            state, step_loss, step_right = self._step(state, images, step, rates[i], size)
             return state, losses.at[i].set(step_loss), right + step_right
 
         draws = tuple(jnp.asarray(array) for array in draws)
         start = (state, jnp.zeros(len(rates)), jnp.zeros((), jnp.int32))
         return jax.lax.fori_loop(0, count, body, start)
 
-    def _step(self, state: _State, batch: tuple[Any, Any, Any], rate: Any, size: int) -> Any:
+    def _one_by_one(
+        self, state: _State, images: Any, draws: Any, rates: Any, count: int, size: int
+    ) -> Any:
+        losses, right = [], []
+        for i in range(count):
+            step = Draws(*(array[i] for array in draws))
+            state, step_loss, step_right = self._one(state, images, step, rates[i], size)
+            losses.append(step_loss)
+            right.append(step_right)
+        return state, losses, sum(int(count) for count in right)
+
+    def _step(self, state: _State, source: Any, draws: Draws, rate: Any, size: int) -> Any:
         import jax
 
         network = self.networks[size]
-        images, target, labels = batch
+        images, target, labels = self.images.over(source).batch(draws)
 
         def objective(trainable: list[Any]) -> Any:
             answer, other, losses = network.stateless_call(
@@ -199,7 +214,7 @@ class JaxSteps:
         return right / len(images), loss / len(images)
 
     def _batches_on_the_device(self, images: Any, labels: Any) -> Any:
-        """Images (calls, batch, H, W, C) with labels: all whole batches in one call, then the rest.
+        """Images (batches, batch, H, W, C) with labels, for one call each; the rest comes last.
 
         They are brought there once and stay.
         """
@@ -207,14 +222,16 @@ class JaxSteps:
 
         if self._shown[0] is not images or self._shown[1] is not labels:
             whole = len(images) - len(images) % EVALUATION_BATCH
-            parts = (slice(0, whole), EVALUATION_BATCH), (slice(whole, None), len(images) - whole)
+            each = max(whole, 1) if self._loops else EVALUATION_BATCH
+            parts = [slice(start, start + each) for start in range(0, whole, each)]
+            parts += [slice(whole, None)] if whole < len(images) else []
             self._shown = images, labels, [
                 (
                     jnp.asarray(images[part].reshape(-1, size, *images.shape[1:])),
                     jnp.asarray(labels[part].reshape(-1, size).astype(np.int32)),
                 )
-                for part, size in parts
-                if len(images[part])
+                for part in parts
+                for size in [min(EVALUATION_BATCH, len(images[part]))]
             ]  # fmt: skip
         return self._shown[2]
 
