@@ -83,7 +83,8 @@ class ProcessSandbox(Sandbox):
             if started is not None:
                 cleanup.callback(_wait, started)
                 cleanup.callback(ends.close)
-            ends.control.sendall(self._order(stage, private, seat))
+            with contextlib.suppress(BrokenPipeError):  # the end of its own line tells why
+                ends.control.sendall(self._order(stage, private, seat))
             pump = Pump(ends, encode("request", {"request": dict(stage.request)}), stage.limits)
             self._pumps.add(pump)
             cleanup.callback(self._pumps.discard, pump)

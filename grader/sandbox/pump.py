@@ -159,6 +159,7 @@ class Conversation:
         try:
             self._take_report(json.loads(data))
         except ValueError:
+            self.ending.vanished = True
             self._take_report({"error": "the supervisor ended without a report"})
 
     def out_of_time(self) -> None:
@@ -297,7 +298,10 @@ class Pump:
         return data
 
     def _read_report(self) -> None:
-        data = self._ends.control.recv(_CHUNK)
+        try:
+            data = self._ends.control.recv(_CHUNK)
+        except ConnectionResetError:  # it never read our last word; what it said itself comes next
+            return
         self._heard += data
         while not self._done and b"\n" in self._heard:
             line, _, rest = self._heard.partition(b"\n")
