@@ -141,6 +141,8 @@ def _pipes() -> tuple[Ends, tuple[int, int, int, int]]:
     output_read, output_write = os.pipe()
     log_read, log_write = os.pipe()
     ours, control = socket.socketpair()
+    # The supervisor waits for its order, whatever timeout this process has given its sockets.
+    control.setblocking(True)
     ends = Ends(request_write, output_read, log_read, ours)
     return ends, (request_read, output_write, log_write, control.detach())
 

@@ -34,6 +34,9 @@ class Zygote:
     def __init__(self, stage: str, stages: Path) -> None:
         self._lock = threading.Lock()
         self._socket, theirs = socket.socketpair()
+        # Both wait, whatever timeout this process has given its sockets (`grade train` does).
+        self._socket.setblocking(True)
+        theirs.setblocking(True)
         with theirs:
             self._process = subprocess.Popen(
                 program(stage, stages, "--warm", "--control", str(theirs.fileno())),

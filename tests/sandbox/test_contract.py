@@ -939,6 +939,24 @@ def test_a_warm_parent_that_died_is_made_anew(ranges: Any) -> None:
     assert answer(found.run(HONEST)) == 42
 
 
+def test_no_timeout_of_this_process_reaches_the_sandbox(ranges: Any) -> None:
+    """`grade train` gives all sockets one, so that a download that is silent ends."""
+    found: Range = ranges("process-warm")
+    zygotes = found.sandbox._zygotes  # type: ignore[attr-defined]
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(30.0)
+    try:
+        zygotes._drop("play")
+        parents = []
+        for _ in range(2):
+            assert answer(found.run(HONEST)) == 42
+            parents.append(zygotes._zygotes["play"]._process.pid)
+    finally:
+        socket.setdefaulttimeout(before)
+
+    assert parents[0] == parents[1], "the warm parent did not wait for its second order"
+
+
 @pytest.fixture
 def interruptible() -> Iterator[None]:
     """An interrupt raises, in tests that run in the background too."""
