@@ -159,7 +159,6 @@ class Conversation:
         try:
             self._take_report(json.loads(data))
         except ValueError:
-            self.ending.vanished = True
             self._take_report({"error": "the supervisor ended without a report"})
 
     def out_of_time(self) -> None:

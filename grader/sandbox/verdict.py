@@ -63,7 +63,6 @@ class Ending:
         shortages: What others left too little of, as the supervisor saw.
         infra: What failed on our side, in words; no verdict on the student then.
         infra_cause: Its cause.
-        vanished: Whether the supervisor ended without a word.
         log: The kept end of what the program printed.
     """
 
@@ -78,7 +77,6 @@ class Ending:
     shortages: tuple[str, ...] = ()
     infra: str | None = None
     infra_cause: Cause = Cause.INFRA_SANDBOX
-    vanished: bool = False
     log: bytes = b""
 
 
@@ -100,8 +98,6 @@ def result(
         InfrastructureError: It failed before student code ran, or the sandbox failed.
         Disturbed: Others on this machine may have caused the end.
     """
-    if ending.vanished and not parser.ready:  # nothing of the student's had begun: once more
-        raise Disturbed(ending.infra_cause, ending.infra or "")
     # What our clock and counters had decided stands, whatever failed after it.
     if ending.infra is not None and not (ending.stopped and parser.ready):
         raise InfrastructureError(ending.infra_cause, ending.infra)
