@@ -12,8 +12,7 @@ from typing import Any
 
 from grader.assignment import Assignment, Question
 from grader.assignment.tables.answers import ANSWERS_FILE, Answer
-from grader.checks.check import Check, Failure, NothingToJudge
-from grader.domain import Finding
+from grader.checks.check import Check, Failure, NothingToJudge, failure_at
 from grader.graph.evidence import Evidence
 
 MAX_BYTES = 65_536
@@ -55,12 +54,12 @@ def answered(
     try:
         mine = question.read(value)
     except ValueError as problem:
-        raise _failure(place, line, str(problem), f"Write it as {question.example}.") from problem
+        raise failure_at(place, line, str(problem), f"Write it as {question.example}.") from problem
     if key is None:
         raise NothingToJudge("the right answer is the course's: it is compared when it is graded")
     why = question.why_wrong(mine, key[question.name])
     if why is not None:
-        raise _failure(place, line, f"your answer is {value!r}; {why}", f"See {question.where}.")
+        raise failure_at(place, line, f"your answer is {value!r}; {why}", f"See {question.where}.")
 
 
 def answer_in(files: Mapping[str, bytes], name: str, example: str) -> tuple[str, int, Any]:
@@ -79,11 +78,6 @@ def answer_in(files: Mapping[str, bytes], name: str, example: str) -> tuple[str,
         raise Failure(f"{name} has no answer in {ANSWERS_FILE}", f"Write {example}.")
     line = _line_of(found, files[ANSWERS_FILE])
     return (f"{ANSWERS_FILE}, line {line}" if line else ANSWERS_FILE), line, value
-
-
-def _failure(place: str, line: int, message: str, help: str) -> Failure:
-    finding = Finding(where=place, message=message, help=help, line=line)
-    return Failure(message, help, [finding])
 
 
 def _answers(files: Mapping[str, bytes]) -> dict[str, Any]:

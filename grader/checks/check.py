@@ -39,6 +39,18 @@ class Failure(Exception):
         self.share = share
 
 
+def failure_at(place: str, line: int, message: str, help: str) -> Failure:
+    """The check says no to what stands at one place of a file.
+
+    Args:
+        place: In words: "answers.toml, line 4".
+        line: The number of that line; 0 where it is the file as a whole.
+        message: What was expected there and what was received.
+        help: What to try.
+    """
+    return Failure(message, help, [Finding(where=place, message=message, help=help, line=line)])
+
+
 class Unanswered(Failure):
     """All that was answered is right, but some calls gave nothing: those earn nothing.
 

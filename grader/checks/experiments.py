@@ -24,8 +24,7 @@ from grader.assignment.tables.experiments import (
     TableCheck,
 )
 from grader.checks.answers import answer_in
-from grader.checks.check import Check, Failure
-from grader.domain import Finding
+from grader.checks.check import Check, Failure, failure_at
 from grader.graph.evidence import Evidence
 
 MAX_BYTES = 2**20
@@ -257,7 +256,7 @@ def follows(files: Mapping[str, bytes], conclusion: Conclusion, table: TableChec
     word = str(answer).strip().casefold()
     if word not in (LARGER, SMALLER, EQUAL):
         told = f"expected one of {LARGER}, {SMALLER}, {EQUAL}. Received: {_quoted(str(answer))}"
-        raise _wrong(
+        raise failure_at(
             place, line, told, f'Write {conclusion.name} = "{LARGER}", or another of them.'
         )
     rows = read_table(files, table)
@@ -270,7 +269,7 @@ def follows(files: Mapping[str, bytes], conclusion: Conclusion, table: TableChec
             f"your answer is {word!r}; {table.file} ends with {first:g} for "
             f"{_of(conclusion.first)} and {second:g} for {_of(conclusion.second)}"
         )
-        raise _wrong(place, line, told, "Read the answer from your own numbers.")
+        raise failure_at(place, line, told, "Read the answer from your own numbers.")
 
 
 def _agrees(word: str, difference: float, equal_within: float) -> bool:
@@ -283,13 +282,7 @@ def _agrees(word: str, difference: float, equal_within: float) -> bool:
 
 
 def _failure(table: TableCheck, line: int, message: str, help: str) -> Failure:
-    return _wrong(f"{table.file}, line {line}" if line else table.file, line, message, help)
-
-
-def _wrong(place: str, line: int, message: str, help: str) -> Failure:
-    where = place.partition(",")[0]
-    finding = Finding(where=where, message=message, help=help, place=place, line=line)
-    return Failure(message, help, [finding])
+    return failure_at(f"{table.file}, line {line}" if line else table.file, line, message, help)
 
 
 def _named(key: Series, table: TableCheck) -> str:

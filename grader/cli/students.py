@@ -111,14 +111,14 @@ def check(
         _ = options_from(assignment=course, only=only).assignment
         if diff:
             raise UsageError("--only: expected without --diff, which draws the whole network.")
+    if watch and (json is not None or quiet or diff):
+        raise UsageError("--watch: expected neither --json, --quiet nor --diff with it.")
     own = open_for_own_code(sandbox)  # it loads TensorFlow while we load what follows
     from grader.pipeline import check_folder
     from grader.report.checked import prints_of
 
     options = options_from(assignment=course, sandbox=sandbox, evaluate=False, only=only)
     if watch:
-        if json is not None or quiet or diff:
-            raise UsageError("--watch: expected neither --json, --quiet nor --diff with it.")
         return watch_folder(folder.resolve(), options, own, everything=all)
     with Working("Checking", unseen):
         read: list[Evidence] = []

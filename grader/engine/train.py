@@ -405,7 +405,7 @@ class _Run:
         """Time a few steps at each size to come, and tell what the run will take and reach."""
         sizes, examples = self.sizes[len(self.epochs) :], len(self.data.train_images)
         with self.clock.charge("compilation_s"):
-            self.step_s = time_steps(self.steps, self.recipe, examples, sizes, STEPS_PER_CALL)
+            self.step_s = time_steps(self.steps, self.recipe, examples, sizes, self.steps_per_call)
         self._compiled = set(self.step_s)
         measured = len((self.held_back or self._test_set)[0]) / self.batch / self.evaluate_every
         seconds = seconds_left(self.step_s, sizes, self.steps_per_epoch, measured)

@@ -47,10 +47,16 @@ def run(request: dict[str, Any], tree: Path, channel: Any) -> None:
     module, told = student.load(request["module"], tree, patience)
     described = {"functions": student.signatures(module), "others": student.others(module)}
     channel.send_json("module", {**told, **described})
-    answer(request["calls"], tree, channel, patience)
+    answer(request["calls"], tree, channel, patience, {request["module"]: (module, told)})
 
 
-def answer(calls: list[dict[str, Any]], tree: Path, channel: Any, patience: Patience) -> None:
+def answer(
+    calls: list[dict[str, Any]],
+    tree: Path,
+    channel: Any,
+    patience: Patience,
+    modules: dict[str | None, tuple[Any, dict[str, Any]]],
+) -> None:
     """Make all calls, and send each answer as soon as it is there.
 
     Args:
@@ -59,8 +65,8 @@ def answer(calls: list[dict[str, Any]], tree: Path, channel: Any, patience: Pati
         tree: The rewritten submission.
         channel: Where the answers go.
         patience: Ends a call that does not come back.
+        modules: Name → what `student.load` gave. The others that are called are added to it.
     """
-    modules: dict[str, tuple[Any, Any]] = {}
     late: dict[str, Any] = {}
     for call in calls:
         name, place = call["module"], f"{call['module']}:{call['function']}"

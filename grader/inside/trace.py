@@ -74,7 +74,7 @@ def run(request: dict[str, Any], tree: Path, channel: Any) -> None:
         if patience.ran_out:
             late[called] = {"failure": answer["failure"]}
             patience.ran_out = False
-    call.answer(request.get("calls", []), tree, channel, patience)
+    call.answer(request.get("calls", []), tree, channel, patience, {name: (module, told)})
     if request.get("model") is not None and module is not None:
         wanted = request["model"]
         model = patience.watch(trained.answer) if late else trained.answer

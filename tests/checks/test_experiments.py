@@ -5,8 +5,10 @@ from collections.abc import Callable
 import pytest
 
 from grader.assignment.tables.experiments import Conclusion, TableCheck
-from grader.checks.check import Failure
-from grader.checks.experiments import MAX_BYTES, follows, read_table
+from grader.checks.check import Failure, run_checks
+from grader.checks.experiments import MAX_BYTES, follows, read_table, table_checks
+from grader.graph.evidence import Evidence
+from grader.report.causes import cause_words, causes_of
 
 TABLE = TableCheck.model_validate(
     {
@@ -112,8 +114,20 @@ def test_a_wrong_cell_is_told_with_its_line():
         read(CSV.replace("0.90", "90"))
 
     (finding,) = caught.value.findings
-    assert (finding.place, finding.line) == ("runs.csv, line 4", 4)
+    assert (finding.where, finding.line) == ("runs.csv, line 4", 4)
     assert finding.help == "Divide by 100: it is a fraction, not percent."
+
+
+def test_the_headline_of_the_report_says_what_is_wrong_in_the_table():
+    (check,) = table_checks((TABLE,), ())
+    files = {"runs.csv": CSV.replace("0.90", "90").encode()}
+
+    result = run_checks([check], Evidence(None, (), None, files=files))[0]
+
+    (cause,) = causes_of([result])
+    assert cause_words(cause) == (
+        "runs.csv, line 4: error: expected a number from 0 to 1. Received: '90'"
+    )
 
 
 def test_a_table_that_was_not_handed_in_is_missed():

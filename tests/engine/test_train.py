@@ -559,6 +559,25 @@ def test_looking_ahead_tells_what_is_to_come_and_changes_nothing(
     assert isinstance(events[1], Started)
 
 
+def test_what_looking_ahead_compiles_is_what_the_run_calls(
+    tiny: Build, easy: ImageSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from grader.engine.steps_tensorflow import TensorFlowSteps
+
+    called: set[tuple[int, ...]] = set()
+    real = TensorFlowSteps.train
+
+    def watched(self: Any, draws: Any, rates: Any, count: int, size: int) -> Any:
+        called.add((*draws.image.shape, len(rates), size))
+        return real(self, draws, rates, count, size)
+
+    monkeypatch.setattr(TensorFlowSteps, "train", watched)
+
+    fit(tiny(), recipe(), easy, look_ahead=True)
+
+    assert len(called) == 1
+
+
 def test_looking_ahead_counts_what_is_left_of_a_run_that_goes_on(
     tiny: Build, easy: ImageSet, tmp_path: Path
 ) -> None:

@@ -42,10 +42,11 @@ def commands_in(document: str, program: str) -> list[str]:
     """Lines of fenced blocks that start with the program, with or without a prompt."""
     # A command may go on after a backslash; a block may stand in a list.
     text = text_of(document).replace("\\\n", " ").replace("\n   ", "\n")
-    blocks = re.findall(r"```(?:sh|console)?\n(.*?)```", text, re.DOTALL)
+    blocks = re.findall(r"```(\w*)\n(.*?)```", text, re.DOTALL)
     lines = (
         line.split(" #")[0].strip().removeprefix("$ ")
-        for block in blocks
+        for language, block in blocks
+        if language in ("", "sh", "console")
         for line in block.splitlines()
     )
     return [line for line in lines if re.match(rf"{program}(\s|$)", line)]

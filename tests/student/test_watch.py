@@ -326,9 +326,11 @@ def test_a_pipe_has_each_check_below_the_one_before() -> None:
     assert "\x1b" not in file.getvalue()
 
 
-def test_options_that_make_no_sense_with_it_are_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_options_that_make_no_sense_with_it_are_refused_before_anything_is_started(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("grader.sandbox.open_for_own_code", lambda sandbox: pytest.fail("started"))
+
     assert run(["check", str(tmp_path), "--watch", "--json", "x.json"]) == 2
     assert "--watch" in capsys.readouterr().err
 

@@ -129,7 +129,7 @@ def _called_here(text, module, calls, tree):
     try:
         requests = [{**asked, "module": name} for asked in calls]
         with contextlib.chdir(tree):
-            call.answer(requests, tree, kept, Patience(None))
+            call.answer(requests, tree, kept, Patience(None), {})
     finally:
         sys.path[:], sys.dont_write_bytecode = path, before
         sys.modules.pop(name, None)

@@ -40,6 +40,7 @@ def load(name: str | None, tree: Path, patience: Patience) -> tuple[Any, dict[st
 
     # Student code may raise anything, SystemExit included.
     told = failures.attempt(tree, work)
+    patience.ran_out = False  # the failure says it; no later call is late for it
     return next(iter(module), None), told
 
 
