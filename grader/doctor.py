@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import TZPATH, ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from grader.domain import Record
+from grader.domain import LAPTOP_RECIPE, Record
 from grader.errors import EXIT_GRADED, EXIT_INFRASTRUCTURE, AssignmentError, GraderError
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from grader.assignment import DataSource
     from grader.engine.gpu import Device
 
-LAPTOP_RECIPE = "recipe.laptop.toml"
 LONGEST_MIN = 180.0
 """A training that takes longer wants a night, or another machine."""
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 13)

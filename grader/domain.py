@@ -27,6 +27,8 @@ NOTEBOOK = "densenet.ipynb"
 RECIPE = "recipe.toml"
 WEIGHTS = "densenet.weights.h5"
 """The files of a submission. Of several weights files this one counts: `grade train` writes it."""
+LAPTOP_RECIPE = "recipe.laptop.toml"
+"""Of the template: a training that a laptop's processor ends in a night at most."""
 LEDGER = "ledger.sqlite"
 """The record of grades of a results folder."""
 LEDGER_APPLICATION_ID = 0x44_4E_47_4C

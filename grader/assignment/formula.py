@@ -65,13 +65,8 @@ class FormulaError(ValueError):
 
 @dataclass(frozen=True)
 class Formula:
-    """A formula that was read.
+    """A formula that was read."""
 
-    Attributes:
-        written: As the student wrote it.
-    """
-
-    written: str
     _tree: ast.expr
 
     def __call__(self, values: Mapping[str, float]) -> float:
@@ -114,7 +109,7 @@ def parse_formula(text: str, names: Collection[str] = ()) -> Formula:
             "it cannot be read. Write each multiplication with *, close each bracket"
         ) from error
     _look_through(tree, names, 0)
-    return Formula(text, tree)
+    return Formula(tree)
 
 
 def _look_through(node: ast.expr, names: Collection[str], depth: int) -> None:

@@ -15,7 +15,7 @@ from enum import StrEnum
 from itertools import islice
 from pathlib import Path
 
-from grader.domain import RECIPE, WEIGHTS
+from grader.domain import LAPTOP_RECIPE, RECIPE, WEIGHTS
 from grader.errors import SubmissionRejected
 from grader.intake.kinds import ARCHIVE, Fate, clutter, fate, is_weights
 from grader.intake.members import Member, folder_member
@@ -36,7 +36,7 @@ OURS = frozenset(
     {
         ARCHIVE,
         "README.md",
-        "recipe.laptop.toml",
+        LAPTOP_RECIPE,
         "recipe.paper.toml",
         "test_densenet.py",
         "training.json",

@@ -6,7 +6,6 @@ answers once. It runs in the sandbox, in a run of its own, never beside a studen
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from grader.domain import RunStatus
 from grader.errors import AssignmentError, Cause, InfrastructureError, StageFailed
 from grader.ledger.key import CourseKey
 from grader.run.directory import filling
-from grader.run.provenance import inside_digest, version_of
+from grader.run.provenance import reference_digest
 from grader.run.published import publish, published
 from grader.run.reference import MissingReference, copy_sources
 from grader.sandbox.contract import Sandbox, Stage
@@ -30,7 +29,10 @@ ANSWERS_FILE = "answers.json"
 CALLS_IN_A_RUN = 500
 PURPOSE = "functions"
 """Of a seed that is drawn from the course key."""
-LIBRARIES = ("numpy", "opencv-python", "opencv-python-headless", "tensorflow", "keras")
+LIBRARIES = (
+    "numpy", "opencv-python", "opencv-python-headless", "tensorflow", "tensorflow-cpu", "keras",
+)  # fmt: skip
+"""Whose versions decide what a reference gives."""
 
 Answers = Mapping[str, Mapping[str, Any]]
 """FILE.py:FUNCTION → id of a call → the record of its answer."""
@@ -179,7 +181,9 @@ def _answered(
         for asked in group:
             for file in asked.reference_files(assignment.file.parent):
                 copy_sources(file, tree)
-        digest = _content(tree, [request for _, request in calls], sandbox.isolation)
+        digest = reference_digest(
+            tree, [request for _, request in calls], sandbox.isolation, LIBRARIES
+        )
         kept = folder / digest
         if not kept.is_dir():
             requests = [request for _, request in calls]
@@ -277,12 +281,3 @@ def read_answer(record: Any) -> Answer | None:
         return None if record is None else parse_answer(json.dumps(record).encode())
     except StageFailed:
         return None
-
-
-def _content(tree: Path, calls: Sequence[Any], isolation: str) -> str:
-    """Changes with the files of the references, with what is asked, and with what answers."""
-    whole = hashlib.sha256(json.dumps([calls, isolation, inside_digest()]).encode())
-    whole.update(" ".join(str(version_of(name)) for name in LIBRARIES).encode())
-    for file in sorted(tree.iterdir()):
-        whole.update(f"\0{file.name}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
-    return whole.hexdigest()[:32]

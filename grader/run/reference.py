@@ -6,7 +6,6 @@ A reference and a submission never share a process: what one file patches cannot
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from grader.graph.compare import Subject
 from grader.graph.evidence import read_subject
 from grader.graph.network import MODEL_MODES
 from grader.run.directory import filling
-from grader.run.provenance import inside_digest, version_of
+from grader.run.provenance import reference_digest
 from grader.sandbox.contract import Sandbox, Stage, StageResult
 
 REFERENCES = "references"
@@ -29,6 +28,8 @@ MODES = MODEL_MODES
 MAX_SOURCE_BYTES = 8 * 2**20
 """Of all .py files that go into the sandbox together."""
 PROBE = "network"
+LIBRARIES = ("tensorflow", "tensorflow-cpu", "keras")
+"""Whose versions decide what a reference gives."""
 
 
 class Untraceable(Exception):
@@ -156,7 +157,7 @@ def _reference(
         copy_sources(file, tree)
         probes = _reference_probes(check, reference)
         request = {"module": None, "probes": probes, "model": None}
-        digest = _content(tree, request, sandbox.isolation)
+        digest = reference_digest(tree, request, sandbox.isolation, LIBRARIES)
         known = folder / digest
         if not known.is_dir():
             result = sandbox.run(Stage("trace", tree, request, assignment.limits))
@@ -205,15 +206,6 @@ def _reference_probes(check: NetworkCheck, reference: Reference) -> list[dict[st
         file, _, function = reference.function.rpartition(":")
         probes.append({**probe, "file": Path(file).name, "function": function})
     return probes
-
-
-def _content(tree: Path, request: dict[str, Any], isolation: str) -> str:
-    """Changes with the files of a reference, with what is asked, and with what answers."""
-    whole = hashlib.sha256(json.dumps([request, isolation, inside_digest()]).encode())
-    whole.update(f"{version_of('tensorflow')} {version_of('keras')}".encode())
-    for file in sorted(tree.iterdir()):
-        whole.update(f"\0{file.name}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
-    return whole.hexdigest()[:32]
 
 
 def network_probe(check: NetworkCheck, call: Call, id: str) -> dict[str, Any]:

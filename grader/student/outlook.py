@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from grader.domain import LAPTOP_RECIPE
 from grader.engine.forecast import Forecast, Reach
 from grader.engine.rates import Rates
 from grader.report.words import percent, running_time
-
-LAPTOP_RECIPE = "recipe.laptop.toml"
 
 
 def outlook(forecast: Forecast, threshold: float | None) -> list[str]:

@@ -7,8 +7,10 @@ student's machine does not have them.
 
 from __future__ import annotations
 
+import math
 import random
 import re
+import textwrap
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -272,8 +274,6 @@ def sheet(questions: tuple[Question, ...]) -> str:
 
 
 def _wrapped(text: str) -> list[str]:
-    import textwrap
-
     return textwrap.wrap(text, 90)
 
 
@@ -295,7 +295,7 @@ def _finite(written: float) -> float | None:
         value = float(written)
     except OverflowError:
         return None
-    return value if value - value == 0 else None
+    return value if math.isfinite(value) else None
 
 
 def _items(written: Any) -> tuple[float | str, ...] | None:
