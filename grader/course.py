@@ -17,6 +17,7 @@ from grader import sandbox as sandboxes
 from grader.assignment import Assignment, load_assignment
 from grader.checks import CHECKS, Check, checks_of
 from grader.checks.causes import ANSWERS, CONTRACT
+from grader.checks.check import name_of
 from grader.classroom.extensions import load_extensions
 from grader.classroom.progress import Progress
 from grader.cluster import Cluster, joined
@@ -109,10 +110,11 @@ def narrowed(assignment: Assignment, name: str) -> Assignment:
         UsageError: Students see no check of that name.
     """
     # What its functions raised is said by other checks, of which it then follows.
-    needed = {CONTRACT, name, *(ANSWERS[f] for f in named_check(name, assignment).asks)}
+    check = named_check(name, assignment)
+    needed = {CONTRACT, name, *(ANSWERS[f] for f in check.asks), *map(name_of, check.depends_on)}
     kept = {n: line for n, line in assignment.rubric.items() if n in needed}
     own = {
-        table: tuple(check for check in getattr(assignment, table) if check.name == name)
+        table: tuple(own for own in getattr(assignment, table) if own.name == name)
         for table in ("networks", "functions", "answers")
     }
     return assignment.model_copy(update={"rubric": kept, "evaluation": None, **own})

@@ -53,11 +53,17 @@ class Rows:
 def table_checks(
     tables: tuple[TableCheck, ...], conclusions: tuple[Conclusion, ...]
 ) -> tuple[Check, ...]:
-    """One check for each table and for each conclusion, in the order of the assignment."""
-    by_name = {table.name: table for table in tables}
+    """One check for each table and for each conclusion, in the order of the assignment.
+
+    Without its table a conclusion is not judged, so a wrong line is told once.
+    """
+    read = {table.name: _Tabled(table) for table in tables}
     return (
-        *[Check(_Tabled(table), table.group) for table in tables],
-        *[Check(_Concluded(one, by_name[one.of]), one.group) for one in conclusions],
+        *[Check(one, one.table.group) for one in read.values()],
+        *[
+            Check(_Concluded(one, read[one.of].table), one.group, (read[one.of],))
+            for one in conclusions
+        ],
     )
 
 
@@ -65,12 +71,12 @@ class _Tabled:
     """A check function with the name and the title of its table."""
 
     def __init__(self, table: TableCheck) -> None:
-        self._table = table
+        self.table = table
         self.__name__ = table.name
         self.__doc__ = table.title
 
     def __call__(self, evidence: Evidence) -> None:
-        read_table(evidence.files, self._table)
+        read_table(evidence.files, self.table)
 
 
 class _Concluded:

@@ -169,6 +169,19 @@ def test_no_conclusion_stands_without_its_table():
     )
 
 
+def test_a_wrong_table_is_one_cause_and_its_conclusions_follow_from_it():
+    checks = table_checks((TABLE,), (CONCLUSION,))
+    files = {"runs.csv": CSV.replace("0.90", "90").encode(),
+             "answers.toml": b'degradation = "larger"'}  # fmt: skip
+
+    results = run_checks(checks, Evidence(None, (), None, files=files))
+
+    assert [result.score for result in results] == [0.0, 0.0]
+    (cause,) = causes_of(results)
+    assert cause.check.name == "experiment"
+    assert [check.name for check in cause.follows] == ["degradation"]
+
+
 @pytest.mark.parametrize(
     ("kind", "change", "told"),
     [

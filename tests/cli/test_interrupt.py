@@ -52,7 +52,7 @@ def work(*_, **__):
                 raise
 
 mode, *sys.argv[1:] = sys.argv[1:]
-screen.GRACE_S = 0.2
+screen.GRACE_S = 60 if mode == "ends" else 0.2
 grader.pipeline.evaluate_run = grader.pipeline.regrade = grader.regrading.regrade_results = work
 main()
 """

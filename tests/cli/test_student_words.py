@@ -11,6 +11,7 @@ from rich.console import Console
 
 from grader.checks import CHECKS
 from grader.cli import run
+from grader.resources import assignment_dir
 from grader.student.explain import explanation
 from grader.student.explanations import EXPLANATIONS, LINKED
 from tests.pipeline.test_pipeline import Replay, replayed
@@ -71,6 +72,27 @@ def test_one_check_alone_shows_what_its_function_raised_and_printed_and_nothing_
     assert "1 further check follows from this: bottleneck" in told
     assert "then `grade check --only bottleneck` again." in told
     assert "head" not in told
+
+
+def test_a_conclusion_alone_is_told_with_what_is_wrong_in_the_table_that_it_is_read_from(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    unit = assignment_dir() / "units" / "05-residual"
+    for name in ("residual.py", "experiment.py", "answers.toml"):
+        Path(name).write_text((unit / "reference" / name).read_text())
+    whole = (unit / "reference" / "degradation.csv").read_text()
+    Path("degradation.csv").write_text(whole.replace("plain,20,1,", "plain,20,7,", 1))
+
+    status = run(
+        ["check", "--only", "plain-degradation", "--assignment", str(unit), "--sandbox", "process"]
+    )
+
+    told = " ".join(capsys.readouterr().out.split())
+    assert status == 1
+    assert "degradation.csv, line 2: epoch: expected 1, the next one of kind" in told
+    assert "1 further check follows from this: plain-degradation" in told
+    assert "residual-degradation" not in told
 
 
 def test_a_check_that_is_none_is_said_before_anything_runs(folder, capsys):
