@@ -104,7 +104,7 @@ SubmittedAt = Annotated[
 From = Annotated[
     Literal[
         "canvas", "moodle", "blackboard", "gradescope", "brightspace", "sakai", "github",
-        "nbgrader", "folders", "files",
+        "google", "nbgrader", "folders", "files",
     ]
     | None,
     Parameter(

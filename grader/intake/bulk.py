@@ -22,7 +22,7 @@ from grader.intake.exports import SAKAI_FILES, voted
 from grader.intake.gradescope import METADATA
 from grader.intake.items import is_everybodys
 from grader.intake.kinds import ARCHIVE_ENDINGS, clutter
-from grader.intake.names import SUBMITTED, Platform, own_part
+from grader.intake.names import SUBMITTED, Platform, are_of_google, own_part
 from grader.intake.policy import IntakePolicy
 from grader.intake.refusal import shown, size
 
@@ -95,7 +95,7 @@ def _is_class(files: Sequence[Parts], policy: IntakePolicy, *, may_be_plain: boo
         below = [parts[1:] for parts in files]
         return _is_class(below, policy, may_be_plain=may_be_plain)
     submitted = [top for top in tops if top not in files_at_top or _could_be_submitted(top)]
-    if voted([(top,) for top in submitted]):
+    if voted([(top,) for top in submitted]) or are_of_google(sorted(files_at_top)):
         return True
     return may_be_plain and _is_plain_class(files, files_at_top, policy)
 

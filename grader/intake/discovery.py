@@ -15,14 +15,13 @@ from grader.intake.exports import (
     SAKAI_FILES,
     SAKAI_OWN,
     Export,
-    by_structure,
     export_of,
+    read_alike,
     voted,
 )
 from grader.intake.gradescope import METADATA
 from grader.intake.items import (
     Item,
-    in_roster,
     is_everybodys,
     named,
     of_loose_files,
@@ -42,6 +41,7 @@ from grader.intake.names import (
     title,
     told_by,
 )
+from grader.intake.owners import in_roster
 from grader.intake.policy import DEFAULT, IntakePolicy
 from grader.intake.refusal import shown
 from grader.intake.results import is_results
@@ -104,9 +104,9 @@ def discover(
             f"expected a zip, a folder with {policy.asked}, or a folder of these. "
             f"Received: {names}, with nothing of the kind in it.{left}"
         )
-    known = in_roster(search.found.values(), roster)
+    known, told = in_roster(search.found.values(), roster)
     items, repeated = told_apart(known)
-    notices = [*search.notices, *repeated]
+    notices = [*search.notices, *told, *repeated]
     if search.left_out:
         notices.append(f"Not graded, as no submission: {_named(search.left_out)}.")
     return Discovery(items, tuple(notices), bool(search.classes))
@@ -243,7 +243,7 @@ class _Search:
         inner = self._candidates(_children(folders[0]))
         if folders[0].name.startswith("assignment_") and folders[0].name.endswith("_export"):
             return folders[0]
-        is_class = by_structure(folders[0], inner) or voted([(c.name,) for c in inner])
+        is_class = read_alike(folders[0], inner)
         # Of one alone it could be a name that the student chose.
         return folders[0] if is_class and len(inner) > 1 else root
 
@@ -257,10 +257,10 @@ class _Search:
             identity = export.identity(child)
             if alone and is_everybodys(child.name) and self.platform != "files":
                 identity = plain(root.resolve())
-            if child.is_dir():
-                if _is_typed(child, part):
-                    self.left_out.append(child.name)
-                elif part and part.platform == "sakai":
+            if _is_typed(child, part):
+                self._typed(child, identity, part, own)
+            elif child.is_dir():
+                if part and part.platform == "sakai":
                     self._sakai(child, identity)
                 else:
                     self._folder(child, identity, child.name)
@@ -270,6 +270,17 @@ class _Search:
                 self._loose(groups[child], self._of_code(identity, child), child.name)
             elif not any(child == path for files in groups.values() for _, path in files):
                 self._leave_out(child, part, own)
+
+    def _typed(
+        self, child: Path, identity: Identity, part: OwnPart | None, own: dict[Path, OwnPart | None]
+    ) -> None:
+        """Name what stands beside a student's files; who has no files will be told so."""
+        same = [c for c, p in own.items() if part and p and p.who == part.who]
+        if child != same[0] or not all(_is_typed(c, own[c]) for c in same):
+            self.left_out.append(child.name)
+        else:
+            files = ((child.name, child),) if child.is_file() else ()
+            self._add(Item(child, identity, child.name, files))
 
     def _leave_out(self, file: Path, part: OwnPart | None, own: dict[Path, OwnPart | None]) -> None:
         """Name a file that is graded nowhere; a platform's own lists and notes need no word."""
@@ -468,7 +479,9 @@ _NO_PART = OwnPart("files", "", 0)
 
 def _is_typed(child: Path, part: OwnPart | None) -> bool:
     """Whether it is what a student typed into Moodle's page, which stands beside the files."""
-    return bool(part and part.platform == "moodle" and "_onlinetext" in child.name[: part.end])
+    if part is None or part.platform != "moodle":
+        return False
+    return "_assignsubmission_file" not in child.name[: part.end]
 
 
 def _alone(identity: Identity, everybody: Sequence[Identity]) -> Identity:

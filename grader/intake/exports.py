@@ -16,6 +16,7 @@ from grader.intake.names import (
     Identity,
     OwnPart,
     Platform,
+    are_of_google,
     own_part,
     plain,
     safe_id,
@@ -161,7 +162,7 @@ def export_of(
         platform: What the command line says; None lets most of the names decide.
         zone: The assignment's.
     """
-    found = platform or by_structure(root, candidates) or voted([(c.name,) for c in candidates])
+    found = platform or read_alike(root, candidates)
     if found == "gradescope":
         return Export(found, zone, known=read_metadata(root / METADATA))
     if found == "github":
@@ -169,6 +170,15 @@ def export_of(
     export = Export(found, zone)
     late = any(part.late for c in candidates if (part := export.part(c)))
     return replace(export, marks_late=late)
+
+
+def read_alike(root: Path, candidates: Sequence[Path]) -> Platform | None:
+    """The platform that wrote most of the names; None where none did."""
+    found = by_structure(root, candidates) or voted([(c.name,) for c in candidates])
+    files = [c.name for c in candidates if not c.is_dir()]
+    if found is None and len(files) * 2 > len(candidates) and are_of_google(files):
+        return "google"
+    return found
 
 
 def by_structure(root: Path, candidates: Sequence[Path]) -> Platform | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -11,16 +10,15 @@ from pathlib import Path
 
 from grader.domain import RECIPE
 from grader.intake.kinds import ARCHIVE, is_weights
-from grader.intake.names import ID_LENGTH, Identity, Platform, identify, safe_id
+from grader.intake.names import ID_LENGTH, Identity, Platform, identify, original, safe_id
 from grader.intake.policy import IntakePolicy
 from grader.intake.refusal import shown
-from grader.intake.roster import Roster, Student
 
-_COPY = re.compile(r"(?:-\d+| ?\(\d+\))(?=\.)", re.ASCII)
-"""What Canvas and browsers add to the name of a file that they have seen before."""
-
-
-IF_A_CLASS = " If that folder holds several students, name it by itself, or use --from files."
+UNLESS: dict[Platform, str] = {
+    "folders": " If that folder holds several students, name it by itself, or use --from files.",
+    "google": " If they are of several people of that name, use --from files.",
+}
+"""When several submissions with one student_id would not be one student's."""
 SOURCE_LENGTH = 200
 """Longest source that a record shows, characters."""
 
@@ -57,7 +55,7 @@ def named(path: Path, zone: tzinfo | None = None, platform: Platform | None = No
 
 def is_everybodys(name: str) -> bool:
     """Whether it is what `grade pack` calls every student's archive, or a copy of that."""
-    return _COPY.sub("", name).casefold() == ARCHIVE
+    return original(name).casefold() == ARCHIVE
 
 
 def of_loose_files(
@@ -74,9 +72,9 @@ def of_loose_files(
     code = [file for file in files if file[0].casefold().endswith((".py", ".ipynb"))]
     if not code:
         return None
-    meant = [file for file in code if policy.is_module(_original(file[0]))]
+    meant = [file for file in code if policy.is_module(original(file[0]))]
     # Canvas adds -1 to the name of what is handed in again: that it is newer is said by the order.
-    newest = next((file for file in meant if _original(file[0]) == policy.module), None)
+    newest = next((file for file in meant if original(file[0]) == policy.module), None)
     first = newest or (meant or sorted(code))[0]
     kept: dict[str, Path] = {}
     if meant or len(code) == 1:  # one that is alone can only be the module, whatever its name
@@ -85,7 +83,7 @@ def of_loose_files(
     for name, path in files:
         if path in kept.values():
             continue
-        if kept.setdefault(_original(name) if _is_meant(name) else name, path) is not path:
+        if kept.setdefault(original(name) if _is_meant(name) else name, path) is not path:
             remarks.append(f"{shown(path.name)} was left out: there is another {shown(name)}.")
     identity = replace(identity, remarks=(*identity.remarks, *remarks))
     return Item(first[1], identity, source, tuple(sorted(kept.items())))
@@ -93,69 +91,14 @@ def of_loose_files(
 
 def _is_meant(name: str) -> bool:
     """Whether the file is found by its name, which then has to be the one that the student gave."""
-    return _original(name) == RECIPE or is_weights(name) or name.casefold().endswith(".py")
-
-
-def _original(name: str) -> str:
-    return _COPY.sub("", name)
+    return original(name) == RECIPE or is_weights(name) or name.casefold().endswith(".py")
 
 
 def _as_module(name: str, policy: IntakePolicy) -> str:
     if not policy.module:
         alone = len(policy.named) == 1 and name.casefold().endswith(".py")
-        return policy.named[0] if alone else _original(name)
+        return policy.named[0] if alone else original(name)
     return policy.notebook if name.casefold().endswith(".ipynb") else policy.module
-
-
-def in_roster(items: Iterable[Item], roster: Roster | None) -> list[Item]:
-    """The items, each of a student of the roster under the course's own id.
-
-    What a group of the roster handed in is an item of each member. Where the roster says when a
-    student's work came and nothing else does, it came then; of several submissions nobody knows
-    which is meant.
-    """
-    items = list(items)
-    if roster is None:
-        return items
-    owned = [(item, student) for item in items for student in _students_of(item.identity, roster)]
-    counts = Counter(student.student_id for _, student in owned if student)
-    return [
-        item if student is None else _of_student(item, student, counts[student.student_id] == 1)
-        for item, student in ((_handed_in_by(item, owned), student) for item, student in owned)
-    ]
-
-
-def _handed_in_by(item: Item, owned: Sequence[tuple[Item, Student | None]]) -> Item:
-    """An item that says who else handed it in, where these are several."""
-    names = [student.student_id for other, student in owned if other is item and student]
-    if len(names) < 2:
-        return item
-    remark = f"Handed in by a group: {', '.join(names)}."
-    identity = replace(item.identity, remarks=(*item.identity.remarks, remark))
-    return replace(item, identity=identity)
-
-
-def _students_of(identity: Identity, roster: Roster) -> Sequence[Student | None]:
-    student = _student_of(identity, roster)
-    if student is not None:
-        return [student]
-    return roster.members((identity.student_id, *identity.known_as)) or [None]
-
-
-def _student_of(identity: Identity, roster: Roster) -> Student | None:
-    names = (identity.student_id, *identity.known_as)
-    return roster.find(names) or roster.of(identity.student_id)
-
-
-def _of_student(item: Item, student: Student, alone: bool) -> Item:
-    was = item.identity
-    names = (was.student_id, *was.known_as, *student.ids)
-    known_as = tuple(n for n in dict.fromkeys(names) if n != student.student_id)
-    identity = replace(was, student_id=student.student_id, known_as=known_as)
-    if was.received_at is None and student.received_at is not None and alone:
-        when = student.received_at
-        identity = replace(identity, received_at=when, received_from="lms", doubt=None)
-    return replace(item, identity=identity)
 
 
 def told_apart(items: Iterable[Item]) -> tuple[tuple[Item, ...], tuple[str, ...]]:
@@ -228,7 +171,7 @@ def _said(id: str, same: Sequence[Item], namesakes: bool) -> str:
         return f"{kept} They may be of several people of that name."
     ids = ", ".join(item.source for item in same)
     one = f"{start}Each is graded, and one of them counts: {ids}."
-    return one + (IF_A_CLASS if same[0].identity.platform == "folders" else "")
+    return one + UNLESS.get(same[0].identity.platform, "")
 
 
 def _is_named_only(identity: Identity) -> bool:

@@ -8,6 +8,7 @@
     Sakai        Doe, Jane(jdoe)/, timestamp.txt in it        name, login, time
     nbgrader     submitted/jdoe/hw3/, timestamp.txt in it     login, time
     GitHub       densenet-jdoe/, a repository each            assignment, login
+    Google       Jane Doe - submission.zip                    name, original
 
 A platform writes its own part first, and the name that the student chose comes behind it. So names
 are read from the left, folder before file, and only up to where the first platform's part ends:
@@ -29,6 +30,7 @@ from pathlib import Path
 from typing import Literal
 
 from grader.domain import ReceivedFrom
+from grader.intake.kinds import ARCHIVE
 from grader.intake.times import (
     TIMESTAMP,
     blackboard_time,
@@ -38,27 +40,34 @@ from grader.intake.times import (
 )
 
 Platform = Literal[
-    "canvas", "moodle", "blackboard", "gradescope", "brightspace", "sakai", "github", "nbgrader",
-    "folders", "files",
+    "canvas", "moodle", "blackboard", "gradescope", "brightspace", "sakai", "github", "google",
+    "nbgrader", "folders", "files",
 ]  # fmt: skip
 """How names are read. "folders": a folder's name is its student; "files": an archive's name is."""
 
 BY_NAME: tuple[Platform, ...] = (
-    "canvas", "moodle", "blackboard", "gradescope", "brightspace", "sakai", "github",
+    "canvas", "moodle", "blackboard", "gradescope", "brightspace", "sakai", "github", "google",
 )  # fmt: skip
 """Those that write whose it is into the names; nbgrader has folders for it."""
-TITLES: dict[Platform, str] = {"github": "GitHub Classroom", "nbgrader": "nbgrader"}
+TITLES: dict[Platform, str] = {
+    "github": "GitHub Classroom",
+    "google": "Google Classroom",
+    "nbgrader": "nbgrader",
+}
 """How a platform's name is written, where its first letter alone does not make it."""
 
 ID_LENGTH = 64
 """Longest student_id, characters."""
 SUBMITTED = "submitted"
 """nbgrader's folder of what was handed in."""
-ASK_FOR_TIME = "Grade again with the true time of receipt: --submitted-at WHEN."
+ASK_FOR_TIME = (
+    "Grade again with the true time of receipt: --submitted-at WHEN, or for a class a column "
+    "received_at in its --roster."
+)
 
 _CANVAS = re.compile(
     r"(?:(?P<late_anon>LATE_)?(?P<anon>anon_[^_]+)|(?P<who>.+?)_(?P<late>LATE_)?(?P<user>\d{2,}))"
-    r"_(?:question_\d+_)?(?P<file>\d{3,})_",
+    r"_(?:(?:question_\d+_)?(?P<file>\d{3,})_|(?=(?:text|link)\.html$))",
     re.ASCII,
 )
 _CANVAS_LOOSE = re.compile(
@@ -66,11 +75,12 @@ _CANVAS_LOOSE = re.compile(
 )
 """Where the names are known to be Canvas's: a small installation has small numbers."""
 _MOODLE = re.compile(
-    r"(?P<who>.+?)_(?P<number>\d+)_assignsubmission_(?:file|onlinetext)(?:_|$)", re.ASCII
+    r"(?P<who>.+?)(?:_(?P<number>\d+))?_assignsubmission_(?P<what>[a-z]+)(?:_|$)", re.ASCII
 )
 _BLACKBOARD = re.compile(
     r".+?_(?P<who>[^_]+)_attempt_(?P<when>\d{4}(?:-\d\d){5})(?:_|(?=\.)|$)", re.ASCII
 )
+_GOOGLE = re.compile(r"(?P<who>[^\W\d_][^/]*?)(?: - |_-_)(?=.)")
 _GRADESCOPE = re.compile(r"submission_(?P<number>\d+)$", re.ASCII)
 _BRIGHTSPACE = re.compile(
     r"(?P<number>\d+-\d+) - (?P<who>.+?) - "
@@ -81,6 +91,8 @@ _BRIGHTSPACE = re.compile(
 _SAKAI = re.compile(
     r"[^()]*\((?P<who>[^()/]+)\)(?:$|_(?:Submission attachment\(s\)_|submissionText\.))", re.ASCII
 )
+_COPY = re.compile(r"(?:-\d+|[ _]?\(\d+\))(?=\.)", re.ASCII)
+"""What Canvas, Google and browsers add to the name of a file that they have seen before."""
 _ENDINGS = re.compile(r"(?:\.(?:zip|tar|gz|tgz|rar|7z|py|ipynb))+$", re.IGNORECASE)
 
 
@@ -259,6 +271,11 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
 
+def original(name: str) -> str:
+    """A file's name without what marks it as a copy."""
+    return _COPY.sub("", name)
+
+
 # --- platforms ----------------------------------------------------------------------------
 
 
@@ -273,7 +290,7 @@ def _canvas(name: str, pattern: re.Pattern[str] = _CANVAS) -> OwnPart | None:
         found.end(),
         late=bool(found["late"] or found["late_anon"]),
         known_as=known,
-        number=int(found["file"]),
+        number=int(found["file"] or 0),
     )
 
 
@@ -281,8 +298,8 @@ def _moodle(name: str) -> OwnPart | None:
     found = _MOODLE.match(name)
     if not found:
         return None
-    known = (found["number"], found["who"])
-    return OwnPart("moodle", "_".join((known[1], known[0])), found.end(), known_as=known)
+    known = tuple(filter(None, (found["number"], found["who"])))
+    return OwnPart("moodle", "_".join(reversed(known)), found.end(), known_as=known)
 
 
 def _blackboard(name: str) -> OwnPart | None:
@@ -312,6 +329,28 @@ def _sakai(name: str) -> OwnPart | None:
     return OwnPart("sakai", found["who"], found.end(), known_as=known if known[0] else ())
 
 
+def _google(name: str) -> OwnPart | None:
+    found = _GOOGLE.match(name)
+    return OwnPart("google", found["who"], found.end()) if found else None
+
+
+def are_of_google(names: Sequence[str]) -> bool:
+    """Whether most of several files are named as Google Classroom names them.
+
+    It puts the student's name and a hyphen before the title. A hyphen alone says nothing; that
+    several people handed in what bears one title does.
+    """
+    titles: dict[str, set[str]] = {}
+    for name in names:
+        part = _google(name)
+        title = original(name[part.end :]).casefold() if part else ""
+        titles.setdefault(title, set()).add(part.who if part else name)
+    strangers = titles.pop("", set())
+    everybody = set().union(strangers, *titles.values())
+    alike = [who for title, who in titles.items() if len(who) > 1 or title == ARCHIVE]
+    return len(set().union(*alike)) * 2 > len(everybody)
+
+
 _READERS: dict[Platform, Callable[[str], OwnPart | None]] = {
     "moodle": _moodle,
     "blackboard": _blackboard,
@@ -322,6 +361,7 @@ _READERS: dict[Platform, Callable[[str], OwnPart | None]] = {
 """Those whose part of a name is told from any other name."""
 _SURE: dict[Platform, Callable[[str], OwnPart | None]] = {
     "sakai": _sakai,
+    "google": _google,
     "canvas": lambda name: _canvas(name, _CANVAS_LOOSE),
 }
 """How names are read that are known to be of a platform, where that is more than can be told."""

@@ -209,7 +209,8 @@ class _Columns:
         self.further = [
             name
             for name in dict.fromkeys(header)
-            if name not in of_names and (name in ID_COLUMNS or _FURTHER_ID.search(name))
+            if name not in of_names
+            and (name in ID_COLUMNS or _FURTHER_ID.search(name.replace("_", " ")))
         ]
 
     def value(self, row: Sequence[str], names: Iterable[str]) -> str:

@@ -294,7 +294,8 @@ def _late(deadline: DeadlineResult) -> dict[str, object] | None:
             "status": GradeStatus.REVIEW,
             "cause": Cause.SUBMISSION_LATE,
             "message": "Late by its file's time alone, which copying changes.",
-            "help": "Grade again with the true time of receipt: --submitted-at WHEN.",
+            "help": "Grade again with the true time of receipt: --submitted-at WHEN, or for a "
+            "class a column received_at in its --roster.",
         }
     return {
         "status": GradeStatus.REJECTED,

@@ -1,0 +1,132 @@
+"""Whose each submission is by the class's roster."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from grader.intake.items import Item
+from grader.intake.names import Identity
+from grader.intake.refusal import shown
+from grader.intake.roster import Roster, Student
+from grader.intake.words import Keys, shared
+
+NAMED = 5
+"""How many examples a notice has."""
+
+
+def in_roster(items: Iterable[Item], roster: Roster | None) -> tuple[list[Item], list[str]]:
+    """The items, each of a student of the roster under the course's own id, and what to tell.
+
+    What a group of the roster handed in is an item of each member. Where the roster says when a
+    student's work came and nothing else does, it came then; of several submissions nobody knows
+    which is meant.
+    """
+    items = list(items)
+    if roster is None:
+        return items, []
+    owners = _Owners(roster, items)
+    owned = [(item, student) for item in items for student in owners.of(item)]
+    counts = Counter(student.student_id for _, student in owned if student)
+    placed = [
+        item if student is None else _of_student(item, student, counts[student.student_id] == 1)
+        for item, student in ((_handed_in_by(item, owned), student) for item, student in owned)
+    ]
+    return placed, owners.notices
+
+
+@dataclass
+class _Owners:
+    """The students of a class's submissions.
+
+    Attributes:
+        roster: The class.
+        items: Its submissions.
+    """
+
+    roster: Roster
+    items: Sequence[Item]
+
+    def __post_init__(self) -> None:
+        self._within: dict[str, str] = {}
+        self._unclear: dict[str, str] = {}
+
+    def of(self, item: Item) -> Sequence[Student | None]:
+        """Everyone whose submission it is; None alone for somebody who is not in the roster."""
+        names = _names(item.identity)
+        student = self.roster.find(names) or self.roster.of(item.identity.student_id)
+        group = self.roster.members(names)
+        if student is None or student in group:
+            # Canvas writes a group's name and the number of one of its members.
+            return group or [student or self._named_within(item)]
+        return [student]
+
+    def _named_within(self, item: Item) -> Student | None:
+        name = item.identity.student_id
+        ids = sorted(self._keys.within(name, self._common))
+        if len(ids) > 1:
+            self._unclear[name] = f"{name} ({', '.join(ids)})"
+        if len(ids) != 1:
+            return None
+        self._within[name] = f"{name} is {ids[0]}'s"
+        return next(s for s in self.roster.students if s.student_id == ids[0])
+
+    @cached_property
+    def _keys(self) -> Keys:
+        return Keys(
+            {s.student_id: {s.student_id, *s.ids, *s.names, s.name} for s in self.roster.students}
+        )
+
+    @cached_property
+    def _common(self) -> frozenset[str]:
+        return shared({item.identity.student_id for item in self.items})
+
+    @property
+    def notices(self) -> list[str]:
+        """Which names were read by a part of them, and which could not be."""
+        told = []
+        if self._within:
+            told.append(
+                f"Names in which one student of the roster stands are that student's: "
+                f"{_some(list(self._within.values()))}."
+            )
+        if self._unclear:
+            told.append(
+                f"Names in which several students of the roster stand were left as they are: "
+                f"{_some(list(self._unclear.values()))}. Add a column such as file_id to the "
+                "roster, with the whole name."
+            )
+        return told
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - NAMED
+    listed = ", ".join(shown(name) for name in names[:NAMED])
+    return f"{listed} and {more} more" if more > 0 else listed
+
+
+def _names(identity: Identity) -> tuple[str, ...]:
+    return identity.student_id, *identity.known_as
+
+
+def _handed_in_by(item: Item, owned: Sequence[tuple[Item, Student | None]]) -> Item:
+    """An item that says who else handed it in, where these are several."""
+    names = [student.student_id for other, student in owned if other is item and student]
+    if len(names) < 2:
+        return item
+    remark = f"Handed in by a group: {', '.join(names)}."
+    identity = replace(item.identity, remarks=(*item.identity.remarks, remark))
+    return replace(item, identity=identity)
+
+
+def _of_student(item: Item, student: Student, alone: bool) -> Item:
+    was = item.identity
+    names = (*_names(was), *student.ids)
+    known_as = tuple(n for n in dict.fromkeys(names) if n != student.student_id)
+    identity = replace(was, student_id=student.student_id, known_as=known_as)
+    if was.received_at is None and student.received_at is not None and alone:
+        when = student.received_at
+        identity = replace(identity, received_at=when, received_from="lms", doubt=None)
+    return replace(item, identity=identity)

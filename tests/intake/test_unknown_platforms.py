@@ -1,0 +1,144 @@
+"""Downloads of platforms without a reader of their own: told apart by rules that hold for many.
+
+Layouts as in the sources: ILIAS `ilExSubmission`, Canvas `content_zipper.rb`, Moodle
+`assign::download_submissions`; Google Classroom's and Artemis's as their scripts' users list them.
+"""
+
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from grader.intake import discover
+from grader.intake.bulk import holds_a_class
+from grader.intake.discovery import Discovery
+from grader.intake.policy import DEFAULT
+from grader.intake.roster import load_roster
+from tests.intake.test_bulk import zipped
+from tests.intake.test_discovery import tree
+
+ZONE = ZoneInfo("Asia/Kolkata")
+ROSTER = """student_id,name,email,login,canvas_id,group
+1001,Jane Doe,jane.doe@uni.edu,jdoe,77,Team 1
+1002,Max van der Roe,max@uni.edu,mroe,78,Team 1
+1003,Émile Zola,zola@uni.edu,ezola,79,Team 2
+"""
+
+
+def ids(found: Discovery) -> list[str]:
+    return [item.identity.person or item.identity.student_id for item in found.items]
+
+
+def of(tmp_path: Path, *names: str, roster: str | None = ROSTER) -> Discovery:
+    tree(tmp_path / "class", *names)
+    if roster is None:
+        return discover([tmp_path / "class"], zone=ZONE)
+    (tmp_path / "roster.csv").write_text(roster, encoding="utf-8")
+    known = load_roster(tmp_path / "roster.csv", ZONE)
+    return discover([tmp_path / "class"], zone=ZONE, roster=known)
+
+
+NAMED = {
+    "ilias": ["Doe_Jane_jdoe_6123/submission.zip", "van der Roe_Max_mroe_6124/densenet.py"],
+    "artemis": [f"dn-{who}-12-student-submission.repository/a.py" for who in ("jdoe", "mroe")],
+    "openolat": ["Doe_Jane_jdoe/submission.zip", "Roe_Max_van_der_mroe/submission.zip"],
+    "vpl": ["Jane Doe 77 jdoe/densenet.py", "Max van der Roe 78 mroe/densenet.py"],
+    "by address": ["HW1_jane.doe@uni.edu_1.zip", "HW1_max@uni.edu_2.zip"],
+    "by number": ["hw3-1001.zip", "hw3-1002.zip"],
+    "moodle, of groups": [
+        "Team 1-Jane Doe_48_assignsubmission_file_/a.zip",
+        "Team 1-Max van der Roe_49_assignsubmission_file_/a.zip",
+    ],
+}
+
+
+@pytest.mark.parametrize("names", NAMED.values(), ids=NAMED)
+def test_the_roster_tells_whose_a_name_of_any_platform_is(tmp_path: Path, names: list[str]) -> None:
+    found = of(tmp_path, *names)
+
+    assert sorted(ids(found)) == ["1001", "1002"]
+    assert "in which one student of the roster stands" in "\n".join(found.notices)
+
+
+def test_a_name_of_two_students_is_left_as_it_is_and_named(tmp_path: Path) -> None:
+    found = of(tmp_path, "Jane Doe and Émile Zola.zip", "mroe.zip")
+
+    assert ids(found) == ["Jane_Doe_and_Émile_Zola", "1002"]
+    assert "Jane_Doe_and_Émile_Zola (1001, 1003)" in "\n".join(found.notices)
+
+
+def test_nobody_gets_the_work_of_a_stranger(tmp_path: Path) -> None:
+    names = ["Jane Smith/densenet.py", "Doe, Max/densenet.py", "hw-77.zip", "2027-10-01.zip"]
+
+    assert not {"1001", "1002", "1003"} & set(ids(of(tmp_path, *names)))
+
+
+# --- Google Classroom ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("hyphen", [" - ", "_-_"])
+def test_the_title_behind_a_name_in_google_classroom_is_no_part_of_it(
+    tmp_path: Path, hyphen: str
+) -> None:
+    names = [f"Jane Doe{hyphen}submission.zip", f"Jean-Luc Roe{hyphen}submission (1).zip"]
+    names += [f"Émile Zola{hyphen}densenet.py", f"Émile Zola{hyphen}densenet.weights.h5"]
+    found = of(tmp_path, *names, roster=None)
+
+    assert ids(found) == ["Jane_Doe", "Jean-Luc_Roe", "Émile_Zola"]
+    assert [name for name, _ in found.items[2].files] == ["densenet.py", "densenet.weights.h5"]
+    assert "Google Classroom" in found.notices[0]
+    assert holds_a_class(zipped(tmp_path / "drive.zip", *names), DEFAULT)
+
+
+def test_two_files_of_one_name_in_google_classroom_may_be_two_peoples_and_that_is_said(
+    tmp_path: Path,
+) -> None:
+    names = ["Jane Doe - submission.zip", "Jane Doe - submission (1).zip", "A B - submission.zip"]
+    found = of(tmp_path, *names, roster=None)
+
+    assert ids(found) == ["A_B", "Jane_Doe", "Jane_Doe"]
+    assert "If they are of several people of that name, use --from files." in found.notices[-1]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [["Doe - Jane.zip", "Doe - Max.zip"], ["hw1 - jan.zip", "hw1 - mia.zip"], ["a - b.zip"]],
+)
+def test_a_hyphen_alone_is_not_google_classrooms(tmp_path: Path, names: list[str]) -> None:
+    found = of(tmp_path, *names, roster=None)
+
+    assert ids(found) == [name.removesuffix(".zip").replace(" ", "_") for name in names]
+
+
+# --- Canvas and Moodle --------------------------------------------------------------------
+
+
+def test_the_group_of_canvas_is_each_members_though_one_members_number_stands_there(
+    tmp_path: Path,
+) -> None:
+    found = of(tmp_path, "team1_77_991245_submission.zip", "team2_LATE_79_991246_submission.zip")
+
+    assert ids(found) == ["1001", "1002", "1003"]
+
+
+JANE, MAX = "Jane Doe_9_assignsubmission", "Max van der Roe_8_assignsubmission"
+TYPED = {
+    "canvas": ["doejane_LATE_77_text.html", "roemax_78_991246_a.zip", "roemax_78_link.html"],
+    "moodle": [
+        f"{JANE}_onlinetext_/onlinetext.html",
+        f"{JANE}_comments_/comments.html",
+        f"{MAX}_file_/a.zip",
+    ],
+    "moodle, flat": [
+        f"{JANE}_onlinetext_onlinetext.html",
+        f"{MAX}_file_a.zip",
+        f"{MAX}_comments_comments.html",
+    ],
+}
+
+
+@pytest.mark.parametrize("names", TYPED.values(), ids=TYPED)
+def test_who_typed_and_attached_nothing_is_no_missing_student(
+    tmp_path: Path, names: list[str]
+) -> None:
+    assert ids(of(tmp_path, *names)) == ["1001", "1002"]
