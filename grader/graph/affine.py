@@ -7,6 +7,7 @@ values: the longest batch norm first, then trained offsets and factors, then num
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -310,6 +311,10 @@ def _epsilon(
         beta = np.zeros_like(offset) if betas is None else betas[k]
         if means[k].shape != factor.shape or variances[k].shape != factor.shape:
             return None
+        # Most guesses of the roles fail in the first channel already.
+        first = float(beta[0] - means[k][0] * factor[0])
+        if not math.isclose(offset[0], first, rel_tol=1e-4, abs_tol=10 * TOLERANCE):
+            return None
         if not np.all(factor > 0):
             return None
         if variant == OUTSIDE:
@@ -321,7 +326,7 @@ def _epsilon(
             epsilon, centre, atol=1e-7
         ):
             return None
-        if found is not None and not np.isclose(found, centre, atol=1e-7):
+        if found is not None and not math.isclose(found, centre, rel_tol=1e-5, abs_tol=1e-7):
             return None
         if not np.allclose(offset, beta - means[k] * factor, atol=TOLERANCE):
             return None

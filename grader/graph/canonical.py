@@ -15,6 +15,7 @@ or scaled on its way is read off the segments that reach a convolution.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,6 +26,7 @@ import numpy as np
 from grader.errors import Cause, StageFailed
 from grader.graph import work
 from grader.graph.affine import Affine, Array
+from grader.graph.drawn import normal
 from grader.graph.pointwise import cost, evaluate
 from grader.graph.symbols import Symbol, Unreadable, Values, digest
 
@@ -129,7 +131,7 @@ class Value:
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the tensor."""
-        return tuple(int(np.prod([a.size for a in axis], dtype=np.int64)) for axis in self.axes)
+        return tuple(math.prod([a.size for a in axis]) for axis in self.axes)
 
     @cached_property
     def key(self) -> str:
@@ -219,8 +221,7 @@ class Statistic:
             raise Unreadable("batch statistics of too many maps")
         work.spend(4 * drawn)
         for segment in self.value.segments:
-            seed = [11, segment.node, assignment]
-            base = np.random.default_rng(seed).normal(size=(POSITIONS, segment.stop))
+            base = normal((11, segment.node, assignment), (POSITIONS, segment.stop))
             columns.append(apply_steps(base[:, segment.start :], segment, assignment))
         return np.concatenate(columns, axis=1)
 

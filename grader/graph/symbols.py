@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from grader.graph import work
+from grader.graph import drawn, work
 
 ASSIGNMENTS = (0, 1)
 """How many random assignments an identity is tested under."""
@@ -170,7 +170,7 @@ def variable(index: int, shape: tuple[int, ...]) -> Symbol:
     def compute(assignment: int | Values) -> Array:
         if isinstance(assignment, Values):
             return assignment.arrays[index]
-        return np.random.default_rng([7, index, assignment]).uniform(0.5, 1.5, shape)
+        return drawn.uniform((7, index, assignment), shape)
 
     return Symbol(
         "variable",
