@@ -57,7 +57,9 @@ $(READY): locks/dev.txt pyproject.toml
 	@sed -n '/^uv==/,/[^\\]$$/p' locks/dev.txt > $(VENV)/uv.txt
 	@echo "Setting up $(VENV) (about 1.5 GB, once)" >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/uv.txt
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r locks/dev.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r locks/dev.txt || \
+	  { echo "uv reaches no index, as it does not read pip's settings: pip does it, in some minutes" >&2; \
+	    $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/dev.txt; }
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 

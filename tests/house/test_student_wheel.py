@@ -6,6 +6,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,17 +15,22 @@ ANSWER = "concatenate"
 """No DenseNet is written in Keras without joining maps; the rest of the package has no layers."""
 
 
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel's content in a folder of its own."""
+def wheel_builder() -> Any:
+    """student_wheel.py as a module."""
     pytest.importorskip("hatchling.builders.wheel")
     spec = importlib.util.spec_from_file_location("student_wheel", ROOT / "student_wheel.py")
     assert spec is not None
     assert spec.loader is not None
     builder = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(builder)
+    return builder
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel's content in a folder of its own."""
     folder = tmp_path_factory.mktemp("student")
-    with zipfile.ZipFile(builder.build(folder)) as archive:
+    with zipfile.ZipFile(wheel_builder().build(folder)) as archive:
         archive.extractall(folder / "site")
     return folder / "site"
 
