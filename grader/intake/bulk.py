@@ -18,13 +18,16 @@ from datetime import datetime, tzinfo
 from pathlib import Path, PurePosixPath
 
 from grader.errors import UsageError
+from grader.intake.attempts import attempt_of
 from grader.intake.exports import SAKAI_FILES, voted
 from grader.intake.gradescope import METADATA
 from grader.intake.items import is_everybodys
 from grader.intake.kinds import ARCHIVE_ENDINGS, clutter
+from grader.intake.looking import HANDED_IN, NOT_HANDED_IN
 from grader.intake.names import SUBMITTED, Platform, are_of_google, own_part
 from grader.intake.policy import IntakePolicy
 from grader.intake.refusal import shown, size
+from grader.intake.times import SUBMIT_TIMESTAMP
 
 MOST_ENTRIES = 200_000
 PART_BYTES = 255
@@ -82,6 +85,8 @@ def holds_a_class(file: Path, policy: IntakePolicy, platform: Platform | None = 
 def _is_class(files: Sequence[Parts], policy: IntakePolicy, *, may_be_plain: bool) -> bool:
     if not files or any(len(parts) == 1 and policy.is_module(parts[0]) for parts in files):
         return False
+    if {parts[0].casefold() for parts in files} == {HANDED_IN, NOT_HANDED_IN}:
+        files = [parts for parts in files if parts[0].casefold() == HANDED_IN]
     tops = sorted({parts[0] for parts in files})
     files_at_top = {parts[0] for parts in files if len(parts) == 1}
     if METADATA in files_at_top or any(SAKAI_FILES in parts[1:3] for parts in files):
@@ -104,9 +109,19 @@ def _is_plain_class(files: Sequence[Parts], at_top: set[str], policy: IntakePoli
     """Archives side by side, or a folder for each student with one or with the module."""
     if any(_could_be_submitted(name) and not _is_archive(name) for name in at_top):
         return False
-    archives = {p[0] for p in files if len(p) in (1, 2) and _is_archive(p[-1])}
-    modules = {p[0] for p in files if len(p) in (2, 3) and policy.is_module(p[-1])}
+    found = _as_attempts(files)
+    archives = {p[0] for p in found if len(p) in (1, 2) and _is_archive(p[-1])}
+    modules = {p[0] for p in found if len(p) in (2, 3) and policy.is_module(p[-1])}
     return len(archives) >= 2 or len(modules | archives) >= 3
+
+
+def _as_attempts(files: Sequence[Parts]) -> list[Parts]:
+    """The paths without the folders of attempts, and without one of the assignment above these."""
+    bare = [(p[0], *(q for q in p[1:-1] if not attempt_of(Path(q))), p[-1]) for p in files if p[1:]]
+    between = {p[1] for p in bare if len(p) > 2}
+    if len(between) == 1 and len(bare) == len(files) and {p[:-1] for p in bare} != {bare[0][:-1]}:
+        bare = [(p[0], *p[2:]) if len(p) > 2 else p for p in bare]
+    return [*bare, *(p for p in files if not p[1:])]
 
 
 def _could_be_submitted(name: str) -> bool:
@@ -175,7 +190,7 @@ def _write(
     if ".git" in parts:  # by which GitHub Classroom's repositories are known; what is in it is not
         folder.joinpath(*parts[: parts.index(".git") + 1]).mkdir(parents=True, exist_ok=True)
         return True
-    if clutter(parts) or (_hidden(parts) and ".github" not in parts):
+    if clutter(parts) or (_hidden(parts) and not {".github", SUBMIT_TIMESTAMP} & set(parts)):
         return True
     place = folder.joinpath(*parts)
     try:

@@ -199,11 +199,17 @@ def _received(
 ) -> tuple[datetime | None, ReceivedFrom | None]:
     if identity.received_at is not None or identity.doubt or identity.in_time:
         return identity.received_at, identity.received_from
-    place = path if path.is_file() else next(iter(_modules(path, policy)), path)
+    places = [_timed(each, policy) for each in (path, *identity.later)]
     try:
-        return datetime.fromtimestamp(place.stat().st_mtime, UTC), "file-time"
+        earliest = min(place.stat().st_mtime for place in places)
+        return datetime.fromtimestamp(earliest, UTC), "file-time"
     except (OSError, OverflowError, ValueError):
         return None, None
+
+
+def _timed(path: Path, policy: IntakePolicy) -> Path:
+    """What of a submission has the time of its being saved."""
+    return path if path.is_file() else next(iter(_modules(path, policy)), path)
 
 
 def _modules(folder: Path, policy: IntakePolicy) -> list[Path]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,7 +15,6 @@ from grader.intake.exports import (
     SAKAI_OWN,
     Export,
     export_of,
-    read_alike,
     voted,
 )
 from grader.intake.gradescope import METADATA
@@ -27,7 +25,8 @@ from grader.intake.items import (
     of_loose_files,
     told_apart,
 )
-from grader.intake.kinds import ARCHIVE_ENDINGS, clutter, is_weights
+from grader.intake.kinds import is_weights
+from grader.intake.looking import Looking, children, is_archive, is_code
 from grader.intake.names import (
     BY_NAME,
     SUBMITTED,
@@ -44,7 +43,6 @@ from grader.intake.names import (
 from grader.intake.owners import in_roster
 from grader.intake.policy import DEFAULT, IntakePolicy
 from grader.intake.refusal import shown
-from grader.intake.results import is_results
 from grader.intake.roster import Roster
 from grader.intake.times import TIMESTAMP
 
@@ -131,6 +129,10 @@ class _Search:
     left_out: list[str] = field(default_factory=list)
     classes: list[Path] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.look = Looking(self.policy)
+        self.kept_apart = False
+
     # --- what the command line names ---
 
     def look_at(self, paths: Sequence[Path]) -> None:
@@ -141,6 +143,7 @@ class _Search:
             kinds |= dict.fromkeys(folders, "student")
         entries = [path for path, kind in kinds.items() if kind in ("submission", "student")]
         platform = voted([path.parts for path in entries])
+        self.kept_apart = platform is None and self.look.keeps_attempts(entries)
         if platform is None and self.platform is None and self._are_named_alike(entries):
             platform = "folders"
         for path in paths:
@@ -159,12 +162,12 @@ class _Search:
             raise UsageError(
                 f"{shown(str(path))}: expected a zip or a folder. Received: nothing of that name."
             )
-        if self._is_results(path):
+        if self.look.is_results(path):
             raise UsageError(
                 f"{shown(str(path))}: expected submissions. Received: a results folder. "
                 f"`grade report {shown(str(path))}` shows its grades."
             )
-        if self._has_module(path):
+        if self.look.has_module(path):
             return "submission"
         whole = path.resolve()
         if self._is_nbgrader(whole):
@@ -178,11 +181,11 @@ class _Search:
         part = own_part((name,), self.platform)
         if part is None or part.platform not in ("canvas", "blackboard"):
             return part is not None
-        return len(self._candidates(_children(path))) <= 1
+        return len(self.look.candidates(path)) <= 1
 
     def _are_students(self, folders: Sequence[Path]) -> bool:
         """Whether most of several folders hold one thing at most, as students' folders do."""
-        single = [f for f in folders if len(self._candidates(_children(f))) <= 1]
+        single = [f for f in folders if len(self.look.candidates(f)) <= 1]
         return len(single) * 2 > len(folders)
 
     def _are_named_alike(self, entries: Sequence[Path]) -> bool:
@@ -199,8 +202,9 @@ class _Search:
         elif self.platform is None and count == 1 and _is_of_lms(own.identity.platform):
             self.notices.append(_read_as(path, own.identity.platform))
         if path.is_dir():
-            self._folder(path, own.identity, "" if count == 1 else own.source)
-        elif _is_code(path.name):
+            below = "" if count == 1 else own.source
+            self._student(path, own.identity, below, self.kept_apart)
+        elif is_code(path.name):
             part = own_part((path.name,), self.platform)
             name = path.name[part.end :] if part else path.name
             self._loose([(name or path.name, path)], self._of_code(own.identity, path), own.source)
@@ -219,40 +223,37 @@ class _Search:
 
     def _class(self, root: Path) -> None:
         self.classes.append(root)
-        root = self._export_in(root)
-        children = _children(root)
-        for child in [c for c in children if c.is_dir() and self._is_results(c)]:
+        found = self.look.class_in(root)
+        if not (found.guessed and self.platform == "folders"):
+            root = found.place
+            self.left_out += found.beside
+        if found.guessed and self.platform is None:
+            self.notices.append(
+                f"{shown(root.name)}: each folder in it is read as one student's. If it is one "
+                "student's itself, use --from folders."
+            )
+        inside = children(root)
+        for child in [c for c in inside if c.is_dir() and self.look.is_results(c)]:
             self.notices.append(f"{shown(child.name)} is a results folder and was left out.")
-            children.remove(child)
-        candidates = self._candidates(children)
+            inside.remove(child)
+        candidates = [child for child in inside if self.look.may_be_submitted(child)]
         export = export_of(root, candidates, self.platform, self.zone)
         if export.platform and not _is_of_lms(export.platform):
             export = Export(None, self.zone)
         if export.platform and self.platform is None:
             self.notices.append(_read_as(root, export.platform))
-        self._children_of_class(root, children, len(candidates) == 1, export)
-        there = {child.name for child in children}
+        self._children_of_class(root, inside, len(candidates) == 1, export)
+        there = {child.name for child in inside}
         if lost := [name for name in export.known if name not in there]:
             self.notices.append(f"{METADATA} names what is not here: {_named(lost)}.")
 
-    def _export_in(self, root: Path) -> Path:
-        """The folder that a platform put everything into, where it is the only one."""
-        folders = [c for c in self._candidates(_children(root)) if c.is_dir()]
-        if len(folders) != 1 or self._has_module(folders[0]):
-            return root
-        inner = self._candidates(_children(folders[0]))
-        if folders[0].name.startswith("assignment_") and folders[0].name.endswith("_export"):
-            return folders[0]
-        is_class = read_alike(folders[0], inner)
-        # Of one alone it could be a name that the student chose.
-        return folders[0] if is_class and len(inner) > 1 else root
-
     def _children_of_class(
-        self, root: Path, children: Sequence[Path], alone: bool, export: Export
+        self, root: Path, inside: Sequence[Path], alone: bool, export: Export
     ) -> None:
-        own = {child: export.part(child) for child in children}
-        groups = self._loose_groups(children, own)
-        for child in children:
+        own = {child: export.part(child) for child in inside}
+        groups = self._loose_groups(inside, own)
+        kept_apart = export.platform is None and self.look.keeps_attempts(inside)
+        for child in inside:
             part = own[child]
             identity = export.identity(child)
             if alone and is_everybodys(child.name) and self.platform != "files":
@@ -263,8 +264,8 @@ class _Search:
                 if part and part.platform == "sakai":
                     self._sakai(child, identity)
                 else:
-                    self._folder(child, identity, child.name)
-            elif _is_archive(child):
+                    self._student(child, identity, child.name, kept_apart)
+            elif is_archive(child):
                 self._add(Item(child, identity, child.name))
             elif child in groups:
                 self._loose(groups[child], self._of_code(identity, child), child.name)
@@ -294,21 +295,36 @@ class _Search:
     def _sakai(self, folder: Path, identity: Identity) -> None:
         """What a student attached; the texts beside it are Sakai's own, but for the student's."""
         attached = folder / SAKAI_FILES
-        texts = [f for f in _children(folder) if f.is_file() and f.name not in SAKAI_OWN]
+        texts = [f for f in children(folder) if f.is_file() and f.name not in SAKAI_OWN]
         if not attached.is_dir():
             self._add(Item(folder, identity, folder.name))
             return
         self._folder(attached, identity, f"{folder.name}/{SAKAI_FILES}")
         self.left_out += [f"{folder.name}/{file.name}" for file in texts if file.stat().st_size]
 
+    def _student(self, folder: Path, identity: Identity, below: str, kept_apart: bool) -> None:
+        """A student's folder: each of the attempts in it, where a platform keeps them apart."""
+        attempts = self.look.attempts(folder) if kept_apart else []
+        alone = len(attempts) == 1 and attempts[0].folder.parent == folder
+        if not attempts or (alone and not attempts[0].tells):
+            self._folder(folder, identity, below)
+            return
+        for attempt in attempts:
+            place = attempt.folder.relative_to(folder).as_posix()
+            own = attempt.of(identity, self.zone)
+            self._folder(attempt.folder, own, f"{below}/{place}".lstrip("/"))
+        taken = {attempt.folder for attempt in attempts}
+        beside = [c for c in children(attempts[0].folder.parent) if c not in taken]
+        self.left_out += [f"{below or folder.name}/{each.name}" for each in beside]
+
     def _folder(self, folder: Path, identity: Identity, below: str) -> None:
-        """A student's folder: the archives in it, or the folder itself."""
-        inside = _children(folder)
-        archives = [item for item in inside if item.is_file() and _is_archive(item)]
+        """A submission's folder: the archives in it, or the folder itself."""
+        inside = children(folder)
+        archives = [item for item in inside if item.is_file() and is_archive(item)]
         others = [i for i in inside if i.is_dir() or i.suffix in (".py", ".ipynb")]
         if not archives and len(inside) == 1 and inside[0].is_dir():
-            deeper = _children(inside[0])
-            if deeper and all(item.is_file() and _is_archive(item) for item in deeper):
+            deeper = children(inside[0])
+            if deeper and all(item.is_file() and is_archive(item) for item in deeper):
                 archives, others, below = deeper, [], f"{below}/{inside[0].name}"
         if not archives or others:
             self._add(Item(folder, identity, below or folder.resolve().name))
@@ -324,7 +340,7 @@ class _Search:
     # --- loose files ---
 
     def _loose_groups(
-        self, children: Sequence[Path], own: dict[Path, OwnPart | None]
+        self, inside: Sequence[Path], own: dict[Path, OwnPart | None]
     ) -> dict[Path, list[tuple[str, Path]]]:
         """The loose files of each person, by the first of code.
 
@@ -332,7 +348,7 @@ class _Search:
         than called missing.
         """
         groups: dict[tuple[str, ...], list[tuple[str, Path]]] = {}
-        loose = [c for c in children if c.is_file() and not _is_archive(c)]
+        loose = [c for c in inside if c.is_file() and not is_archive(c)]
         for file in loose:
             part = own[file]
             if part and not _is_typed(file, part) and file.name[part.end :] != ".txt":
@@ -340,12 +356,12 @@ class _Search:
                 groups.setdefault((part.who, part.when, *part.known_as), []).append((name, file))
         for files in groups.values():  # the newest first: of two of one name it counts
             files.sort(key=lambda each: (-(own[each[1]] or _NO_PART).number, each[0]))
-        for code in [c for c in loose if own[c] is None and self._is_submitted_code(c.name)]:
+        for code in [c for c in loose if own[c] is None and self.look.is_submitted_code(c.name)]:
             start = code.name.removesuffix(self.policy.module)
             beside = [f for f in loose if start and f.name.startswith(start) and f != code]
             files = [(f.name[len(start) :], f) for f in beside if _belongs(f.name[len(start) :])]
             groups[(code.name, "")] = [(code.name, code), *files]
-        coded = {key: [f for f in files if _is_code(f[0])] for key, files in groups.items()}
+        coded = {key: [f for f in files if is_code(f[0])] for key, files in groups.items()}
         others = [part for c, part in own.items() if part and c not in loose]
         with_code = {part.who for part in others} | {key[0] for key, code in coded.items() if code}
         return {
@@ -353,11 +369,6 @@ class _Search:
             for key, files in groups.items()
             if coded[key] or key[0] not in with_code
         }
-
-    def _is_submitted_code(self, name: str) -> bool:
-        """Whether a loose file without a platform's name is handed in, or a tool of the course."""
-        ends = (self.policy.module,) if self.policy.module else self.policy.named or (".py",)
-        return name.endswith((*ends, ".ipynb"))
 
     def _loose(self, files: Sequence[tuple[str, Path]], identity: Identity, source: str) -> None:
         item = of_loose_files(files, identity, source, self.policy)
@@ -382,14 +393,14 @@ class _Search:
         if folder.parent.name == SUBMITTED:
             return self._holds_assignments(folder)
         if folder.name == SUBMITTED:
-            candidates = self._candidates(_children(folder))
+            candidates = self.look.candidates(folder)
             return sum(self._holds_assignments(c) for c in candidates) * 2 > len(candidates)
         course = any((folder / name).exists() for name in ("nbgrader_config.py", "gradebook.db"))
         return course and (folder / SUBMITTED).is_dir()
 
     def _holds_assignments(self, folder: Path) -> bool:
         """Whether it looks as nbgrader's folder of a student: folders and nothing else."""
-        inside = _children(folder) if folder.is_dir() else []
+        inside = children(folder) if folder.is_dir() else []
         return bool(inside) and all(item.is_dir() for item in inside)
 
     def _nbgrader(self, path: Path) -> None:
@@ -398,8 +409,8 @@ class _Search:
             students, below = [path], ""
         else:
             root = path / SUBMITTED if (path / SUBMITTED).is_dir() else path
-            students = [child for child in _children(root) if child.is_dir()]
-            self.left_out += [child.name for child in _children(root) if child.is_file()]
+            students = [child for child in children(root) if child.is_dir()]
+            self.left_out += [child.name for child in children(root) if child.is_file()]
             self.classes.append(root)
             below = "" if root == path else f"{SUBMITTED}/"
         assignment = self._assignment(path, students)
@@ -417,12 +428,12 @@ class _Search:
 
     def _assignment(self, path: Path, students: Sequence[Path]) -> str:
         """The assignment that is asked for: the module's, or the one that holds the module."""
-        folders = [f for student in students for f in _children(student) if f.is_dir()]
+        folders = [f for student in students for f in children(student) if f.is_dir()]
         names = Counter(folder.name for folder in folders)
         stem = self.policy.module.removesuffix(".py").casefold()
         chosen = [name for name in names if name.casefold() == stem]
         if not chosen:
-            with_module = Counter(f.name for f in folders if self._has_module(f)).most_common(2)
+            with_module = Counter(f.name for f in folders if self.look.has_module(f)).most_common(2)
             if len(with_module) == 1 or (with_module and with_module[0][1] > with_module[1][1]):
                 chosen = [with_module[0][0]]
         if not chosen and len(names) == 1:
@@ -452,27 +463,6 @@ class _Search:
                 (place, number), replace(item, identity=_alone(identity, everybody))
             )
 
-    def _candidates(self, children: Sequence[Path]) -> list[Path]:
-        """Children that may be submissions, by kind alone."""
-        return [
-            child
-            for child in children
-            if child.is_dir()
-            or _is_archive(child)
-            or self._is_submitted_code(child.name)
-            or (_is_code(child.name) and own_part((child.name,)))
-        ]
-
-    def _has_module(self, folder: Path) -> bool:
-        if self.policy.module:
-            names = (self.policy.module, self.policy.notebook)
-            return any((folder / name).is_file() for name in names)
-        return any(self.policy.is_module(each.name) for each in _children(folder))
-
-    def _is_results(self, folder: Path) -> bool:
-        """A folder that we wrote grades into; a student's that has such a file is none."""
-        return not self._has_module(folder) and is_results(folder)
-
 
 _NO_PART = OwnPart("files", "", 0)
 
@@ -501,24 +491,6 @@ def _is_of_lms(platform: Platform) -> bool:
 def _read_as(path: Path, platform: Platform) -> str:
     name = shown(path.resolve().name)
     return f"{name}: names are read as {title(platform)} writes them (--from {platform})."
-
-
-def _children(folder: Path) -> list[Path]:
-    try:
-        names = sorted(os.listdir(folder))
-    except OSError as error:
-        raise UsageError(
-            f"{shown(str(folder))}: the folder cannot be read: {error.strerror}."
-        ) from error
-    return [folder / n for n in names if not n.startswith(".") and not clutter((n,))]
-
-
-def _is_archive(file: Path) -> bool:
-    return file.name.casefold().endswith(ARCHIVE_ENDINGS)
-
-
-def _is_code(name: str) -> bool:
-    return name.casefold().endswith((".py", ".ipynb"))
 
 
 def _belongs(name: str) -> bool:

@@ -117,6 +117,7 @@ def told_apart(items: Iterable[Item]) -> tuple[tuple[Item, ...], tuple[str, ...]
         same = sorted((i for i in items if i.identity.student_id == id), key=_arrival)
         # Brightspace has no login in its names: two of one name may be two people.
         namesakes = len({i.identity.known_as for i in same if _is_named_only(i.identity)}) > 1
+        same = [_before(item, same) for item in same]
         ids = zip(same, _free_ids(id, len(same), taken), strict=True)
         named = [_renamed(item, own, len(same), namesakes) for item, own in ids]
         places = [at for at, item in enumerate(items) if item.identity.student_id == id]
@@ -149,6 +150,13 @@ def _arrival(item: Item) -> tuple[float, int, str]:
     return received.timestamp() if received else 0.0, item.identity.number, item.source
 
 
+def _before(item: Item, same: Sequence[Item]) -> Item:
+    """An item that knows which of the same student's came later by their numbers."""
+    number = item.identity.number
+    later = tuple(other.path for other in same if other.identity.number > number > 0)
+    return replace(item, identity=replace(item.identity, later=later))
+
+
 def _free_ids(id: str, count: int, taken: set[str]) -> list[str]:
     found: list[str] = []
     number = 0
@@ -171,7 +179,8 @@ def _said(id: str, same: Sequence[Item], namesakes: bool) -> str:
         return f"{kept} They may be of several people of that name."
     ids = ", ".join(item.source for item in same)
     one = f"{start}Each is graded, and one of them counts: {ids}."
-    return one + UNLESS.get(same[0].identity.platform, "")
+    first = same[0].identity
+    return one if first.number or first.received_at else one + UNLESS.get(first.platform, "")
 
 
 def _is_named_only(identity: Identity) -> bool:

@@ -111,6 +111,7 @@ class Identity:
         known_as: Further ids and names of the student, safe as the student_id is, the surest first.
         in_time: The platform marks who is late, and not this one: no file's time stands against it.
         number: Of several of one student, where no time tells, the higher came later.
+        later: Those of the same student that came later: no file's time says otherwise.
         others: Those who handed it in together with this student.
     """
 
@@ -124,6 +125,7 @@ class Identity:
     known_as: tuple[str, ...] = ()
     in_time: bool = False
     number: int = 0
+    later: tuple[Path, ...] = ()
     others: tuple[Identity, ...] = ()
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 
 TIMESTAMP = "timestamp.txt"
 """nbgrader writes the time of receipt here, beside the files that it collected."""
+SUBMIT_TIMESTAMP = ".submit.timestamp"
+"""Submitty writes it here, into each attempt's folder."""
 TIMESTAMP_BYTES = 200
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -55,16 +57,17 @@ def brightspace_time(written: str) -> datetime | None:
         return None
 
 
-def read_timestamp(folder: Path) -> str | None:
-    """The text of nbgrader's timestamp.txt.
+def read_timestamp(folder: Path, name: str = TIMESTAMP) -> str | None:
+    """The text of nbgrader's timestamp.txt, or of another platform's file of that kind.
 
     Args:
         folder: `submitted/<student>/<assignment>`.
+        name: Of the file.
 
     Returns:
         None where there is no such file; "" where it is not a short text file.
     """
-    place = folder / TIMESTAMP
+    place = folder / name
     try:
         kind = os.lstat(place).st_mode
     except OSError:
