@@ -295,11 +295,14 @@ class _Search:
     def _sakai(self, folder: Path, identity: Identity) -> None:
         """What a student attached; the texts beside it are Sakai's own, but for the student's."""
         attached = folder / SAKAI_FILES
+        if not attached.is_dir():  # it is named in the site's language
+            full = [c for c in children(folder) if c.is_dir() and children(c)]
+            attached = full[0] if len(full) == 1 else attached
         texts = [f for f in children(folder) if f.is_file() and f.name not in SAKAI_OWN]
         if not attached.is_dir():
             self._add(Item(folder, identity, folder.name))
             return
-        self._folder(attached, identity, f"{folder.name}/{SAKAI_FILES}")
+        self._folder(attached, identity, f"{folder.name}/{attached.name}")
         self.left_out += [f"{folder.name}/{file.name}" for file in texts if file.stat().st_size]
 
     def _student(self, folder: Path, identity: Identity, below: str, kept_apart: bool) -> None:

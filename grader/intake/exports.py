@@ -23,7 +23,7 @@ from grader.intake.names import (
     title,
     told_by,
 )
-from grader.intake.times import read_timestamp, sakai_time
+from grader.intake.times import brightspace_time, in_zone, read_timestamp, sakai_time
 
 SAKAI_FILES = "Submission attachment(s)"
 SAKAI_OWN = frozenset({"feedbackText.html", "comments.txt", "timestamp.txt"})
@@ -32,6 +32,13 @@ NOTE_BYTES = 64 * 2**10
 _BLACKBOARD_NAME = re.compile(
     r"^\s*Name:\s*(?P<name>.*?)\s*\((?P<login>[^()]+)\)\s*$", re.MULTILINE
 )
+_BLACKBOARD_TIME = re.compile(
+    r"^\s*Date Submitted:\s*(?:[^\W\d_]+,? )?(?P<when>.*?\d{1,2}:\d\d)(?::(?P<second>[0-5]\d))?"
+    r"(?: o'clock)?(?P<half> ?[AP]M)? (?P<zone>(?![AP]M\b)[A-Z]{2,5}|[+-]\d\d:?\d\d)\s*$",
+    re.MULTILINE,
+)
+NOTE_HEAD = 3
+"""Lines of the note that are Blackboard's own: name, assignment, date. Then the student's words."""
 _BLACKBOARD_WORDS = re.compile(
     r"^\s*(?:Submission Field|Comments):\s*\n(?P<words>.*?)(?=\n\s*(?:Comments|Files):|\Z)",
     re.MULTILINE | re.DOTALL,
@@ -64,7 +71,10 @@ class Export:
         if self.platform == "github":
             own = child.name.removeprefix(self.prefix)
             return OwnPart("github", own, len(child.name)) if child.is_dir() and own else None
-        return own_part((child.name,), self.platform)
+        part = own_part((child.name,), self.platform)
+        if part is None and self.platform == "sakai" and (child / SAKAI_FILES).is_dir():
+            return OwnPart("sakai", child.name, len(child.name))  # graded anonymously
+        return part
 
     def identity(self, child: Path) -> Identity:
         """Whose a submission is, and when it came."""
@@ -81,7 +91,7 @@ class Export:
         if self.platform == "sakai":
             return self._of_sakai(child, identity)
         if self.platform == "blackboard":
-            return _of_blackboard(child, part, identity)
+            return _of_blackboard(child, part, identity, self.zone)
         if self.platform == "canvas" and self.marks_late and not part.late:
             return replace(identity, in_time=True)
         return identity
@@ -111,9 +121,17 @@ class Export:
             return identity
         when = sakai_time(written, self.zone)
         if when is not None:
-            return replace(identity, received_at=when, received_from="lms")
-        remark = "Sakai's timestamp.txt cannot be read as a time."
-        return replace(identity, remarks=(remark,), doubt=f"{remark} {ASK_FOR_TIME}")
+            told = [
+                replace(each, received_at=when, received_from="lms")
+                for each in (identity, *identity.others)
+            ]
+        else:
+            remark = "Sakai's timestamp.txt cannot be read as a time."
+            told = [
+                replace(each, remarks=(remark,), doubt=f"{remark} {ASK_FOR_TIME}")
+                for each in (identity, *identity.others)
+            ]
+        return replace(told[0], others=tuple(told[1:]))
 
 
 def _member(base: Identity, person: Mapping[str, str], name: str) -> Identity:
@@ -122,8 +140,8 @@ def _member(base: Identity, person: Mapping[str, str], name: str) -> Identity:
     return replace(base, student_id=ids[0], known_as=tuple(ids[1:]))
 
 
-def _of_blackboard(child: Path, part: OwnPart, identity: Identity) -> Identity:
-    """With what the attempt's .txt says: the login where it holds a "_", the student's words."""
+def _of_blackboard(child: Path, part: OwnPart, identity: Identity, zone: tzinfo | None) -> Identity:
+    """With what the attempt's .txt says: login where it holds a "_", zone, the student's words."""
     note = blackboard_note(child.with_name(child.name[: part.end].removesuffix("_") + ".txt"))
     if note is None:
         return identity
@@ -131,6 +149,7 @@ def _of_blackboard(child: Path, part: OwnPart, identity: Identity) -> Identity:
     if named and child.name[: part.end].find(f"_{named['login']}_attempt_") >= 0:
         known = (safe_id(named["name"]),) if named["name"] else ()
         identity = replace(identity, student_id=safe_id(named["login"]), known_as=known)
+    identity = _by_note(identity, note, zone)
     words = [found["words"].strip() for found in _BLACKBOARD_WORDS.finditer(note)]
     told = tuple(
         f"The student wrote: {' '.join(text.split())[:300]}"
@@ -138,6 +157,22 @@ def _of_blackboard(child: Path, part: OwnPart, identity: Identity) -> Identity:
         if text and not _NO_WORDS.search(text)
     )
     return replace(identity, remarks=(*identity.remarks, *told))
+
+
+def _by_note(identity: Identity, note: str, zone: tzinfo | None) -> Identity:
+    """With the time that the note gives with its zone; that in the name has none."""
+    head = "\n".join(note.lstrip().split("\n")[:NOTE_HEAD])
+    written = _BLACKBOARD_TIME.search(head)
+    local = brightspace_time(f"{written['when']}{written['half'] or ''}") if written else None
+    if written is None or local is None:
+        return identity
+    local = local.replace(second=int(written["second"] or 0))
+    when = in_zone(local, written["zone"], zone)
+    if when is not None:
+        return replace(identity, received_at=when, received_from="lms", remarks=(), doubt=None)
+    remark = f"Blackboard gives the time in the zone {written['zone']}, which is not known here."
+    doubt = f"{remark} {ASK_FOR_TIME}"
+    return replace(identity, received_at=None, received_from=None, doubt=doubt, remarks=(remark,))
 
 
 def blackboard_note(file: Path) -> str | None:
@@ -204,10 +239,12 @@ def voted(names: Sequence[Sequence[str]]) -> Platform | None:
 
 
 def _is_of_sakai(child: Path) -> bool:
+    if (child / SAKAI_FILES).is_dir():
+        return True
     if own_part((child.name,), "sakai") is None:
         return False
     if child.is_dir():
-        return (child / SAKAI_FILES).is_dir() or (child / "timestamp.txt").is_file()
+        return (child / "timestamp.txt").is_file()
     return f"_{SAKAI_FILES}_" in child.name
 
 

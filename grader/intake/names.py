@@ -32,6 +32,7 @@ from typing import Literal
 from grader.domain import ReceivedFrom
 from grader.intake.kinds import ARCHIVE
 from grader.intake.times import (
+    BRIGHTSPACE_TIME,
     TIMESTAMP,
     blackboard_time,
     brightspace_time,
@@ -83,13 +84,17 @@ _BLACKBOARD = re.compile(
 _GOOGLE = re.compile(r"(?P<who>[^\W\d_][^/]*?)(?: - |_-_)(?=.)")
 _GRADESCOPE = re.compile(r"submission_(?P<number>\d+)$", re.ASCII)
 _BRIGHTSPACE = re.compile(
-    r"(?P<number>\d+-\d+) - (?P<who>.+?) - "
-    r"(?P<when>(?:[A-Za-z]{3,9}\.? \d{1,2}|\d{1,2} [A-Za-z]{3,9}\.?),? \d{4},? "
-    r"\d{1,2}[:.]?\d{2}(?: ?[AaPp]\.?[Mm]\.?)?)?(?: - )?",
-    re.ASCII,
+    r"(?P<number>[0-9]+-[0-9]+) - (?:(?P<org>[A-Za-z]{0,3}[0-9]{4,}) - )?(?P<who>.+?) ?- "
+    rf"(?P<when>{BRIGHTSPACE_TIME})(?: - |$)",
+    re.IGNORECASE,
 )
+_BRIGHTSPACE_WITHOUT = re.compile(r"(?P<number>[0-9]+-[0-9]+) - (?P<who>.+?) - ", re.ASCII)
+"""Where the time is missing or unreadable."""
+_SAKAI_ONE = re.compile(r"(?P<name>[^();]*)\((?P<who>[^()/]+)\)", re.ASCII)
 _SAKAI = re.compile(
-    r"[^()]*\((?P<who>[^()/]+)\)(?:$|_(?:Submission attachment\(s\)_|submissionText\.))", re.ASCII
+    r"(?P<all>[^();]*\([^()/]+\)(?:; ?[^();]*\([^()/]+\))*)"
+    r"(?:$|_(?:Submission attachment\(s\)_|submissionText\.))",
+    re.ASCII,
 )
 _COPY = re.compile(r"(?:-\d+|[ _]?\(\d+\))(?=\.)", re.ASCII)
 """What Canvas, Google and browsers add to the name of a file that they have seen before."""
@@ -141,6 +146,7 @@ class OwnPart:
         late: Whether the platform calls it late.
         known_as: What else the platform calls the person.
         number: The platform's number of the file; a later file has a higher one.
+        others: Those who handed it in together with this person.
     """
 
     platform: Platform
@@ -150,6 +156,7 @@ class OwnPart:
     late: bool = False
     known_as: tuple[str, ...] = ()
     number: int = 0
+    others: tuple[OwnPart, ...] = ()
 
 
 def identify(path: Path, zone: tzinfo | None = None, platform: Platform | None = None) -> Identity:
@@ -197,7 +204,12 @@ def own_part(parts: Sequence[str], platform: Platform | None = None) -> OwnPart 
 
 
 def told_by(part: OwnPart, zone: tzinfo | None) -> Identity:
-    """What a platform's part says."""
+    """What a platform's part says, of all who handed it in."""
+    others = tuple(_told_of_one(other, zone) for other in part.others)
+    return replace(_told_of_one(part, zone), others=others)
+
+
+def _told_of_one(part: OwnPart, zone: tzinfo | None) -> Identity:
     known_as = tuple(safe_id(name) for name in part.known_as)
     told = Identity(safe_id(part.who), part.platform, known_as=known_as, number=part.number)
     platform = title(part.platform)
@@ -317,18 +329,25 @@ def _gradescope(name: str) -> OwnPart | None:
 
 def _brightspace(name: str) -> OwnPart | None:
     found = _BRIGHTSPACE.match(name)
-    if not found:
-        return None
-    when = found["when"] or ""
-    return OwnPart("brightspace", found["who"], found.end(), when, known_as=(found["number"],))
+    if found is None:
+        found = _BRIGHTSPACE_WITHOUT.match(name)
+        known = (found["number"],) if found else ()
+        return OwnPart("brightspace", found["who"], found.end(), known_as=known) if found else None
+    who, org, number = found["who"], found["org"], found["number"]
+    known = (number, who) if org else (number,)
+    return OwnPart("brightspace", org or who, found.end(), found["when"], known_as=known)
 
 
 def _sakai(name: str) -> OwnPart | None:
     found = _SAKAI.match(name)
     if not found:
         return None
-    known = (name[: found.start("who") - 1].strip(),)
-    return OwnPart("sakai", found["who"], found.end(), known_as=known if known[0] else ())
+    people = [(each["who"], each["name"].strip()) for each in _SAKAI_ONE.finditer(found["all"])]
+    parts = [
+        OwnPart("sakai", who, found.end(), known_as=(known,) if known else ())
+        for who, known in people
+    ]
+    return replace(parts[0], others=tuple(parts[1:]))
 
 
 def _google(name: str) -> OwnPart | None:

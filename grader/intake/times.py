@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import unicodedata
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from pathlib import Path
 
@@ -17,12 +18,26 @@ SUBMIT_TIMESTAMP = ".submit.timestamp"
 """Submitty writes it here, into each attempt's folder."""
 TIMESTAMP_BYTES = 200
 
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTHS = (
+    "jan|janv|ene|gen", "feb|fevr|fev", "mar|mars|mrt|maart|marz", "apr|avr|abr", "may|mai|mei|mag",
+    "jun|juin|giu", "jul|juil|lug", "aug|aout|ago", "sep|sept|set", "oct|okt|out|ott", "nov",
+    "dec|dez|dic",
+)  # fmt: skip
+"""How the months begin, without accents, in the languages of most sites."""
+_ZONES = {
+    "EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7,
+}  # fmt: skip
+"""Names of zones that mail knows (RFC 822)."""
+_DAY = r"(?:[^\W\d_]{3,10}\.? [0-9]{1,2}|[0-9]{1,2}\.? (?:de )?[^\W\d_]{3,10}\.?)"
+_CLOCK = r"[0-9]{1,2}(?: ?h ?|[:.])?[0-9]{2}(?: ?[ap]\. ?m\.| ?[ap]\.?m\.?)?"
+BRIGHTSPACE_TIME = rf"{_DAY},? (?:de )?[0-9]{{4}},? {_CLOCK}"
+"""How Brightspace writes a time into names, in the site's language; any case."""
 _BRIGHTSPACE = re.compile(
-    r"(?:(?P<month>[a-z]{3})[a-z]*\.? (?P<day>\d{1,2})"
-    r"|(?P<day2>\d{1,2}) (?P<month2>[a-z]{3})[a-z]*\.?)"
-    r",? (?P<year>\d{4}),? (?P<hour>\d{1,2})[:.]?(?P<minute>\d{2})(?: ?(?P<half>[ap])\.?m\.?)?",
-    re.ASCII | re.IGNORECASE,
+    r"(?:(?P<month>[^\W\d_]{3,10})\.? (?P<day>[0-9]{1,2})"
+    r"|(?P<day2>[0-9]{1,2})\.? (?:de )?(?P<month2>[^\W\d_]{3,10})\.?)"
+    r",? (?:de )?(?P<year>[0-9]{4}),? (?P<hour>[0-9]{1,2})(?: ?h ?|[:.])?(?P<minute>[0-9]{2})"
+    r"(?: ?(?P<half>[ap])\.? ?m\.?)?",
+    re.IGNORECASE,
 )
 _MOMENT = re.compile(r"(?P<moment>\d{4}-?\d\d-?\d\d[T ]\d\d\S*)(?:\s+(?P<zone>\S+))?", re.ASCII)
 _SAKAI = re.compile(r"(\d{14})\d{0,3}", re.ASCII)
@@ -40,8 +55,8 @@ def blackboard_time(written: str) -> datetime | None:
 def brightspace_time(written: str) -> datetime | None:
     """A local time such as "Sep 30, 2027 1058 PM", without a zone; the minute is all it tells."""
     found = _BRIGHTSPACE.fullmatch(written.strip())
-    month = (found["month"] or found["month2"]).lower() if found else ""
-    if found is None or month not in _MONTHS:
+    month = _month(found["month"] or found["month2"]) if found else None
+    if found is None or month is None:
         return None
     hour, half = int(found["hour"]), (found["half"] or "").lower()
     if half and not 1 <= hour <= 12:
@@ -50,11 +65,22 @@ def brightspace_time(written: str) -> datetime | None:
         hour = hour % 12 + (12 if half == "p" else 0)
     day = int(found["day"] or found["day2"])
     try:
-        return datetime(
-            int(found["year"]), _MONTHS.index(month) + 1, day, hour, int(found["minute"])
-        )
+        return datetime(int(found["year"]), month, day, hour, int(found["minute"]))
     except ValueError:
         return None
+
+
+def _month(name: str) -> int | None:
+    """A month by how its name begins: the longest beginning decides, juin and juil. differ."""
+    plain = unicodedata.normalize("NFKD", name).casefold()
+    plain = "".join(c for c in plain if not unicodedata.combining(c))
+    found = [
+        (len(start), number)
+        for number, starts in enumerate(_MONTHS, start=1)
+        for start in starts.split("|")
+        if plain.startswith(start)
+    ]
+    return max(found)[1] if found else None
 
 
 def read_timestamp(folder: Path, name: str = TIMESTAMP) -> str | None:
@@ -118,6 +144,17 @@ def _in_named_zone(moment: datetime, name: str, zone: tzinfo | None) -> datetime
         return None
     length = timedelta(hours=int(offset["hours"]), minutes=int(offset["minutes"] or 0))
     return moment.replace(tzinfo=timezone(-length if offset["sign"] == "-" else length))
+
+
+def in_zone(local: datetime, name: str, zone: tzinfo | None) -> datetime | None:
+    """A local time in a zone that is named beside it; None where the name is not known.
+
+    A name that the assignment's zone has at that moment is that zone's; else mail's names are read.
+    """
+    found = _in_named_zone(local, name, zone)
+    if found is None and name in _ZONES:
+        return local.replace(tzinfo=timezone(timedelta(hours=_ZONES[name])))
+    return found
 
 
 def sakai_time(written: str, zone: tzinfo | None) -> datetime | None:

@@ -146,7 +146,34 @@ def test_blackboards_note_tells_a_login_with_an_underscore_and_the_students_word
     identity = students["jane_doe"].identity
     assert identity.known_as == ("Jane_Doe",)
     assert identity.remarks == ("The student wrote: Trained twice. The second run is better.",)
-    assert identity.received_at == datetime(2026, 9, 30, 16, 28, 41, tzinfo=UTC)
+    assert identity.received_at == datetime(2026, 10, 1, 1, 58, 41, tzinfo=UTC)
+    assert students["roe"].identity.received_at == datetime(2026, 9, 30, 15, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("line", "when"),
+    [
+        ("Wednesday, September 30, 2026 9:58:41 PM IST", "2026-09-30T16:28:41+00:00"),
+        ("Wednesday, 30 September 2026 21:58:41 UTC", "2026-09-30T21:58:41+00:00"),
+        ("Wednesday, September 30, 2026 at 9:58:41 PM EDT", "2026-09-30T16:28:41+00:00"),
+        ("Wednesday, September 30, 2026 9:58:41 PM", "2026-09-30T16:28:41+00:00"),
+        ("Wednesday, September 30, 2026 9:58:41 PM AEST", None),
+    ],
+)
+def test_the_zone_of_blackboards_note_counts_or_is_a_doubt(
+    tmp_path: Path, line: str, when: str | None
+) -> None:
+    attempt = "HW_roe_attempt_2026-09-30-21-58-41"
+    tree(tmp_path, f"{attempt}_a.zip")
+    (tmp_path / f"{attempt}.txt").write_text(
+        f"Name: Max Roe (roe)\nAssignment: HW\nDate Submitted: {line}\n\nComments:\n"
+        "Date Submitted: Monday, August 3, 2026 9:00:00 AM EDT\n"
+    )
+
+    identity = found(tmp_path)["roe"].identity
+
+    assert identity.received_at == (datetime.fromisoformat(when) if when else None)
+    assert (identity.doubt is None) == (when is not None)
 
 
 def test_an_attempt_of_blackboard_that_is_a_note_alone_is_named(tmp_path: Path) -> None:
@@ -192,6 +219,17 @@ def test_loose_files_of_two_people_of_one_name_stay_apart(tmp_path: Path) -> Non
     assert [len(item.files) for item in found(tmp_path).values()] == [1, 1]
 
 
+def test_the_courses_id_in_a_name_of_brightspace_is_known(tmp_path: Path) -> None:
+    tree(tmp_path, "123-45 - n0123456 - Jane-Ann Doe- Sep 30, 2027 1058 PM - a.zip")
+    tree(tmp_path, "124-45 - Max Roe - 30 septembre 2027 22 h 58 - a.zip")
+
+    students = found(tmp_path)
+
+    assert students.keys() == {"n0123456", "Max_Roe"}
+    assert students["n0123456"].identity.known_as == ("123-45", "Jane-Ann_Doe")
+    assert all(item.identity.received_at is not None for item in students.values())
+
+
 def test_two_submissions_of_one_number_in_brightspace_are_one_persons(tmp_path: Path) -> None:
     tree(tmp_path, "12-34 - Jane Doe - Sep 30, 2027 1058 PM/densenet.py")
     tree(tmp_path, "12-34 - Jane Doe - Sep 30, 2027 1059 PM/densenet.py")
@@ -229,6 +267,43 @@ def test_the_folders_of_sakai_give_login_and_time_or_a_doubt(
     assert (identity.doubt is None) == (when is not None)
     assert identity.known_as[0].startswith("Doe_Jane")
     assert students["mroe"].source == "Roe, Max(mroe)/Submission attachment(s)"
+
+
+def test_a_groups_folder_of_sakai_is_each_members(tmp_path: Path) -> None:
+    group = "Doe, Jane(jdoe); Roe, Max(mroe); Li,(liwei)"
+    tree(tmp_path, f"{group}/Submission attachment(s)/a.zip", "Zola, É(ezola)/timestamp.txt")
+    (tmp_path / group / "timestamp.txt").write_text("20270930172841123")
+
+    students = found(tmp_path)
+
+    assert students.keys() == {"jdoe", "mroe", "liwei", "ezola"}
+    for login in ("jdoe", "mroe", "liwei"):
+        assert students[login].identity.received_at is not None
+        assert students[login].path.name == "a.zip"
+    assert students["mroe"].identity.known_as[0].startswith("Roe_Max")
+
+
+def test_files_side_by_side_from_sakai_are_of_all_who_handed_them_in(tmp_path: Path) -> None:
+    both = "Doe, Jane(jdoe); Roe, Max(mroe)_Submission attachment(s)_"
+    tree(tmp_path, f"{both}densenet.py", f"{both}densenet.weights.h5")
+
+    students = found(tmp_path)
+
+    assert students.keys() == {"jdoe", "mroe"}
+    assert [len(item.files) for item in students.values()] == [2, 2]
+
+
+def test_sakais_anonymous_folders_and_those_in_another_language_are_read(tmp_path: Path) -> None:
+    tree(tmp_path / "a", "d3f-91 anonymous/Submission attachment(s)/a.zip", "grades.csv")
+    tree(tmp_path / "a", "a77-02 anonymous/Submission attachment(s)/densenet.py")
+    (tmp_path / "a" / "d3f-91 anonymous" / "timestamp.txt").write_text("20270930172841123")
+    tree(tmp_path / "b", "Doe, Jane(jdoe)/timestamp.txt", "Doe, Jane(jdoe)/Pièces jointes/a.zip")
+
+    anonymous, french = found(tmp_path / "a"), found(tmp_path / "b")
+
+    assert anonymous.keys() == {"d3f-91_anonymous", "a77-02_anonymous"}
+    assert anonymous["d3f-91_anonymous"].identity.received_at is not None
+    assert french["jdoe"].path.name == "a.zip"
 
 
 def test_a_text_that_a_student_typed_into_sakai_is_named(tmp_path: Path) -> None:

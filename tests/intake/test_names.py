@@ -143,7 +143,14 @@ def test_late_by_canvas_without_a_time_is_a_doubt(tmp_path: Path) -> None:
         ("Sep 30, 2027 22.58", datetime(2027, 9, 30, 22, 58)),
         ("Sep 31, 2027 1058 PM", None),
         ("Sep 30, 2027 2258 PM", None),
-        ("30 sept. 2027 22 h 58", None),
+        ("30 sept. 2027 22 h 58", datetime(2027, 9, 30, 22, 58)),
+        ("1 octobre, 2027 2258", datetime(2027, 10, 1, 22, 58)),
+        ("12 juin 2027 0005", datetime(2027, 6, 12, 0, 5)),
+        ("12 juil. 2027 9:05", datetime(2027, 7, 12, 9, 5)),
+        ("30 de diciembre de 2027 10:58 p. m.", datetime(2027, 12, 30, 22, 58)),
+        ("3 août 2027 22.58", datetime(2027, 8, 3, 22, 58)),
+        ("30. März 2027 22.58", datetime(2027, 3, 30, 22, 58)),
+        ("30 foo 2027 22.58", None),
     ],
 )
 def test_the_time_of_brightspace_is_read_or_a_doubt(written: str, when: datetime | None) -> None:
