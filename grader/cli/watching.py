@@ -72,6 +72,8 @@ def watch_folder(folder: Path, options: GradeOptions, room: Sandbox, *, everythi
                 watch.job.wait(END_S)
     if watch.seen is not None and watch.seen.grade is not None:
         out().print(render(watch.seen.grade, assignment, quiet=True, checking=True), crop=False)
+    if watch.is_behind:
+        tell("What was saved last was not checked to its end: grade check does.")
     tell("The watch has ended.")
     return EXIT_GRADED
 

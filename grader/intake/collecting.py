@@ -69,6 +69,7 @@ def collect(
         if scope is Scope.HANDED_IN:
             members = from_folder(path, policy)
         else:
+            policy = policy.model_copy(update={"own_folder": True})
             members, left = what_counts(path, policy, scope)
     elif path.is_file():
         data = read_archive(path, policy)
@@ -120,7 +121,7 @@ def _write(
     remarks: tuple[str, ...] = ()
     files = []
     for member in layout.files:
-        remarks += _looked_at(member, policy.module)
+        remarks += _looked_at(member, policy)
         if _is_text(member.path) or member.path in policy.data_files:
             file, noticed = _write_text(member, tree, policy)
             remarks += noticed
@@ -162,7 +163,7 @@ def _write_text(
     return file, ()
 
 
-def _looked_at(member: Member, module: str) -> tuple[str, ...]:
+def _looked_at(member: Member, policy: IntakePolicy) -> tuple[str, ...]:
     """Look at a file's first bytes: refuse archives in disguise, remark on broken weights."""
     head = member.read(magic.SNIFFED_BYTES)
     if is_weights(member.path):
@@ -172,10 +173,10 @@ def _looked_at(member: Member, module: str) -> tuple[str, ...]:
             f"{shown(member.path)}: expected text. Received: {magic.kind_of(head)}.",
             "Unpack it and put the files themselves into the zip.",
         )
-    if member.path == module and not head.strip():
+    if member.path == policy.module and not head.strip():
         raise missing_file(
-            f"{module}: expected Python code. Received: an empty file.",
-            "Save the file in your editor and repack.",
+            f"{policy.module}: expected Python code. Received: an empty file.",
+            f"Save the file in your editor{policy.and_repack}.",
         )
     return ()
 

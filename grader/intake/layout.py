@@ -15,6 +15,7 @@ from grader.intake.policy import IntakePolicy
 from grader.intake.refusal import bad_archive, listed, missing_file, shown, size, too_large
 
 HANDIN = "Put {} at the top of the zip, or into its one top folder, and repack."
+BESIDE = "Give the command in the folder with {}; `grade init` makes one."
 
 
 @dataclass(frozen=True)
@@ -52,14 +53,14 @@ def lay_out(members: Sequence[Member], policy: IntakePolicy) -> Layout:
     """
     remarks = _clutter_remarks(members)
     real = [member for member in members if not clutter(member.parts) and member.parts]
-    _refuse_special(real)
+    _refuse_special(real, policy)
     files = _below_top([member for member in real if not member.is_folder], policy)
     by_fate = {kind: [m for m in files if fate(m.parts) is kind] for kind in Fate}
     _refuse_nested(by_fate[Fate.NESTED])
     notebook = _notebook(files, policy)
     kept = by_fate[Fate.KEPT]
     kept, package = _without_hiding_package(kept, policy)
-    weights, others = _weights(kept)
+    weights, others = _weights(kept, policy)
     kept = sorted((m for m in kept if m not in others), key=lambda m: m.parts)
     _refuse_sizes(kept, notebook, policy)
     remarks += package + _left_out(by_fate, notebook, others, policy) + _noticed(kept, weights)
@@ -70,12 +71,12 @@ def lay_out(members: Sequence[Member], policy: IntakePolicy) -> Layout:
 # --- refusals -----------------------------------------------------------------------------
 
 
-def _refuse_special(members: Sequence[Member]) -> None:
+def _refuse_special(members: Sequence[Member], policy: IntakePolicy) -> None:
     for member in members:
         if member.special:
             raise bad_archive(
                 f"{shown(member.path)}: {member.special}, expected an ordinary file.",
-                "Replace it by the file itself and repack.",
+                f"Replace it by the file itself{policy.and_repack}.",
             )
 
 
@@ -127,9 +128,9 @@ def _how_to_shrink(name: str) -> str:
 
 def _below_top(files: list[Member], policy: IntakePolicy) -> list[Member]:
     """Take one top folder off where there is one and the module is in it."""
-    handin = HANDIN.format(policy.asked)
+    handin = (BESIDE if policy.own_folder else HANDIN).format(policy.asked)
     if not files:
-        raise missing_file("there is no file in the submission that could be graded.", handin)
+        raise missing_file(f"there is no file in the {policy.whole} that could be graded.", handin)
     if any(len(m.parts) == 1 and policy.is_module(m.parts[0]) for m in files):
         return files
     counting = [m for m in files if fate(m.parts) in (Fate.KEPT, Fate.NOTEBOOK, Fate.DROPPED)]
@@ -145,7 +146,7 @@ def _below_top(files: list[Member], policy: IntakePolicy) -> list[Member]:
         if not policy.module:  # a folder of a repository is as good as its top
             return _below_top(below, policy)
     _refuse_nested([member for member in files if fate(member.parts) is Fate.NESTED])
-    raise missing_file(_where_it_may_be(files, policy), handin)
+    raise missing_file(_where_it_may_be(files, policy), _how_to_name_it(files, policy) or handin)
 
 
 def _where_it_may_be(files: Sequence[Member], policy: IntakePolicy) -> str:
@@ -159,15 +160,25 @@ def _where_it_may_be(files: Sequence[Member], policy: IntakePolicy) -> str:
         return f"{name}: expected under exactly this name. Received: {listed(similar)}."
     code = [m.path for m in files if m.parts[-1].casefold().endswith((".py", ".ipynb"))]
     if code:
-        return f"{name}: not in the submission. Its code files are {listed(code)}."
+        return f"{name}: not in the {policy.whole}. Its code files are {listed(code)}."
     names = listed([m.path for m in files])
-    return f"{name}: not in the submission, nor any other Python file. It holds {names}."
+    return f"{name}: not in the {policy.whole}, nor any other Python file. It holds {names}."
+
+
+def _how_to_name_it(files: Sequence[Member], policy: IntakePolicy) -> str:
+    """Advice for one file whose name is nearly right; empty for none and several."""
+    named = any(policy.is_module(member.parts[-1]) for member in files)
+    similar = [m for m in files if _is_similar(m.parts[-1], policy.asked)]
+    if named or len(similar) != 1 or not policy.own_folder:
+        return ""
+    book = similar[0].parts[-1].casefold().endswith(".ipynb")
+    return f"Rename it to {policy.notebook if book else policy.asked}."
 
 
 def _is_similar(name: str, module: str) -> bool:
     """Such as densenet (1).py, DenseNet.py, densenet.py.txt, densenet_final.ipynb."""
     plain = re.sub(r"[^a-z]", "", name.casefold())
-    if not re.search(r"py|ipynb|txt", plain):
+    if not re.search(r"py|ipynb|txt", plain) or name.casefold().startswith("test_"):
         return False
     stem = re.sub(r"(py|ipynb|txt)+$", "", plain)
     wanted = re.sub(r"[^a-z]", "", module.removesuffix(".py").casefold())
@@ -201,7 +212,7 @@ def _without_hiding_package(
 # --- weights ------------------------------------------------------------------------------
 
 
-def _weights(kept: Sequence[Member]) -> tuple[str | None, list[Member]]:
+def _weights(kept: Sequence[Member], policy: IntakePolicy) -> tuple[str | None, list[Member]]:
     """The one weights file by the documented rule, and those that lost.
 
     densenet.weights.h5 at the top wins; else the only one at the top; else the only one of this
@@ -217,7 +228,7 @@ def _weights(kept: Sequence[Member]) -> tuple[str | None, list[Member]]:
     if found:
         raise bad_archive(
             f"several weights files: {listed([m.path for m in found])}.",
-            f"Keep one, or name the one that counts {WEIGHTS}, and repack.",
+            f"Keep one, or name the one that counts {WEIGHTS}{policy.and_repack}.",
         )
     return None, []
 

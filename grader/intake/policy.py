@@ -23,6 +23,9 @@ class IntakePolicy(Record):
     """Files at the top that are read as data, such as answers.toml; a notebook may write them in
     a cell of their own."""
 
+    own_folder: bool = False
+    """Whether it is a folder that somebody works in: advice then speaks of it, and of no zip."""
+
     archive_bytes: int = Field(default=128 * MEBIBYTE, gt=0)
     """The zip as handed in. Holds the float32 weights of the paper's largest network for CIFAR
     (basic L=100 k=24: 27.5 million numbers, 110 MB)."""
@@ -61,6 +64,16 @@ class IntakePolicy(Record):
     def notebook(self) -> str:
         """The notebook that may stand for the module; empty where there is no one module."""
         return f"{self.module.removesuffix('.py')}.ipynb" if self.module else ""
+
+    @property
+    def and_repack(self) -> str:
+        """How an advice about one file ends."""
+        return "" if self.own_folder else " and repack"
+
+    @property
+    def whole(self) -> str:
+        """What all files together are, for a message."""
+        return "folder" if self.own_folder else "submission"
 
     @property
     def asked(self) -> str:

@@ -7,10 +7,12 @@ every disk: on Windows' drives in WSL 2, in containers and on a network.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from pathlib import Path
 
+from grader.errors import SubmissionRejected
 from grader.intake import IntakePolicy, code_of
 
 State = frozenset[tuple[str, int, int]]
@@ -46,16 +48,24 @@ class Look:
     def said(self) -> str:
         """Names what the code says now, byte by byte, as the place of a line matters too."""
         whole = hashlib.sha256()
-        code = code_of(self.folder, self._policy) if self._has_module() else {}
+        code: dict[str, bytes] = {}
+        # Without a module everything in the folder would be read.
+        if any(file.is_file() for file in self._modules()):
+            with contextlib.suppress(OSError, SubmissionRejected):  # it is being replaced
+                code = code_of(self.folder, self._policy)
         self._needed = tuple(sorted(code))
         for path, content in sorted(code.items()):
             whole.update(f"{path} {len(content)} ".encode() + content)
+        if not code:
+            whole.update(repr(sorted(map(_kind, self._modules()))).encode())
         return whole.hexdigest()
 
-    def _has_module(self) -> bool:
-        """Without one, everything in the folder would be read."""
-        there = (*self.folder.glob("*"), *self.folder.glob("*/*"))
-        return any(self._policy.is_module(file.name) and file.is_file() for file in there)
+    def _modules(self) -> list[Path]:
+        """What is called like the module, here or one folder below, whatever it is."""
+        with contextlib.suppress(OSError):
+            there = (*self.folder.glob("*"), *self.folder.glob("*/*"))
+            return [file for file in there if self._policy.is_module(file.name)]
+        return []
 
 
 def _sources(place: Path) -> set[tuple[str, int, int]]:
@@ -69,6 +79,15 @@ def _sources(place: Path) -> set[tuple[str, int, int]]:
     except OSError:  # it is being replaced
         pass
     return found
+
+
+def _kind(path: Path) -> tuple[str, int, int]:
+    """What a file is that cannot be read as code: a link, a folder, one that is too large."""
+    try:
+        stat = path.lstat()
+    except OSError:
+        return (str(path), 0, 0)
+    return (str(path), stat.st_mode, stat.st_size)
 
 
 def _stamp(path: Path) -> set[tuple[str, int, int]]:

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from grader.domain import Grade, Outcome
+from grader.domain import Grade, GradeStatus, Outcome
+from grader.errors import GraderError
 from grader.student.looking import State
 
 LOOK_S = 0.05
@@ -21,8 +22,12 @@ LOOK_S = 0.05
 SETTLE_S = 0.1
 """An editor saves in several steps: a folder is checked when it has been still for so long."""
 PATIENCE_S = 3.0
-"""After a check that a save ended, the next has so long before another save may end it: who saves
-every second sees results."""
+"""After a check that a save ended, the next has so long at least before another save may end it:
+who saves every second sees results."""
+PATIENCE = 2.0
+"""And so many times what the last check took that came to its end: on a slow machine as well."""
+LONGEST_PATIENCE_S = 10.0
+"""But no longer than this: the check may hang, and the save be the cure."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,8 @@ class Job:
     def _run(self) -> None:
         try:
             self.grade = self.check()
+        except GraderError as error:  # says what to do
+            self.error = f"{error} {getattr(error, 'help', '')}".strip()
         except Exception as error:  # shown, and the next save is checked
             self.error = f"{type(error).__name__}: {error}"
 
@@ -124,6 +131,7 @@ class Watch:
         self._pending = False
         self._shown_said = ""
         self._one_was_cancelled = False
+        self._patience = PATIENCE_S
         self._outcomes: dict[str, Outcome] = {}
         self.job: Job | None = None
         self.seen: Seen | None = None
@@ -140,14 +148,21 @@ class Watch:
         if self.job is None and self._pending and still:
             self._begin()
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether what was saved last has not been shown."""
+        return self._pending or self.job is not None
+
     def _attend(self, job: Job, now: float, saved: bool) -> None:
         if job.done:
             self.job = None
             self._one_was_cancelled = job.cancelled
             if not job.cancelled:
+                took = now - job.began
+                self._patience = min(max(PATIENCE_S, PATIENCE * took), LONGEST_PATIENCE_S)
                 self._show(job, now)
             return
-        free = not self._one_was_cancelled or now - job.began > PATIENCE_S
+        free = not self._one_was_cancelled or now - job.began > self._patience
         if saved and free and not job.cancelled and self._said() != job.said:
             job.cancelled = True
         if job.cancelled:
@@ -166,8 +181,11 @@ class Watch:
     def _show(self, job: Job, now: float) -> None:
         outcomes = _outcomes(job.grade) if job.grade is not None else {}
         right, wrong = _changes(self._outcomes, outcomes)
+        # What failed for a reason that is not in the code is repeated, also for the same code.
+        told = job.grade is not None and job.grade.status is not GradeStatus.WITHHELD
+        self._shown_said = job.said if told else ""
         if job.grade is not None:
-            self._outcomes, self._shown_said = outcomes, job.said
+            self._outcomes = outcomes
         self.seen = Seen(job.grade, job.error, now - job.began, right, wrong)
         self._screen.show(self.seen)
 

@@ -1,6 +1,7 @@
 """A folder that somebody works in: what counts is taken, what lies beside it never refuses it."""
 
 import os
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -282,6 +283,33 @@ def test_a_misnamed_module_is_told_whatever_lies_beside_it(work: Path) -> None:
 
     with pytest.raises(SubmissionRejected, match=r"exactly this name. Received: densenet \(1\).py"):
         taken(work, Scope.CODE)
+
+
+@pytest.mark.parametrize("scope", [Scope.CODE, Scope.WORK])
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        ({}, "there is no file in the folder"),
+        ({"notes.txt": b"x"}, "not in the folder"),
+        ({"densenet (1).py": b"x=1"}, "Rename it to densenet.py."),
+        ({"DenseNet.ipynb": b"{}", "test_densenet.py": b""}, "Rename it to densenet.ipynb."),
+        ({"densenet (1).py": b"x=1", "densenet_old.py": b"x=1"}, "in the folder with densenet.py"),
+        ({"densenet.py": b""}, "Save the file in your editor."),
+    ],
+)
+def test_what_is_told_of_ones_own_folder_speaks_of_no_zip(
+    files: dict[str, bytes], told: str, scope: Scope, tmp_path: Path
+) -> None:
+    (tmp_path / "mine").mkdir()
+    for name, content in files.items():
+        put(tmp_path / "mine" / name, content)
+
+    with pytest.raises(SubmissionRejected) as refused:
+        collect(tmp_path / "mine", tmp_path / "tree", scope=scope)
+
+    said = f"{refused.value} {refused.value.help}"
+    assert told in said
+    assert re.search(r"zip|repack|submission", said) is None
 
 
 def test_the_look_ends_in_a_folder_without_end(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -19,7 +20,8 @@ from rich.console import Console
 from rich.text import Text
 
 from grader.cli import run
-from grader.domain import CheckResult, Grade, Outcome
+from grader.domain import CheckResult, Grade, GradeStatus, Outcome
+from grader.errors import Cause, InfrastructureError, UsageError
 from grader.intake import DEFAULT
 from grader.resources import reference_dir
 from grader.student.looking import Look
@@ -182,6 +184,28 @@ def test_who_saves_every_second_sees_results() -> None:
     assert desk.watch._shown_said == "text 140"
 
 
+@pytest.mark.parametrize("takes", [4, 5])
+def test_who_saves_every_second_sees_results_on_a_slow_machine_too(takes: int) -> None:
+    desk = Desk()
+    desk.settle()
+    desk.now += takes
+    desk.let_it_end()
+    desk.watch.step()
+    for tick in range(int(desk.now * 10), int(desk.now * 10) + 600):
+        desk.now = tick / 10
+        if tick % 10 == 0:
+            desk.save(f"text {tick}")
+        desk.watch.step()
+        job = desk.watch.job
+        if job is not None and (job.cancelled or desk.now - job.began >= takes):
+            if not job.cancelled:
+                desk.may_end.release()
+            job.wait(60)
+
+    assert len(desk.shown) >= 60 / (takes + 3)
+    desk.may_end.release()
+
+
 def test_a_check_that_hangs_is_ended_by_a_save_even_after_one_was() -> None:
     desk = Desk()
     desk.settle()
@@ -227,6 +251,47 @@ def test_a_check_that_fails_in_any_way_leaves_the_watch_running() -> None:
         desk.watch.step()
 
     assert [seen.error for seen in desk.shown] == ["RuntimeError: a bug", ""]
+
+
+def test_what_failed_for_a_reason_outside_the_code_is_checked_again_with_the_same_code() -> None:
+    """The folder was renamed, and is back: what is shown is not what was wrong in between."""
+    withheld = grade(one="passed").model_copy(update={"status": GradeStatus.WITHHELD})
+    for reason in (UsageError("densenet: Received: nothing of that name."), withheld):
+        desk = Desk()
+        desk.results = [grade(one="passed"), reason, grade(one="passed")]
+        for text in "aba":
+            desk.save(text)
+            desk.settle()
+            desk.let_it_end()
+            desk.watch.step()
+
+        assert len(desk.shown) == 3
+        assert desk.shown[-1].grade is not None
+    assert desk.shown[1].error == ""
+
+
+def test_an_error_of_ours_is_told_in_its_own_words() -> None:
+    desk = Desk()
+    desk.results = [InfrastructureError(Cause.INFRA_DISK, "the disk is full", "Free some space.")]
+    desk.settle()
+    desk.let_it_end()
+    desk.watch.step()
+
+    assert desk.shown[0].error == "the disk is full Free some space."
+
+
+def test_at_its_end_the_watch_knows_whether_the_last_save_was_checked() -> None:
+    desk = Desk()
+    desk.settle()
+    assert desk.watch.is_behind
+    desk.let_it_end()
+    desk.watch.step()
+    assert not desk.watch.is_behind
+
+    desk.save("b")
+    desk.watch.step()
+
+    assert desk.watch.is_behind
 
 
 # --- looking --------------------------------------------------------------------------------
@@ -283,6 +348,37 @@ def test_a_folder_that_is_gone_for_a_moment_ends_nothing(tmp_path: Path) -> None
 
     assert look.state() == frozenset()
     assert look.said()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links and pipes of Unix")
+def test_what_cannot_be_read_as_code_is_told_apart(tmp_path: Path) -> None:
+    """Each is another answer of the check; none is what was checked before."""
+    module, said = tmp_path / "densenet.py", [Look(tmp_path, DEFAULT).said()]
+    for make in (
+        lambda: module.mkdir(),
+        lambda: (module.rmdir(), os.mkfifo(module)),
+        lambda: (module.unlink(), module.symlink_to("densenet.py")),
+        lambda: (module.unlink(), module.write_bytes(b"#" * (DEFAULT.notebook_bytes + 1))),
+    ):
+        make()
+        said.append(Look(tmp_path, DEFAULT).said())
+
+    assert len(set(said)) == len(said)
+
+
+@pytest.mark.parametrize("error", [PermissionError(13, "locked"), FileNotFoundError(2, "gone")])
+def test_a_file_that_cannot_be_read_at_this_moment_does_not_end_the_watch(
+    error: OSError, look: Look, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows lets nobody read what an editor is writing."""
+
+    def fail(*_: object) -> dict[str, bytes]:
+        raise error
+
+    monkeypatch.setattr("grader.student.looking.code_of", fail)
+
+    assert look.said()
+    assert look.state()
 
 
 # --- the screen -----------------------------------------------------------------------------
@@ -461,6 +557,52 @@ def test_no_end_of_the_code_ends_the_watch(
         shell.until(expected)
         file.write_text(right)
         shell.until(b"82 of 82")
+
+    shell.press_ctrl_c()
+    shell.until(b"The watch has ended.")
+    assert shell.process.wait(60) == 0
+    assert shell.is_as_before()
+
+
+@pytest.mark.exhaustive
+@pytest.mark.tensorflow
+@pytest.mark.skipif(sys.platform == "win32", reason="a terminal of Unix")
+def test_what_editors_and_file_managers_do_is_followed(
+    terminal: Callable[..., Terminal], tmp_path: Path
+) -> None:
+    folder, away = tmp_path / "densenet", tmp_path / "elsewhere"
+    file = folder / "densenet.py"
+    right = (reference_dir() / "densenet.py").read_text(encoding="utf-8")
+    file.write_text(right)
+    shell = terminal("-m", "grader.cli")
+    shell.until(b"82 of 82")
+
+    def atomic(text: str) -> None:
+        (folder / ".densenet.py.new").write_text(text)
+        os.replace(folder / ".densenet.py.new", file)
+
+    def with_backup(text: str) -> None:
+        file.rename(folder / "densenet.py~")
+        file.write_text(text)
+
+    def with_a_part(text: str) -> None:
+        (folder / "parts.py").write_text("POOL = 2\n")
+        file.write_text(text.replace("import keras", "import parts\nimport keras", 1))
+
+    steps: list[tuple[Callable[[], object], bytes]] = [
+        (file.unlink, b"no file in the folder"),
+        (lambda: atomic(right + "# 1"), b"82 of 82"),
+        (lambda: file.write_text(right[: len(right) // 2]), b"newly wrong"),
+        (lambda: with_backup(right + "# 2"), b"82 of 82"),
+        (lambda: folder.rename(away), b"nothing of that name"),
+        (lambda: away.rename(folder), b"82 of 82"),
+        (lambda: shutil.rmtree(folder), b"nothing of that name"),
+        (lambda: (folder.mkdir(), with_a_part(right)), b"82 of 82"),
+        (lambda: (folder / "parts.py").write_text("POOL = \n"), b"parts.py, line 1"),
+    ]
+    for do, expected in steps:
+        do()
+        shell.until(expected)
 
     shell.press_ctrl_c()
     shell.until(b"The watch has ended.")
