@@ -14,7 +14,7 @@ from typing import Any, Literal
 from grader.domain import Grade
 from grader.errors import UsageError
 from grader.export.csv import write_csv
-from grader.export.files import stem_of, write_out
+from grader.export.files import digest_of, stem_of, write_out
 from grader.export.gradebook import Filled, write_canvas, write_moodle
 from grader.export.gradescope import to_gradescope
 from grader.export.json import write_json
@@ -41,7 +41,7 @@ ONE_FILE: dict[str, tuple[str, Callable[[Sequence[Grade], Path, Roster | None], 
     "json": ("grades.json", write_json),
     "junit": ("grades.xml", lambda grades, file, _: write_junit(grades, file)),
 }
-UNDECIDED = ("gradescope", "feedback")
+UNDECIDED = ("feedback",)
 """Formats with a file for each student that can say that a person has to decide first."""
 OF_ROSTER = ("csv", "json", *SHEETS)
 """Formats that say who the students are, or find them by further ids."""
@@ -161,6 +161,7 @@ def _one_each(
         raise UsageError(f"--to {to}: one grade each, but several are of {', '.join(twice)}.")
     told = [grade for grade in grades if to in UNDECIDED or is_decided(grade)]
     open_to_all = after_due(grades)
+    taken: set[str] = set()
     for grade in told:
         if to == "feedback" and page is not None:
             name, text = feedback_name(grade, "html"), page(grade)
@@ -168,9 +169,23 @@ def _one_each(
             name, text = feedback_name(grade, "txt"), feedback_text(grade, open_to_all)
         else:
             name, text = _for_one(grade, to, classroom)
-        write_out(folder / name, text.encode())
+        write_out(folder / _own_name(name, grade, taken), text.encode())
     left = tuple(grade.student_id for grade in grades if grade not in told)
     return Exported(folder, len(told), left=left)
+
+
+def _own_name(name: str, grade: Grade, taken: set[str]) -> str:
+    """A name that no other file of the folder has, also where capitals make no difference.
+
+    A group's feedback would have one name, and so have students whose ids differ in capitals alone.
+    """
+    suffix = Path(name).suffix
+    stem = stem_of(grade.student_id)
+    for own in (name, f"{stem}{suffix}", f"{stem}-{digest_of(grade.student_id)}{suffix}"):
+        if own.casefold() not in taken:
+            break
+    taken.add(own.casefold())
+    return own
 
 
 def _for_one(grade: Grade, to: Format, classroom: str) -> tuple[str, str]:

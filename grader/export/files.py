@@ -58,6 +58,10 @@ def stem_of(student: str) -> str:
     plain = _PLAIN.fullmatch(student) and not student.endswith(".")
     if plain and len(student) <= LONGEST_NAME and not _DEVICES.match(student):
         return student
-    digest = hashlib.sha256(student.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     kept = re.sub(r"[^A-Za-z0-9-]+", "_", student)[:40].strip("_-")
-    return f"{kept or 'student'}-{digest}"
+    return f"{kept or 'student'}-{digest_of(student)}"
+
+
+def digest_of(student: str) -> str:
+    """A few letters and digits that tell one student_id from others."""
+    return hashlib.sha256(student.encode("utf-8", "surrogatepass")).hexdigest()[:8]

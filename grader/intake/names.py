@@ -331,8 +331,9 @@ def _brightspace(name: str) -> OwnPart | None:
     found = _BRIGHTSPACE.match(name)
     if found is None:
         found = _BRIGHTSPACE_WITHOUT.match(name)
-        known = (found["number"],) if found else ()
-        return OwnPart("brightspace", found["who"], found.end(), known_as=known) if found else None
+        if found is None:
+            return None
+        return OwnPart("brightspace", found["who"], found.end(), known_as=(found["number"],))
     who, org, number = found["who"], found["org"], found["number"]
     known = (number, who) if org else (number,)
     return OwnPart("brightspace", org or who, found.end(), found["when"], known_as=known)

@@ -62,18 +62,20 @@ def test_each_student_gets_a_file_that_names_no_other(recorded, kind):
     assert "s2345678" not in files["s1234567"]
 
 
-def test_a_platform_without_a_word_for_review_is_not_told_and_the_student_is_named(recorded):
+@pytest.mark.parametrize("kind", ["classroom50", "gradescope"])
+def test_a_platform_without_a_word_for_review_is_not_told_and_the_student_is_named(recorded, kind):
     from grader.export.json import write_json
 
     write_json([examples.full_marks(), examples.under_review()], recorded / "told.json")
 
-    ran = grade(
-        "export", "told.json", "--to", "classroom50", "--classroom", "dl/densenet", cwd=recorded
-    )
+    classroom = ["--classroom", "dl/densenet"] if kind == "classroom50" else []
+    ran = grade("export", "told.json", "--to", kind, *classroom, cwd=recorded)
 
-    assert ran.stdout.startswith("classroom50: 1 grades\nleft out: ")
-    (file,) = (recorded / "classroom50").iterdir()
-    assert json.loads(file.read_text(encoding="utf-8"))["classroom"] == "dl"
+    assert ran.stdout.startswith(f"{kind}: 1 grades\nleft out: ")
+    (file,) = (recorded / kind).iterdir()
+    told = json.loads(file.read_text(encoding="utf-8"))
+    assert told["score"] == 100
+    assert told.get("classroom", "dl") == "dl"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from grader.domain import GradeStatus, Override
+from grader.export.command import export
 from grader.export.platforms import (
     feedback_name,
     is_decided,
@@ -171,6 +172,25 @@ def test_checks_that_students_do_not_see_are_in_no_students_text(write):
     assert unseen
     assert not [name for name in unseen if f'"{name}"' in text]
     assert not [title for title in titles if title in text]
+
+
+def test_nobodys_feedback_replaces_anothers(tmp_path):
+    """A group's submission has one name; "Ada" and "ada" are one file on Windows and macOS."""
+    grade = examples.full_marks()
+    of_group = grade.submission.model_copy(update={"source": "team1_48213_991245_a.zip"})
+    grades = [
+        grade.model_copy(update={"student_id": name, "submission": submission})
+        for name, submission in (
+            ("jdoe", of_group), ("mroe", of_group), ("Ada", grade.submission),
+            ("ada", grade.submission),
+        )
+    ]  # fmt: skip
+
+    export(grades, "feedback", output=tmp_path)
+
+    names = sorted(file.name for file in tmp_path.iterdir())
+    assert len({name.casefold() for name in names}) == len(names) == 4
+    assert {"team1_48213_991245_feedback.txt", "mroe.txt", "Ada.txt"} < set(names)
 
 
 @pytest.mark.parametrize(
