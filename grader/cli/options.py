@@ -104,7 +104,7 @@ SubmittedAt = Annotated[
 From = Annotated[
     Literal[
         "canvas", "moodle", "blackboard", "gradescope", "brightspace", "sakai", "github",
-        "google", "nbgrader", "folders", "files",
+        "google", "autolab", "prairielearn", "nbgrader", "folders", "files",
     ]
     | None,
     Parameter(

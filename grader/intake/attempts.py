@@ -17,6 +17,7 @@ from datetime import datetime, tzinfo
 from pathlib import Path
 
 from grader.intake.names import ASK_FOR_TIME, Identity
+from grader.intake.refusal import shown
 from grader.intake.times import SUBMIT_TIMESTAMP, nbgrader_time, read_timestamp
 from grader.intake.words import words_of
 
@@ -32,6 +33,7 @@ REPORTS = ".ceg"
 _NUMBERED = re.compile(
     r"(?:(?P<word>\D*?)[ _-]?)?(?P<number>\d{1,4})(?: - (?P<rest>.*))?", re.ASCII
 )
+_ILIAS_LATE = re.compile(r"(?:late submission|versp(?:ä|ae)tete abgabe) - ", re.IGNORECASE)
 _TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)[-_T ](\d\d)[-.:_]?(\d\d)(?:[-.:_]?(\d\d))?", re.ASCII)
 
 
@@ -74,9 +76,20 @@ class Attempt:
             told = replace(told, received_at=when, received_from="lms", doubt=None)
         if not self.late or told.received_at is not None:
             return told
-        late = f"{self.folder.name}: the platform marks this attempt as late."
-        doubt = f"{late} Nothing else tells when it came. {ASK_FOR_TIME}"
-        return replace(told, remarks=(*told.remarks, late), doubt=doubt)
+        return _late(told, self.folder.name)
+
+
+def marked_late(archive: Path, student: Identity) -> Identity:
+    """The student's identity for an archive, which ILIAS marks where it came late."""
+    if student.platform != "folders" or not _ILIAS_LATE.match(archive.name):
+        return student
+    return _late(student, archive.name) if student.received_at is None else student
+
+
+def _late(student: Identity, name: str) -> Identity:
+    late = f"{shown(name)}: the platform marks it as late."
+    doubt = f"{late} Nothing else tells when it came. {ASK_FOR_TIME}"
+    return replace(student, remarks=(*student.remarks, late), doubt=doubt)
 
 
 def attempts_of(folders: Sequence[Path]) -> list[Attempt]:

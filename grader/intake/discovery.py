@@ -10,6 +10,7 @@ from pathlib import Path
 
 from grader.domain import RECIPE
 from grader.errors import UsageError
+from grader.intake.attempts import marked_late
 from grader.intake.exports import (
     SAKAI_FILES,
     SAKAI_OWN,
@@ -333,9 +334,7 @@ class _Search:
             self._add(Item(folder, identity, below or folder.resolve().name))
             return
         for archive in archives:
-            own = identity
-            if self.platform == "files":
-                own = plain(archive)
+            own = plain(archive) if self.platform == "files" else marked_late(archive, identity)
             self._add(Item(archive, own, f"{below}/{archive.name}".lstrip("/")))
         beside = [i for i in inside if i.is_file() and i not in archives and i.name != TIMESTAMP]
         self.left_out += [f"{below or folder.name}/{file.name}" for file in beside]

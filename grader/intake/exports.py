@@ -17,6 +17,7 @@ from grader.intake.names import (
     OwnPart,
     Platform,
     are_of_google,
+    are_of_prairielearn,
     own_part,
     plain,
     safe_id,
@@ -213,6 +214,8 @@ def read_alike(root: Path, candidates: Sequence[Path]) -> Platform | None:
     files = [c.name for c in candidates if not c.is_dir()]
     if found is None and len(files) * 2 > len(candidates) and are_of_google(files):
         return "google"
+    if found == "autolab" and are_of_prairielearn(files):
+        return "prairielearn"
     return found
 
 
@@ -224,7 +227,7 @@ def by_structure(root: Path, candidates: Sequence[Path]) -> Platform | None:
         if (root / METADATA).is_file()
         else 0,
         "sakai": sum(_is_of_sakai(c) for c in candidates),
-        "github": sum(_is_repository(f) for f in folders),
+        "github": max(sum(_is_repository(f) for f in folders), _named_by_github(root, folders)),
     }
     platform, count = max(signs.items(), key=lambda pair: pair[1])
     return platform if count * 2 > len(candidates) else None
@@ -250,6 +253,15 @@ def _is_of_sakai(child: Path) -> bool:
 
 def _is_repository(folder: Path) -> bool:
     return any((folder / name).exists() for name in (".git", ".github"))
+
+
+def _named_by_github(root: Path, folders: Sequence[Path]) -> int:
+    """How many folders bear the name of `gh classroom clone`, without what Git hides in them."""
+    name = root.resolve().name
+    slug = f"{name.removesuffix('-submissions')}-"
+    if not name.endswith("-submissions") or not all(f.name.startswith(slug) for f in folders):
+        return 0
+    return len(folders)
 
 
 def _common_prefix(root: Path, candidates: Iterable[Path]) -> str:

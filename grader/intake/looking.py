@@ -105,9 +105,16 @@ class Looking:
         if self.has_module(folder) or self._holds_archive(folder):
             return True
         inside = children(folder)
-        if len(inside) == 1 and inside[0].is_dir() and self._holds_archive(inside[0]):
-            return True
+        if len(inside) == 1 and inside[0].is_dir():
+            only = inside[0]
+            if self.has_module(only) or self._holds_archive(only):
+                return True
         return bool(self.attempts(folder))
+
+    def _is_code_folder(self, folder: Path) -> bool:
+        inside = children(folder)
+        below = inside[0] if len(inside) == 1 and inside[0].is_dir() else folder
+        return self.has_module(folder) or self.has_module(below)
 
     def _holds_archive(self, folder: Path) -> bool:
         return any(is_archive(child) for child in children(folder) if child.is_file())
@@ -154,7 +161,7 @@ class Looking:
         if named and len(inner) == 1:
             return True
         working = [child for child in inner if self.holds_work(child)]
-        archived = [child for child in working if not self.has_module(child)]
+        archived = [child for child in working if not self._is_code_folder(child)]
         return len(working) > 2 or len(archived) > 1 or (named and len(working) > 1)
 
 

@@ -9,6 +9,8 @@
     nbgrader     submitted/jdoe/hw3/, timestamp.txt in it     login, time
     GitHub       densenet-jdoe/, a repository each            assignment, login
     Google       Jane Doe - submission.zip                    name, original
+    Autolab      jane@uni.edu_3_submission.zip                address, version, original
+    PrairieLearn jane@uni.edu_1_densenet_1_3_densenet.py      address, …, variant, version, original
 
 A platform writes its own part first, and the name that the student chose comes behind it. So names
 are read from the left, folder before file, and only up to where the first platform's part ends:
@@ -42,18 +44,20 @@ from grader.intake.times import (
 
 Platform = Literal[
     "canvas", "moodle", "blackboard", "gradescope", "brightspace", "sakai", "github", "google",
-    "nbgrader", "folders", "files",
+    "autolab", "prairielearn", "nbgrader", "folders", "files",
 ]  # fmt: skip
 """How names are read. "folders": a folder's name is its student; "files": an archive's name is."""
 
 BY_NAME: tuple[Platform, ...] = (
     "canvas", "moodle", "blackboard", "gradescope", "brightspace", "sakai", "github", "google",
+    "autolab", "prairielearn",
 )  # fmt: skip
 """Those that write whose it is into the names; nbgrader has folders for it."""
 TITLES: dict[Platform, str] = {
     "github": "GitHub Classroom",
     "google": "Google Classroom",
     "nbgrader": "nbgrader",
+    "prairielearn": "PrairieLearn",
 }
 """How a platform's name is written, where its first letter alone does not make it."""
 
@@ -80,6 +84,11 @@ _MOODLE = re.compile(
 )
 _BLACKBOARD = re.compile(
     r".+?_(?P<who>[^_]+)_attempt_(?P<when>\d{4}(?:-\d\d){5})(?:_|(?=\.)|$)", re.ASCII
+)
+_ADDRESS = r"(?P<who>[A-Za-z0-9][\w.+-]*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)"
+_AUTOLAB = re.compile(rf"{_ADDRESS}_(?P<number>\d+)_(?=.)", re.ASCII)
+_PRAIRIELEARN = re.compile(
+    rf"{_ADDRESS}_\d+_(?P<question>.+?)_(?P<variant>\d+)_(?P<number>\d+)_(?=.)", re.ASCII
 )
 _GOOGLE = re.compile(r"(?P<who>[^\W\d_][^/]*?)(?: - |_-_)(?=.)")
 _GRADESCOPE = re.compile(r"submission_(?P<number>\d+)$", re.ASCII)
@@ -351,6 +360,30 @@ def _sakai(name: str) -> OwnPart | None:
     return replace(parts[0], others=tuple(parts[1:]))
 
 
+def _autolab(name: str) -> OwnPart | None:
+    found = _AUTOLAB.match(name)
+    if not found:
+        return None
+    number = found["number"]  # told apart by it, as others are by a time
+    return OwnPart("autolab", found["who"], found.end(), when=number, number=int(number))
+
+
+def _prairielearn(name: str) -> OwnPart | None:
+    found = _PRAIRIELEARN.match(name)
+    if not found:
+        return None
+    which = f"{found['variant']}_{found['number']}"
+    return OwnPart(
+        "prairielearn", found["who"], found.end(), when=which, number=int(found["number"])
+    )
+
+
+def are_of_prairielearn(names: Sequence[str]) -> bool:
+    """Whether all names are of one question of PrairieLearn, which Autolab's could be by chance."""
+    found = [_PRAIRIELEARN.match(name) for name in names]
+    return len({part["question"] if part else "" for part in found} - {""}) == 1 and all(found)
+
+
 def _google(name: str) -> OwnPart | None:
     found = _GOOGLE.match(name)
     return OwnPart("google", found["who"], found.end()) if found else None
@@ -379,11 +412,13 @@ _READERS: dict[Platform, Callable[[str], OwnPart | None]] = {
     "brightspace": _brightspace,
     "gradescope": _gradescope,
     "canvas": _canvas,
+    "autolab": _autolab,
 }
 """Those whose part of a name is told from any other name."""
 _SURE: dict[Platform, Callable[[str], OwnPart | None]] = {
     "sakai": _sakai,
     "google": _google,
+    "prairielearn": _prairielearn,
     "canvas": lambda name: _canvas(name, _CANVAS_LOOSE),
 }
 """How names are read that are known to be of a platform, where that is more than can be told."""

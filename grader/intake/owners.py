@@ -30,11 +30,27 @@ def in_roster(items: Iterable[Item], roster: Roster | None) -> tuple[list[Item],
     owners = _Owners(roster, items)
     owned = [(item, student) for item in items for student in owners.of(item)]
     counts = Counter(student.student_id for _, student in owned if student)
+    untold = [
+        student.student_id
+        for item, student in owned
+        if student
+        and student.received_at
+        and counts[student.student_id] > 1
+        and item.identity.received_at is None
+    ]
     placed = [
         item if student is None else _of_student(item, student, counts[student.student_id] == 1)
         for item, student in ((_handed_in_by(item, owned), student) for item, student in owned)
     ]
-    return placed, owners.notices
+    return placed, [*owners.notices, *_not_used(untold)]
+
+
+def _not_used(students: Sequence[str]) -> list[str]:
+    """A notice of those whose time of receipt may be of any of their submissions."""
+    if not students:
+        return []
+    names = _some(list(dict.fromkeys(students)))
+    return [f"Several submissions, so the roster's time of receipt was not used: {names}."]
 
 
 @dataclass

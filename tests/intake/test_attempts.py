@@ -97,6 +97,15 @@ def test_a_late_attempt_is_a_doubt(tmp_path: Path) -> None:
     assert "as late" in (second.identity.doubt or "")
 
 
+def test_what_ilias_marks_as_late_is_a_doubt(tmp_path: Path) -> None:
+    names = ["Doe_Jane_jdoe_6/Late Submission - a.zip", "Roe_Max_mroe_7/a.zip"]
+    names += ["Zola_E_zo_8/Verspaetete Abgabe - a.zip", "Li_W_li_9/late.zip"]
+
+    doubts = {item.source[:3]: bool(item.identity.doubt) for item in of(tmp_path, *names).items}
+
+    assert doubts == {"Doe": True, "Li_": False, "Roe": False, "Zol": True}
+
+
 def test_no_file_time_makes_an_earlier_attempt_the_later_one(tmp_path: Path) -> None:
     root = tree(tmp_path / "class", "jdoe/1/densenet.py", "jdoe/2/densenet.py", "mroe/1/a.zip")
     os.utime(root / "jdoe/1/densenet.py", (2_000_000_000, 2_000_000_000))
@@ -148,6 +157,7 @@ TEAMS = [
 WRAPPED = {
     "teams": [*TEAMS, "Submitted files/Max Roe/DenseNet/Version 1/a.zip"],
     "submitty": ["submissions/hw1/Jane Doe/1/a.zip", "submissions/hw1/Max Roe/1/a.zip"],
+    "markus": [f"A1_repo/{who}/A1/densenet.py" for who in ("Jane Doe", "Max Roe", "T")],
     "archives": ["HW 3/Jane Doe/a.zip", "HW 3/Max Roe/b.zip"],
     "repositories": ["dn-submissions/Jane Doe/densenet.py", "dn-submissions/Max Roe/densenet.py"],
 }
@@ -157,7 +167,7 @@ WRAPPED = {
 def test_the_folders_around_a_class_are_no_student(tmp_path: Path, names: list[str]) -> None:
     found = of(tmp_path, *names, f"{names[0].partition('/')[0]}/notes.txt")
 
-    assert sources(found).keys() == {"Jane_Doe", "Max_Roe"}
+    assert sources(found).keys() - {"T"} == {"Jane_Doe", "Max_Roe"}
     assert "each folder in it is read as one student's" in found.notices[0]
     assert "notes.txt" in "\n".join(found.notices)
 

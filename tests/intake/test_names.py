@@ -100,6 +100,7 @@ prefixes = st.one_of(
     st.builds("{}-{} - {} - {:%b %d, %Y %I%M %p}/".format, numbers, numbers, people, times),
     st.builds("{}-{} - {} - {:%b %d, %Y %I%M %p} - ".format, numbers, numbers, people, times),
     st.builds("submitted/{}/hw3/".format, logins),
+    st.builds("{}@uni.edu_{}_".format, logins, numbers),
 )
 chosen = st.lists(st.one_of(prefixes, st.text(max_size=12)), max_size=4).map("".join)
 

@@ -165,8 +165,10 @@ def test_the_rosters_time_counts_where_nothing_else_tells_and_one_submission_is_
     )
     tree(tmp_path / "class", "doe.zip", "roe.zip", "roe/submission.zip")
 
-    found = {i.identity.student_id: i for i in discover([tmp_path / "class"], roster=roster).items}
+    discovery = discover([tmp_path / "class"], roster=roster)
+    found = {item.identity.student_id: item for item in discovery.items}
 
+    assert "the roster's time of receipt was not used: roe." in "\n".join(discovery.notices)
     assert found["doe"].identity.received_from == "lms"
     assert found["roe-1"].identity.received_at is None
 

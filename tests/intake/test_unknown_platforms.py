@@ -110,6 +110,40 @@ def test_a_hyphen_alone_is_not_google_classrooms(tmp_path: Path, names: list[str
     assert ids(found) == [name.removesuffix(".zip").replace(" ", "_") for name in names]
 
 
+# --- Autolab, PrairieLearn and GitHub Classroom ------------------------------------------
+
+
+def test_the_versions_of_one_address_in_autolab_are_one_students(tmp_path: Path) -> None:
+    names = ["jane_d@uni.edu_9_a.zip", "jane_d@uni.edu_10_a.zip", "max@uni.edu_1_densenet.py"]
+    found = of(tmp_path, *names, "max@uni.edu_1_densenet.weights.h5", roster=None)
+
+    assert ids(found) == ["jane_d@uni.edu", "jane_d@uni.edu", "max@uni.edu"]
+    last = {item.identity.student_id: item.path.name for item in found.items}["jane_d@uni.edu-2"]
+    assert last == "jane_d@uni.edu_10_a.zip"
+    assert len(found.items[2].files) == 2
+    assert holds_a_class(zipped(tmp_path / "all.zip", *names), DEFAULT)
+
+
+def test_the_submissions_of_prairielearn_are_told_apart_by_variant_and_number(
+    tmp_path: Path,
+) -> None:
+    start = "jane@uni.edu_1_units/densenet".replace("/", "_")
+    names = [f"{start}_1_{number}_densenet.py" for number in (9, 10)]
+    names += [f"{start}_1_10_recipe.toml", "max@uni.edu_1_units_densenet_1_1_densenet.py"]
+    found = of(tmp_path, *names, roster=None)
+
+    assert ids(found) == ["jane@uni.edu", "jane@uni.edu", "max@uni.edu"]
+    files = {item.identity.student_id: [name for name, _ in item.files] for item in found.items}
+    assert files["jane@uni.edu-2"] == ["densenet.py", "recipe.toml"]
+    assert "PrairieLearn" in found.notices[0]
+
+
+def test_a_folder_of_clones_is_github_classrooms_without_gits_own_folders(tmp_path: Path) -> None:
+    names = ["dn-submissions/dn-jane-doe/densenet.py", "dn-submissions/dn-max/densenet.py"]
+
+    assert ids(of(tmp_path, *names, roster=None)) == ["jane-doe", "max"]
+
+
 # --- Canvas and Moodle --------------------------------------------------------------------
 
 
