@@ -86,7 +86,7 @@ _BLACKBOARD = re.compile(
     r".+?_(?P<who>[^_]+)_attempt_(?P<when>\d{4}(?:-\d\d){5})(?:_|(?=\.)|$)", re.ASCII
 )
 _ADDRESS = r"(?P<who>[A-Za-z0-9][\w.+-]*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)"
-_AUTOLAB = re.compile(rf"{_ADDRESS}_(?P<number>\d+)_(?=.)", re.ASCII)
+_AUTOLAB = re.compile(rf"{_ADDRESS}_(?P<number>\d+)_", re.ASCII)
 _PRAIRIELEARN = re.compile(
     rf"{_ADDRESS}_\d+_(?P<question>.+?)_(?P<variant>\d+)_(?P<number>\d+)_(?=.)", re.ASCII
 )
