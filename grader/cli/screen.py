@@ -259,8 +259,8 @@ def say(message: str) -> None:
 
 
 def _print(console: Console, message: str) -> None:
-    """Lines that may quote a student's file name."""
+    """Lines that may quote a student's file name; broken between words on a terminal alone."""
     from grader.report.text import safe_text
 
     for line in message.split("\n"):
-        console.print(safe_text(line, limit=LONGEST_LINE), soft_wrap=True)
+        console.print(safe_text(line, limit=LONGEST_LINE), soft_wrap=not console.is_terminal)

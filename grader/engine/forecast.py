@@ -47,6 +47,16 @@ class Forecast:
         return reach_of(self.cost)
 
     @property
+    def at_most(self) -> float | None:
+        """What a run reaches at most that is cheaper than all that were measured; else None."""
+        return at_most(self.cost)
+
+    @property
+    def at_most_in_time(self) -> float | None:
+        """The same for a whole run of the epochs that fit."""
+        return None if self.cost is None else at_most(self.cost * self._share)
+
+    @property
     def epochs_that_fit(self) -> int | None:
         """How many epochs fit into the time that was given; None where all do."""
         if self.given_s is None or self.seconds <= self.given_s:
@@ -56,9 +66,13 @@ class Forecast:
     @property
     def reach_in_time(self) -> Reach | None:
         """What a whole run of the epochs that fit would reach."""
+        return None if self.cost is None else reach_of(self.cost * self._share)
+
+    @property
+    def _share(self) -> float:
+        """Of the epochs, those that fit."""
         fit = self.epochs_that_fit
-        share = 1.0 if fit is None else fit / self.recipe.epochs
-        return None if self.cost is None else reach_of(self.cost * share)
+        return 1.0 if fit is None else fit / self.recipe.epochs
 
 
 def reach_of(cost: float | None) -> Reach | None:
@@ -82,3 +96,16 @@ def reach_of(cost: float | None) -> Reach | None:
     half = max(LEAST_HALF, DEVIATIONS * deviation)
     middle = 1 - math.exp(float(np.polyval(line, math.log(cost))))
     return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def at_most(cost: float | None) -> float | None:
+    """What a run reaches at most that is cheaper than all that were measured: what those did.
+
+    Args:
+        cost: In runs of the reference solution.
+
+    Returns:
+        None where runs of about this cost, or cheaper ones, were measured.
+    """
+    cheapest, accuracy = min(MEASURED)
+    return accuracy if cost is not None and cost < cheapest / BEYOND else None

@@ -53,6 +53,11 @@ class History(Record):
 
 
 @dataclass(frozen=True)
+class Loading:
+    """Folder, recipe and images are there; what takes a while begins."""
+
+
+@dataclass(frozen=True)
 class Abandoned:
     """A stored run that is not gone on with, since something that decides it is another now."""
 
@@ -126,5 +131,5 @@ class Written:
     """Name of the file with the run's figures."""
 
 
-Event = Forecast | Started | Progress | EpochDone | Stopped | Written
+Event = Loading | Forecast | Started | Progress | EpochDone | Stopped | Written
 OnEvent = Callable[[Event], None]

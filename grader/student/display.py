@@ -5,6 +5,7 @@ On a terminal the line moves; into a file or a pipe goes one plain row per epoch
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -13,13 +14,14 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
-from grader.domain import WEIGHTS, Epoch, StopReason
+from grader.domain import LAPTOP_RECIPE, WEIGHTS, Epoch, StopReason
 from grader.engine.forecast import Forecast
 from grader.engine.history import (
     Abandoned,
     EpochDone,
     Event,
     History,
+    Loading,
     Started,
     Stopped,
     Times,
@@ -46,6 +48,7 @@ class TrainingDisplay:
         self.results = results or console
         self.threshold = threshold
         self.reached: float | None = None
+        self.stopped = StopReason.FINISHED
         self.epochs = 0
         self.steps = 0
         self.task: TaskID | None = None
@@ -72,7 +75,9 @@ class TrainingDisplay:
 
     def __call__(self, event: Event) -> None:
         """Show one event."""
-        if isinstance(event, Forecast):
+        if isinstance(event, Loading):
+            self._print("Loads the libraries, compiles, and times a few steps.")
+        elif isinstance(event, Forecast):
             self._say(outlook(event, self.threshold))
         elif isinstance(event, Started):
             self._start(event)
@@ -96,7 +101,7 @@ class TrainingDisplay:
 
     def next_steps(self) -> None:
         """What is still needed, and what comes next; the last lines."""
-        for line in what_next(self.reached, self.threshold):
+        for line in what_next(self.reached, self.threshold, self.stopped):
             self._result(line)
 
     def _say(self, lines: Sequence[str]) -> None:
@@ -162,7 +167,7 @@ class TrainingDisplay:
         self._result(verdict(history))
         if not history.epochs:
             self._result("No epoch was finished, so no weights were written.")
-        self.reached = history.test_accuracy
+        self.reached, self.stopped = history.test_accuracy, history.stopped
 
     def _written(self, event: Written) -> None:
         kept = f"; those of an earlier run are in {event.previous}" if event.previous else ""
@@ -170,10 +175,15 @@ class TrainingDisplay:
         self._result(f"numbers  {event.history}")
 
     def _print(self, line: str) -> None:
-        self.console.print(Text(line), soft_wrap=True)
+        _whole(self.console, line)
 
     def _result(self, line: str) -> None:
-        self.results.print(Text(line), soft_wrap=True)
+        _whole(self.results, line)
+
+
+def _whole(console: Console, line: str) -> None:
+    """A line, which a terminal breaks between words and a file has whole."""
+    console.print(Text(line), soft_wrap=not console.is_terminal)
 
 
 def given_up(run: Abandoned) -> str:
@@ -212,23 +222,37 @@ def _standing(history: History) -> str:
     return ", ".join(f"{share:.2%} on {what}" for share, what in figures if share is not None)
 
 
-def what_next(reached: float | None, threshold: float | None) -> list[str]:
+def what_next(
+    reached: float | None, threshold: float | None, stopped: StopReason = StopReason.FINISHED
+) -> list[str]:
     """What the accuracy lacks, and the command that comes next.
 
     Args:
         reached: On the test images, 0..1; None where it was not measured.
         threshold: What has to be surpassed; None for nothing.
+        stopped: Why the training ended.
     """
+    if stopped is StopReason.INTERRUPTED:
+        return ["Next: grade train goes on with it. grade pack takes the weights as they are now."]
     lines = []
-    if threshold is not None and reached is not None and not reached > threshold:
-        lines.append(
-            f"More than {percent(threshold)} on the test images is asked for. More epochs, or a "
-            "larger network in build_model(), reach more; grade train again."
-        )
-    elif threshold is not None and reached is not None:
-        lines.append(f"More than {percent(threshold)} on the test images is asked for: reached.")
+    if threshold is not None and reached is not None:
+        asked = f"More than {percent(threshold)} on the test images is asked for"
+        lines.append(f"{asked}: reached." if reached > threshold else f"{asked}. {MORE[stopped]}")
     lines.append("Next: grade check, where it has not passed yet; then grade pack.")
     return lines
+
+
+MORE = defaultdict(
+    lambda: (
+        f"More epochs, or a larger network in build_model(), reach more; {LAPTOP_RECIPE} names a "
+        "network that is enough. Then grade train again."
+    ),
+    {
+        StopReason.OUT_OF_TIME: "In this time fewer epochs reach more, as the learning rate then "
+        "falls to its end; or give more minutes.",
+    },
+)
+"""What to do where the accuracy does not suffice, by how the training ended."""
 
 
 def split(times: Times) -> str:

@@ -15,17 +15,22 @@ def outlook(forecast: Forecast, threshold: float | None) -> list[str]:
         forecast: What is known.
         threshold: The accuracy that has to be surpassed, 0..1; None for none.
     """
-    lines = [f"This takes about {running_time(forecast.seconds)} on this machine{_cost(forecast)}."]
+    lines = [f"This takes about {running_time(forecast.seconds)} on this machine."]
     if forecast.reach is not None:
         lines.append(
-            f"By the runs that were measured, one of this cost reaches {_range(forecast.reach)} on "
-            "images it has not seen."
+            f"It costs {forecast.cost:.2g} times what training the reference solution costs. Such "
+            f"runs reached {_range(forecast.reach)} on images they had not seen."
+        )
+    elif forecast.at_most is not None:
+        lines.append(
+            "It costs less than any run that was measured; the cheapest of them reached "
+            f"{forecast.at_most:.0%}."
         )
     elif forecast.cost is not None:
         lines.append("What it will reach is not known: no run of about this cost was measured.")
     if forecast.epochs_that_fit is not None:
         lines += _too_long(forecast, threshold)
-    elif not may_reach(forecast.reach, threshold):
+    elif not _may_reach(forecast.reach, forecast.at_most, threshold):
         lines.append(
             f"So it will probably not reach {_asked(threshold)}. {LAPTOP_RECIPE} with the network "
             "named in it does; or take more epochs."
@@ -33,9 +38,10 @@ def outlook(forecast: Forecast, threshold: float | None) -> list[str]:
     return lines
 
 
-def may_reach(reach: Reach | None, threshold: float | None) -> bool:
+def _may_reach(reach: Reach | None, at_most: float | None, threshold: float | None) -> bool:
     """Whether nothing known speaks against the accuracy that is asked for."""
-    return reach is None or threshold is None or reach[1] > threshold
+    highest = at_most if reach is None else reach[1]
+    return highest is None or threshold is None or highest > threshold
 
 
 def _too_long(forecast: Forecast, threshold: float | None) -> list[str]:
@@ -47,18 +53,12 @@ def _too_long(forecast: Forecast, threshold: float | None) -> list[str]:
             "build_model(), or give more time."
         ]
     reached = "" if forecast.reach_in_time is None else f", {_range(forecast.reach_in_time)}"
-    misses = not may_reach(forecast.reach_in_time, threshold)
+    misses = not _may_reach(forecast.reach_in_time, forecast.at_most_in_time, threshold)
     what = f"This will not reach {_asked(threshold)}" if misses else "This will not end"
     return [
         f"{what} in the {given} you gave: {fit} of {forecast.recipe.epochs} epochs fit.",
         f"With epochs = {fit} the learning rate falls to its end in that time{reached}.",
     ]
-
-
-def _cost(forecast: Forecast) -> str:
-    if forecast.cost is None:
-        return ""
-    return f", {forecast.cost:.2g} times the multiplications of the reference solution's training"
 
 
 def _range(reach: Reach) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -25,9 +26,9 @@ from grader.assignment import load_assignment
 from grader.domain import MODULE, NOTEBOOK, RECIPE, WEIGHTS, StopReason
 from grader.engine.cifar10 import CLASSES
 from grader.engine.data import ImageSet, NoData, find_images
-from grader.engine.history import History, OnEvent, Written
+from grader.engine.history import History, Loading, OnEvent, Written
 from grader.engine.rates import try_rates
-from grader.engine.recipe import load_recipe
+from grader.engine.recipe import Recipe, load_recipe
 from grader.engine.train import fit, prepare
 from grader.errors import Cause, InfrastructureError, UsageError
 from grader.intake import code_of
@@ -69,7 +70,6 @@ def train_and_show(
             standard output.
     """
     progress, results = console or Console(stderr=True), console or Console()
-    progress.print("Compiles, and times a few steps.")
     with TrainingDisplay(progress, results, _threshold()) as display:
         history = train_submission(
             folder,
@@ -133,7 +133,8 @@ def train_submission(
     with _writing_to(folder):
         _try_to_write(folder, state)
     images = _images(data, may_download)
-    prepare(rules)
+    on_event(Loading())
+    _prepare_quietly(rules)
     model, preprocess = _network(folder, source)
     start = None if initial_weights is None else _start(initial_weights, state)
     if initial_weights is not None:
@@ -169,11 +170,31 @@ def find_rate_and_show(
     source = _source(folder)
     rules = load_recipe(recipe or folder / RECIPE)
     images = _images(data, may_download=True)
-    prepare(rules)
+    _prepare_quietly(rules)
     model, preprocess = _network(folder, source)
     found = try_rates(model, rules, images, preprocess)
     for line in rate_in_words(found, rules.optimizer.learning_rate):
         (console or Console()).print(line, soft_wrap=True, highlight=False)
+
+
+def _prepare_quietly(rules: Recipe) -> None:
+    """Load the backend, and begin to compute, without what it tells of itself.
+
+    TensorFlow writes of instructions it could use and of being rebuilt, which students take for
+    errors, straight to the system's standard error. What fails is raised, and told.
+    """
+    sys.stderr.flush()
+    kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(null, 2)
+        import keras
+
+        prepare(rules)
+        keras.ops.zeros(1)
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(null)
 
 
 def _images(data: Path | None, may_download: bool) -> ImageSet:
@@ -204,8 +225,13 @@ def _source(folder: Path) -> bytes:
     except OSError as error:
         raise UsageError(f"{MODULE}: cannot be read ({error.strerror}).") from error
     below = [place.parent.name for place in sorted(folder.glob(f"*/{MODULE}"))[:1]]
-    advice = f"Is it {below[0]} that you mean?" if below else "Run grade init first."
-    raise UsageError(f"{folder}: neither {MODULE} nor {NOTEBOOK} is there. {advice}")
+    advice = (
+        f"Is it {below[0]} that you mean? Then: grade train {(folder / below[0]).as_posix()}"
+        if below
+        else "Run grade init first."
+    )
+    here = "this folder" if folder == Path(".") else str(folder)
+    raise UsageError(f"{here}: neither {MODULE} nor {NOTEBOOK} is there. {advice}")
 
 
 def _network(folder: Path, source: bytes) -> tuple[Any, Callable[[Any], Any]]:

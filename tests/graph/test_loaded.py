@@ -72,6 +72,19 @@ def test_a_whole_model_saved_by_keras_3_is_read_under_another_ending(tmp_path):
     assert weights.load(small(), "densenet.weights.h5", tmp_path)["loaded"]
 
 
+def test_where_no_link_may_be_made_a_weights_file_is_read_all_the_same(tmp_path, monkeypatch):
+    """As under Windows, which asks for a privilege."""
+
+    def refuse(*_, **__):
+        raise OSError(22, "A required privilege is not held by the client")
+
+    small().save(tmp_path / "densenet.weights.h5.keras")
+    (tmp_path / "densenet.weights.h5.keras").rename(tmp_path / "densenet.weights.h5")
+    monkeypatch.setattr("pathlib.Path.symlink_to", refuse)
+
+    assert weights.load(small(), "densenet.weights.h5", tmp_path)["loaded"]
+
+
 @pytest.mark.parametrize("content", [b"", b"no weights", b"\x89HDF\r\n\x1a\n"])
 def test_what_is_no_weights_file_is_told_as_keras_tells_it(tmp_path, content):
     (tmp_path / "densenet.weights.h5").write_bytes(content)

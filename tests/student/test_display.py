@@ -154,6 +154,25 @@ def test_the_last_lines_say_what_is_needed_and_what_comes_next(
     assert lines[-1].endswith("then grade pack.")
 
 
+@pytest.mark.parametrize(
+    ("stopped", "told"),
+    [
+        (StopReason.FINISHED, "More epochs, or a larger network"),
+        (StopReason.OUT_OF_TIME, "In this time fewer epochs reach more"),
+        (StopReason.INTERRUPTED, "Next: grade train goes on with it."),
+    ],
+)
+def test_what_to_do_depends_on_how_the_training_ended(stopped: StopReason, told: str) -> None:
+    assert told in what_next(0.4, 0.85, stopped)[0]
+
+
+def test_a_terminal_breaks_lines_between_words() -> None:
+    told = shown(Stopped(history()), terminal=True, width=40)
+
+    assert "compilation" in told.split()
+    assert max(map(len, told.splitlines())) <= 40
+
+
 def test_what_came_of_it_goes_where_results_go() -> None:
     progress, results = Console(file=io.StringIO(), width=80), Console(file=io.StringIO(), width=80)
     with TrainingDisplay(progress, results, 0.85) as display:

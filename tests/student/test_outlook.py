@@ -23,9 +23,10 @@ def said(threshold: float | None = 0.85, **known: object) -> str:
 def test_the_time_and_the_accuracy_of_like_runs_are_told() -> None:
     told = said()
 
-    assert told.startswith("This takes about 25 min 00 s on this machine, 1 times the ")
-    assert "one of this cost reaches 85% to 87% on images it has not seen." in told
-    assert "will" not in told
+    assert told == (
+        "This takes about 25 min 00 s on this machine. It costs 1 times what training the "
+        "reference solution costs. Such runs reached 85% to 87% on images they had not seen."
+    )
 
 
 def test_a_run_that_is_too_cheap_is_told_what_reaches_the_accuracy() -> None:
@@ -33,6 +34,15 @@ def test_a_run_that_is_too_cheap_is_told_what_reaches_the_accuracy() -> None:
 
     assert "it will probably not reach 85%" in told
     assert "recipe.laptop.toml" in told
+
+
+def test_a_run_cheaper_than_all_that_were_measured_is_told_what_those_reached() -> None:
+    told = said(cost=0.01)
+
+    assert "the cheapest of them reached 80%" in told
+    assert "it will probably not reach 85%" in told
+    assert "will probably" not in said(threshold=0.7, cost=0.01)
+    assert "not reach 85% in the 1 min" in said(cost=0.05, given_s=60.0, seconds=70.0)
 
 
 def test_a_run_without_a_threshold_is_told_none() -> None:

@@ -63,7 +63,7 @@ def test_the_last_lines_say_what_is_in_the_zip_and_where_it_goes_until_when(
 
     assert lines == [
         f"{path}  3 files, {receipt.size_bytes:,} bytes",
-        *[f"  {file.size_bytes:>12,}  {file.path}" for file in receipt.files],
+        *[f"file      {file.path}  {file.size_bytes:,} bytes" for file in receipt.files],
         "weights   none: the accuracy cannot be graded. grade train writes them.",
         "remark    x was left out.",
         f"SHA-256   {receipt.sha256}",

@@ -1,5 +1,6 @@
 import errno
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from grader.cli import run
 from grader.domain import StopReason
 from grader.engine.data import ImageSet, NoData
 from grader.engine.history import Progress, Written
+from grader.engine.recipe import Recipe
 from grader.errors import Cause, InfrastructureError, UsageError
 from grader.student import train
 from grader.student.train import train_submission
@@ -311,6 +313,25 @@ def test_a_time_that_does_not_suffice_is_said_before_the_run_and_ends_it(
     assert status == 0
     assert "in the 0.6 s you gave: " in " ".join(told.err.split())
     assert "out of time" in told.out
+
+
+def test_what_the_libraries_tell_of_themselves_is_not_shown(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def loud(recipe: Recipe) -> None:
+        os.write(2, b"rebuild TensorFlow with the appropriate compiler flags")
+
+    def broken(recipe: Recipe) -> None:
+        raise ImportError("no keras")
+
+    monkeypatch.setattr(train, "prepare", loud)
+    train._prepare_quietly(Recipe(epochs=1))
+    monkeypatch.setattr(train, "prepare", broken)
+    with pytest.raises(ImportError, match="no keras"):
+        train._prepare_quietly(Recipe(epochs=1))
+    os.write(2, b"a warning of the student's own")
+
+    assert capfd.readouterr().err == "a warning of the student's own"
 
 
 def test_a_good_learning_rate_is_found_and_nothing_is_written(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,7 @@ def load(model: Any, weights: str | None, tree: Path) -> dict[str, Any]:
             model.load_weights(str(file))
     except BaseException as error:  # a broken file is a finding, not an abort
         failure = failures.failure(error, tree)
-        failure["message"] = (_numbers(model, weights, tree) + failure["message"])[: failures.TEXT]
+        failure["message"] = _numbers(model, weights, tree) or failure["message"]
         return {"file": weights, "loaded": False, "failure": failure}
     return {"file": weights, "loaded": True}
 
@@ -47,7 +48,7 @@ def _numbers(model: Any, weights: str, tree: Path) -> str:
     asked = sum(math.prod(v.shape) for v in model.weights)
     if found[0] == asked:
         return ""
-    return f"{Path(weights).name} holds {found[0]:,} numbers, build_model() has {asked:,}. "
+    return f"{Path(weights).name} holds {found[0]:,} numbers, build_model() has {asked:,}."
 
 
 @contextlib.contextmanager
@@ -61,9 +62,12 @@ def _named_by_content(file: Path) -> Iterator[Path]:
         yield file
         return
     with tempfile.TemporaryDirectory() as folder:
-        link = Path(folder) / f"network{ending}"
-        link.symlink_to(file)
-        yield link
+        named = Path(folder) / f"network{ending}"
+        try:
+            named.symlink_to(file)
+        except (OSError, NotImplementedError):  # Windows asks for a privilege
+            shutil.copyfile(file, named)
+        yield named
 
 
 def _ending(file: Path) -> str:
