@@ -78,7 +78,7 @@ def write_csv(grades: Iterable[Grade], file: Path, roster: Roster | None = None)
     missing = roster.missing({grade.student_id for grade in grades})
     rows = [
         [*COLUMNS, *OF_ROSTER],
-        *([*_row(grade), *_about(roster.of(grade.student_id))] for grade in grades),
+        *([*_row(grade), *_about(roster.recorded(grade.student_id))] for grade in grades),
         *([*_missing(student), *_about(student)] for student in missing),
     ]
     write_out(Path(file), to_table(rows))

@@ -263,7 +263,7 @@ class Rows:
 
     def of(self, student: str) -> list[str] | None:
         """The row of a student; None where the sheet has none, or not one alone."""
-        known = self._roster.of(student) if self._roster is not None else None
+        known = self._roster.recorded(student) if self._roster is not None else None
         rows = (self._named(name) for name in (student, *(known.ids if known else ())))
         return next((row for row in rows if row is not None), None)
 

@@ -106,7 +106,9 @@ def _is_class(files: Sequence[Parts], policy: IntakePolicy, *, may_be_plain: boo
 
 
 def _is_plain_class(files: Sequence[Parts], at_top: set[str], policy: IntakePolicy) -> bool:
-    """Archives side by side, or a folder for each student with one or with the module."""
+    """Archives or modules side by side, or a folder for each student with one of these."""
+    if policy.module and sum(name.endswith(policy.module) for name in at_top) > 2:
+        return True  # jan_densenet.py, mia_densenet.py
     if any(_could_be_submitted(name) and not _is_archive(name) for name in at_top):
         return False
     found = _as_attempts(files)

@@ -11,7 +11,7 @@ from grader.intake.items import Item
 from grader.intake.names import Identity
 from grader.intake.refusal import shown
 from grader.intake.roster import Roster, Student
-from grader.intake.words import Keys, shared
+from grader.intake.words import shared
 
 NAMED = 5
 """How many examples a notice has."""
@@ -81,19 +81,14 @@ class _Owners:
 
     def _named_within(self, item: Item) -> Student | None:
         name = item.identity.student_id
-        ids = sorted(self._keys.within(name, self._common))
-        if len(ids) > 1:
-            self._unclear[name] = f"{name} ({', '.join(ids)})"
-        if len(ids) != 1:
+        students = self.roster.within(name, self._common)
+        if len(students) > 1:
+            ids = ", ".join(student.student_id for student in students)
+            self._unclear[name] = f"{name} ({ids})"
+        if len(students) != 1:
             return None
-        self._within[name] = f"{name} is {ids[0]}'s"
-        return next(s for s in self.roster.students if s.student_id == ids[0])
-
-    @cached_property
-    def _keys(self) -> Keys:
-        return Keys(
-            {s.student_id: {s.student_id, *s.ids, *s.names, s.name} for s in self.roster.students}
-        )
+        self._within[name] = f"{name} is {students[0].student_id}'s"
+        return students[0]
 
     @cached_property
     def _common(self) -> frozenset[str]:

@@ -14,6 +14,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -22,6 +23,7 @@ from grader.errors import UsageError
 from grader.files import read_marked
 from grader.intake.names import safe_id
 from grader.intake.times import brightspace_time
+from grader.intake.words import Keys
 
 ID_COLUMNS = (
     "student_id", "studentid", "student number", "matriculation number", "sid", "id number",
@@ -82,6 +84,7 @@ class Roster:
 
     students: tuple[Student, ...]
     _by_key: dict[str, Student | None] = field(init=False, default_factory=dict, repr=False)
+    _by_id: dict[str, Student] = field(init=False, default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         """Read the keys; one that two students share means nobody."""
@@ -91,6 +94,11 @@ class Roster:
                 self._by_key[key] = student if known is student else None
         for student in self.students:  # the course's own id always means its student
             self._by_key[student.student_id.casefold()] = student
+            self._by_id[student.student_id] = student
+
+    @cached_property
+    def _keys(self) -> Keys:
+        return Keys({s.student_id: {*s.ids, *s.names, s.name} for s in self.students})
 
     def find(self, names: Iterable[str]) -> Student | None:
         """The one student that ids or names speak of.
@@ -120,6 +128,21 @@ class Roster:
         address = re.match(r"[^@_]+(?:_[^@_]+)*@[^@_]+(?=_)", student_id)
         return self.find([address[0]]) if address else None
 
+    def within(self, name: str, common: Collection[str] = ()) -> tuple[Student, ...]:
+        """Those whose id, address or name stands in a longer name; several where that is unclear.
+
+        Args:
+            name: As a platform that is not known writes it, such as Doe_Jane_jdoe_6123.
+            common: Words of the class's names that say nothing.
+        """
+        return tuple(self._by_id[id] for id in sorted(self._keys.within(name, common)))
+
+    def recorded(self, student_id: str) -> Student | None:
+        """The student of a recorded id, also one that was recorded without the roster."""
+        found = self.of(student_id)
+        inside = self.within(student_id) if found is None else ()
+        return inside[0] if len(inside) == 1 else found
+
     def members(self, names: Iterable[str]) -> tuple[Student, ...]:
         """The students of the group that a name is of; none where it is of no group.
 
@@ -135,7 +158,7 @@ class Roster:
         Args:
             student_ids: Of those of whom there is one.
         """
-        there = {found.student_id for id in student_ids if (found := self.of(id))}
+        there = {found.student_id for id in student_ids if (found := self.recorded(id))}
         return tuple(each for each in self.students if each.student_id not in there)
 
 

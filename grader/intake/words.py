@@ -17,14 +17,16 @@ from dataclasses import dataclass
 Words = tuple[str, ...]
 SHORTEST = 3
 """Characters of the shortest word that can stand for a student by itself."""
+APOSTROPHES = "'’‘ʼ`´"
+"""Platforms leave them out, or write something else for them."""
 SURE_DIGITS = 5
 """A number of fewer digits may be a year or that of an attempt."""
 
 
 def words_of(text: str) -> Words:
-    """The words of a name, without capitals and accents."""
+    """The words of a name, without capitals, accents and apostrophes."""
     plain = unicodedata.normalize("NFKD", text).casefold()
-    bare = "".join(c for c in plain if not "\u0300" <= c <= "\u036f")
+    bare = "".join(c for c in plain if not "\u0300" <= c <= "\u036f" and c not in APOSTROPHES)
     return tuple(re.findall(r"[^\W_]+", bare))
 
 
@@ -57,8 +59,7 @@ class Keys:
         owners: dict[Words, set[str]] = {}
         for student, names in called.items():
             for name in names:
-                key = tuple(sorted(words_of(name)))
-                if len(key) > 1 or (key and len(key[0]) >= SHORTEST):
+                for key in _keys_of(name):
                     owners.setdefault(key, set()).add(student)
         self._owners = {key: frozenset(students) for key, students in owners.items()}
         self._lengths = sorted({len(key) for key in owners}, reverse=True)
@@ -90,6 +91,13 @@ class Keys:
                 if owners and not inside:
                     found.append(_Match(start, end, owners, _is_sure(words[start:end])))
         return found
+
+
+def _keys_of(name: str) -> set[Words]:
+    """A name in its words, in order of the alphabet: O'Brien is OBrien or O_Brien elsewhere."""
+    apart = name.translate(dict.fromkeys(map(ord, APOSTROPHES), " "))
+    keys = {tuple(sorted(words_of(each))) for each in (name, apart)}
+    return {key for key in keys if len(key) > 1 or (key and len(key[0]) >= SHORTEST)}
 
 
 def _is_sure(key: Words) -> bool:

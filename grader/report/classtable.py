@@ -187,7 +187,7 @@ class ClassTable:
 
     def _row(self, grade: Grade, named: Sequence[str], wide: bool) -> Iterator[Text]:
         *cells, note = _row(grade, named, wide)
-        student = self.roster.of(grade.student_id) if self.roster is not None else None
+        student = self.roster.recorded(grade.student_id) if self.roster is not None else None
         name = [safe_text(student.name, 60)] if student and student.name else []
         yield from cells
         yield Text("; ").join([*name, *([note] if note else [])])

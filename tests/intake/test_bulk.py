@@ -43,6 +43,7 @@ CLASSES = {
     ],
     "nbgrader": ["submitted/jan/densenet/densenet.ipynb"],
     "archives": ["class/jan.zip", "class/mia.zip", "class/list.csv"],
+    "modules": ["jan_densenet.py", "mia_densenet.py", "tom-densenet.py", "tom-recipe.toml"],
     "folders with archives": ["jan/submission.zip", "mia/submission.zip"],
     "folders": ["jan/densenet.py", "mia/densenet.py", "tom/densenet.ipynb"],
 }
@@ -50,6 +51,8 @@ SUBMISSIONS = {
     "flat": ["densenet.py", "densenet.weights.h5"],
     "one folder": ["hw/densenet.py", "hw/data/a.zip", "hw/data/b.zip"],
     "an archive in it": ["densenet-final/densenet.zip"],
+    "three versions": ["densenet.py", "old_densenet.py", "older_densenet.py"],
+    "two of them": ["old_densenet.py", "new_densenet.py", "densenet.weights.h5"],
     "old and new": ["old/densenet.py", "new/densenet.py"],
     "a platform's name deep in it": ["hw/x/doe_48213_991245_a.zip", "hw/densenet.py"],
     "without the module": ["model.py", "a.zip", "b.zip"],

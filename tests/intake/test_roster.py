@@ -65,6 +65,15 @@ def test_a_name_that_begins_with_an_id_is_that_students(tmp_path: Path, name: st
     assert roster.of("jdoe_smith") is None
 
 
+def test_an_id_that_was_recorded_without_the_roster_is_found_in_it(tmp_path: Path) -> None:
+    roster = read(tmp_path, ROSTERS["own"])
+
+    assert roster.recorded("Doe_Jane_jdoe_6123") == roster.students[0]
+    assert roster.recorded("doejane_48213") == roster.students[0]
+    assert roster.recorded("Jane_Smith") is None
+    assert roster.missing(["Doe_Jane_jdoe_6123"]) == ()
+
+
 def test_the_courses_own_id_is_the_student_id(tmp_path: Path) -> None:
     ids = {name: read(tmp_path, text).students[0].student_id for name, text in ROSTERS.items()}
 

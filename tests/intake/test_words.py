@@ -9,6 +9,7 @@ CLASS = {
     "1002": ["1002", "mroe", "Max van der Roe", "van der Roe, Max"],
     "1003": ["1003", "ezola", "Émile Zola"],
     "1004": ["1004", "jane", "Jane Wu"],
+    "1005": ["1005", "Seán O'Brien"],
     "70005": ["70005", "s-1234567", "Li Wei"],
     "70006": ["70006", "wli", "Wei Li"],
 }
@@ -24,6 +25,9 @@ KEYS = Keys(CLASS)
         ("late jane.doe@uni.edu", {"1001"}),
         ("Zola_Emile_6125", {"1003"}),
         ("Max van der Roe 30.09.2027", {"1002"}),
+        ("Sean OBrien_44", {"1005"}),
+        ("O’Brien, Seán", {"1005"}),
+        ("Seán_O_Brien-0eed17c4", {"1005"}),
         ("group 3 s-1234567", {"70005"}),
         ("2027-09-30 70006", {"70006"}),
         ("Wei Li, wli", {"70006"}),  # the login tells which of the two it is

@@ -109,7 +109,7 @@ def _threshold(grades: Sequence[Grade]) -> str:
 
 
 def _row(grade: Grade, link: str, roster: Roster | None, named: Sequence[str]) -> Row:
-    student = roster.of(grade.student_id) if roster is not None else None
+    student = roster.recorded(grade.student_id) if roster is not None else None
     graded = grade.status is GradeStatus.GRADED
     seconds = grade.deadline.seconds_late if grade.deadline is not None else 0.0
     measured = grade.evaluation
