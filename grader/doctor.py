@@ -173,7 +173,8 @@ def _ask(program: str) -> tuple[Any, str]:
         asked = subprocess.run(
             [sys.executable, "-I", "-c", program],
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",  # what libraries say, in whatever encoding this system has
             timeout=ASK_TIMEOUT_S,
             env=environment,
             check=True,

@@ -28,6 +28,8 @@ from grader.inside import disk
 STALE_S = 24 * 3600.0
 """A leftover of another machine, or under a process number that is somebody else's by now, is
 taken for dead after so long; nothing that is unfinished for a good reason gets that old."""
+BUSY_S = (0.05, 0.1, 0.2, 0.4, 0.8)
+"""Pauses before a file is renamed once more."""
 _MARK = re.compile(r"\.new-([0-9a-f]{8})-([0-9]{1,19})-([0-9a-f]{8})-")
 _START = secrets.token_hex(4)
 """Tells this process from an earlier one with its number, as all first ones of a container are."""
@@ -69,12 +71,30 @@ def drafted(path: Path, *, mode: int = 0o644) -> Iterator[IO[bytes]]:
             stream.flush()
             os.fsync(stream.fileno())
         os.chmod(name, mode)
-        os.replace(name, path)
+        put_in_place(name, path)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(name)
         raise
     flush_folder(path.parent)
+
+
+def put_in_place(source: str | Path, target: Path) -> None:
+    """Rename a file or folder; a file that is there is replaced.
+
+    Windows refuses while another program looks at either, as virus scanners and synchronised
+    folders do for a moment after each write.
+
+    Raises:
+        OSError: It is refused for longer than a moment, or for another reason.
+    """
+    for pause in BUSY_S if sys.platform == "win32" else ():
+        try:
+            os.replace(source, target)
+            return
+        except PermissionError:
+            time.sleep(pause)
+    os.replace(source, target)
 
 
 def flush_folder(folder: Path) -> None:

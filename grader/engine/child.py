@@ -100,6 +100,10 @@ def child_environment(
     }
 
 
+KILLED = -getattr(signal, "SIGKILL", 9)
+"""The status of a child that the system ended; Windows has no such signal, nor such a status."""
+
+
 def stay_with_parent() -> None:
     """In the child: end with the grader that started this, however that ends.
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import shutil
-import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 
 from grader.domain import Details, Measurement
 from grader.engine import exchange, measure
-from grader.engine.child import Ended, child_environment
+from grader.engine.child import KILLED, Ended, child_environment
 from grader.engine.devices import cores, installed, keras_backend, processor
 from grader.engine.exchange import Answers, Status
 from grader.engine.gpu import GpuUnwell, not_seen
@@ -375,7 +374,7 @@ def _crashed(
         )
     if status == Status.UNWELL:
         return GpuUnwell(tail)
-    if status in (Status.MEMORY, -signal.SIGKILL):
+    if status in (Status.MEMORY, KILLED):
         return InfrastructureError(
             Cause.INFRA_MEMORY,
             f"the evaluation with {job.runtime} ran out of memory at {job.batch} images a step."

@@ -10,7 +10,6 @@ reached is measured. No student code runs; the recipe is data.
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import threading
 import time
@@ -24,7 +23,7 @@ from pydantic import model_validator
 
 from grader.domain import Details, Measurement, Record, Spent, StopReason
 from grader.engine import devices, exchange
-from grader.engine.child import Ended, child_environment
+from grader.engine.child import KILLED, Ended, child_environment
 from grader.engine.devices import processor
 from grader.engine.evaluate import count
 from grader.engine.exchange import Answers, Labels, Status, confidence_of, labels_of
@@ -230,7 +229,7 @@ def _to_the_end(job: RetrainJob, place: Place) -> tuple[Retrained, Answers, str]
             if status == Status.MEMORY:
                 raise _too_large(job, gpu)
             break
-    killed = status == -signal.SIGKILL
+    killed = status == KILLED
     raise InfrastructureError(
         Cause.INFRA_MEMORY if killed else Cause.INFRA_GPU if gpu else Cause.INFRA_TENSORFLOW,
         f"{ended_by}. {tail}",

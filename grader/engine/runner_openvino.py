@@ -8,7 +8,6 @@ Inside, maps are (N, C, H, W), which its kernels are written for.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from grader.engine.devices import cores
 from grader.engine.faster import joined_once
 from grader.engine.plan import Plan
 from grader.graph.pointwise import SELU, apply
@@ -54,7 +54,7 @@ class OpenVinoRunner:
 
         self.version = f"OpenVINO {openvino.__version__.split('-')[0]}"
         self.batch, self.classes = batch, plan.classes
-        self.threads = threads or len(os.sched_getaffinity(0))
+        self.threads = threads or cores()
         self.compiled = openvino.Core().compile_model(
             _model(plan, batch),
             "CPU",

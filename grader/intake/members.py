@@ -19,6 +19,8 @@ from grader.intake.policy import IntakePolicy
 from grader.intake.refusal import bad_archive, shown, size, too_large
 
 CHUNK_BYTES = 2**18
+NAME_SURROGATE = 0x20000000
+"""In a tag of Windows: this file stands for another one, as links and junctions do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,9 +226,18 @@ def _on_disk(path: Path, name: str, info: os.stat_result, policy: IntakePolicy) 
     )
 
 
-def _special(path: Path, info: os.stat_result) -> str | None:
+def _stands_for_another(info: os.stat_result) -> bool:
+    """Whether Windows follows it elsewhere, as it does with junctions.
+
+    OneDrive gives every file that it keeps a mark of the same kind; that is the file itself.
+    """
     reparse = getattr(info, "st_file_attributes", 0) & ziplayout.REPARSE_POINT
-    if stat.S_ISLNK(info.st_mode) or reparse:
+    tag = getattr(info, "st_reparse_tag", 0)
+    return bool(reparse) and (tag == 0 or bool(tag & NAME_SURROGATE))
+
+
+def _special(path: Path, info: os.stat_result) -> str | None:
+    if stat.S_ISLNK(info.st_mode) or _stands_for_another(info):
         return "a symbolic link"
     if stat.S_ISDIR(info.st_mode):
         return None

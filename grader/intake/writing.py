@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from grader import files
 from grader.domain import SubmittedFile
 from grader.errors import Cause, InfrastructureError
 from grader.intake.refusal import shown, too_large
@@ -47,7 +48,7 @@ def new_tree(dest: Path) -> Iterator[Path]:
         os.chmod(partial, FOLDER_MODE)
         if dest.is_dir():
             dest.rmdir()
-        partial.rename(dest)
+        files.put_in_place(partial, dest)
     except OSError as error:
         raise disk_error(error) from error
     finally:

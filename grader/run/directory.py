@@ -68,7 +68,7 @@ def filling(run_dir: Path) -> Iterator[Path]:
         yield partial
         with locked(run_dir.parent / ".lock"):
             if not run_dir.exists():
-                partial.rename(run_dir)
+                files.put_in_place(partial, run_dir)
                 files.flush_folder(run_dir.parent)
     except OSError as error:
         raise disk_error("the run", error) from error

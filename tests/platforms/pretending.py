@@ -4,12 +4,16 @@ What a program takes for granted under Linux is not there: it fails where it is 
 on the student's laptop. Programs started from here pretend the same.
 """
 
+import functools
 import os
 import runpy
+import select
+import shutil
 import signal
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Callable
 from pathlib import Path
 
 UNIX_MODULES = ("fcntl", "resource", "pwd", "grp", "termios", "tty", "pty", "syslog", "readline")
@@ -57,11 +61,66 @@ def _without_posix() -> None:
     known = [n for n in dir(signal) if n.startswith("SIG") and not n.startswith("SIG_")]
     _without(signal, *[name for name in known if name not in WINDOWS_SIGNALS])
     _without(signal, "setitimer", "getitimer", "ITIMER_PROF", "ITIMER_REAL", "pthread_kill")
+    _without(select, "poll", "epoll")
+    _with_files_of_windows()
     for name in UNIX_MODULES:
         sys.modules[name] = None  # type: ignore[assignment]
     sys.modules["msvcrt"] = _Msvcrt()  # type: ignore[assignment]
     os.O_BINARY = 0
     subprocess.CREATE_NO_WINDOW = subprocess.CREATE_NEW_PROCESS_GROUP = 1
+
+
+def _with_files_of_windows() -> None:
+    """No file is renamed over another or removed while it is open; no links, no descriptors of
+    folders."""
+    os.symlink = _refuse_links
+    os.rename = _rename
+    os.supports_dir_fd = set()
+    shutil._use_fd_functions = False
+    for name in ("open", "stat", "lstat", "unlink", "remove", "rmdir", "mkdir", "chmod"):
+        setattr(os, name, _without_folders(getattr(os, name)))
+    sys.addaudithook(_keep_open_files)
+
+
+def _refuse_links(*arguments: object, **keywords: object) -> None:
+    raise OSError(22, "A required privilege is not held by the client")
+
+
+_as_unix_renames = os.rename
+
+
+def _rename(source: object, target: object, **keywords: object) -> None:
+    if os.path.lexists(target):
+        raise FileExistsError(17, "Cannot create a file when that file already exists", str(target))
+    _as_unix_renames(source, target)
+
+
+def _without_folders(function: Callable) -> Callable:
+    @functools.wraps(function)
+    def call(*arguments: object, **keywords: object) -> object:
+        if keywords.pop("dir_fd", None) is not None:
+            raise NotImplementedError("dir_fd unavailable on this platform")
+        return function(*arguments, **keywords)
+
+    return call
+
+
+def _keep_open_files(event: str, arguments: tuple) -> None:
+    """What is open cannot be removed, renamed or replaced, as Python opens it on Windows."""
+    if event not in ("os.remove", "os.rename"):
+        return
+    wanted = [os.path.realpath(os.fsdecode(path)) for path in arguments[:2] if _is_path(path)]
+    for descriptor in range(3, 256):
+        try:
+            held = os.readlink(f"/proc/self/fd/{descriptor}")
+        except OSError:
+            continue
+        if held in wanted and os.path.isfile(held):
+            raise PermissionError(13, "The process cannot access the file", held)
+
+
+def _is_path(value: object) -> bool:
+    return isinstance(value, str | bytes | os.PathLike)
 
 
 class _Msvcrt:
@@ -114,6 +173,12 @@ if __name__ == "__main__":
     import rich.console
     import rich.live
     import rich.progress  # noqa: F401
+
+    if "train" in sys.argv:
+        import h5py  # noqa: F401
+        import keras  # noqa: F401
+        import matplotlib.figure  # noqa: F401
+        import tensorflow  # noqa: F401
 
     pretend(sys.argv[1])
     from grader.cli import main

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from grader import doctor
+from grader.engine.data import NoData, find_images
 from grader.resources import reference_dir
 from grader.sandbox import sandbox_for_own_code
 from tests.platforms.pretending import ROOT
@@ -80,6 +81,43 @@ def test_own_weights_are_tried_when_they_are_packed(folder: Path) -> None:
     assert told.returncode == 0, told.stderr
     assert b", the weights that count" in told.stdout
     assert b"remark" not in told.stdout
+
+
+def test_the_template_is_written_and_its_stub_is_packed_with_a_remark(tmp_path: Path) -> None:
+    begun = grade_on("win32", "init", "densenet", cwd=tmp_path)
+    again = grade_on("win32", "init", "densenet", cwd=tmp_path)
+    packed = grade_on("win32", "pack", "densenet", cwd=tmp_path)
+    repacked = grade_on("win32", "pack", "densenet", cwd=tmp_path)
+
+    assert (begun.returncode, again.returncode) == (0, 2), begun.stderr
+    assert (packed.returncode, repacked.returncode) == (0, 0), packed.stderr + repacked.stderr
+    assert b"still to be written: dense_block and transition" in packed.stdout
+
+
+@WITH_LAUNCH
+@pytest.mark.exhaustive
+@pytest.mark.data
+@pytest.mark.parametrize("system", ["win32", "darwin"])
+def test_own_code_is_trained_twice(system: str, tmp_path: Path) -> None:
+    """Checkpoints, weights and curve take the place of those that are there."""
+    found = find_images()
+    if isinstance(found, NoData):
+        pytest.skip(found.reason)
+    small = (
+        "import keras\n\n\ndef build_model():\n    i = keras.Input((32, 32, 3))\n"
+        "    x = keras.layers.GlobalAveragePooling2D()(i)\n"
+        "    return keras.Model(i, keras.layers.Dense(10, activation='softmax')(x))\n\n\n"
+        "def preprocess(images):\n    return keras.ops.cast(images, 'float32') / 255.0\n"
+    )
+    (tmp_path / "densenet.py").write_bytes(small.replace("\n", "\r\n").encode())
+    for epochs in (1, 2):
+        recipe = f"epochs = {epochs}\r\nbatch_size = 500\r\nvalidation = 0.1\r\n"
+        (tmp_path / "recipe.toml").write_bytes(recipe.encode())
+        told = grade_on(system, "train", ".", cwd=tmp_path)
+        assert told.returncode == 0, told.stderr
+        assert b"finished after epoch %d" % epochs in told.stdout
+    assert (tmp_path / "densenet.weights.previous.h5").is_file()
+    assert (tmp_path / "training.png").is_file()
 
 
 def test_a_process_with_limits_is_refused_on_windows(folder: Path) -> None:
