@@ -116,7 +116,7 @@ DEFENCES = (
     Defence("layout._refuse_nested", nothing, "zip in a zip"),
     Defence("layout._without_hiding_package", lambda kept, _: (kept, []),
             "package that hides the module"),
-    Defence("layout._weights", lambda _: (None, []), "several weights files"),
+    Defence("layout._weights", lambda *_: (None, []), "several weights files"),
     Defence("kinds.dropped_because", lambda _: None, "sitecustomize"),
     Defence("kinds.CLUTTER_FOLDERS", {}, "hook of version control"),
     Defence("collecting._verify", nothing, "bomb in a file that would be ignored"),
