@@ -7,6 +7,7 @@ changes a point.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from grader.domain import CheckResult, Outcome
@@ -14,6 +15,8 @@ from grader.errors import Cause
 from grader.graph.evidence import ENDED, Evidence
 from grader.graph.network import Network
 from grader.graph.record import FailureRecord
+from grader.graph.rules import rulings
+from grader.graph.rules.deviation import Deviation
 
 CONTRACT = "module-contract"
 FOREIGN = "foreign-ops"
@@ -50,8 +53,11 @@ BEHIND = {
     ),
 }  # fmt: skip
 """Checks of numbers → other ones that explain them, where no structure does."""
-SIZELESS = {"training-behaviour"}
-"""What a structure can have wrong without a number being another."""
+TRAINING = "training-behaviour"
+"""What a structure can have wrong without a shape being another."""
+LAYERS, FIRST = "composite-function", "block 1, layer 1"
+RESIZING = ("transition-layer", "stem", LAYERS)
+"""What can have maps of another size as its consequence."""
 
 
 def with_causes(
@@ -131,10 +137,11 @@ class _Causes:
             silent = [ANSWERS[f] for f in self.about[name]]
             return next((n for n in silent if n in (*self.failed, *self.skipped)), None)
         if name in SIZES and not any(name in checks for checks in self._structure.values()):
-            return self._structure_behind(name) or self._first(BEHIND.get(name, ()))
+            explained = self._structure_behind(name) or self._first(BEHIND.get(name, ()))
+            return explained or self._counted_otherwise(name)
         if name == "build-model":
             return self._behind_the_model()
-        return self._wrecked_by(name)
+        return self._shown_by_another(name) or self._wrecked_by(name)
 
     def _same_lines(self, name: str) -> str | None:
         """A comparison that fails for the same lines: of a block that this network is made of."""
@@ -152,8 +159,11 @@ class _Causes:
         """A check that tells of the same exceptions: of a function that this one calls."""
         missing = self.evidence.module.functions if self.evidence.module is not None else {}
         functions = [f for f, check in ANSWERS.items() if check == name]
-        if CONTRACT in self.failed and all(missing.get(f) is None for f in functions):
-            return CONTRACT
+        if CONTRACT in self.failed:
+            lacks = [n for n in ANSWERS if missing.get(n) is None]
+            calls = all(type == "NameError" and _name_in(text) in lacks for type, text in raised)
+            if calls or all(function in lacks for function in functions):
+                return CONTRACT
         for check in ANSWERS.values():
             if check == name:
                 return None
@@ -182,8 +192,27 @@ class _Causes:
     def _structure_behind(self, name: str) -> str | None:
         for function in SIZES[name]:
             for check in self._structure[function]:
-                if check not in SIZELESS:
+                if check != TRAINING:
                     return check
+        return None
+
+    def _counted_otherwise(self, name: str) -> str | None:
+        """A batch normalisation in one mode alone has other statistics, a frozen one other weights:
+        both are counted."""
+        counted = "parameter" in name and any(TRAINING in self._structure[f] for f in SIZES[name])
+        return TRAINING if counted else None
+
+    def _shown_by_another(self, name: str) -> str | None:
+        """What only shows what another check tells: maps that were not halved, and the ReLU that
+        all layers behind the stem begin with."""
+        found = list(self._deviations_of(name))
+        if name == "block-structure" and found:
+            sizes = all(d.finding.what == rulings.MAP_SIZE.what for _, d in found)
+            return self._first(RESIZING) if sizes else None
+        if name == "stem" and found:
+            layers = {number for number, d in self._deviations_of(LAYERS) if FIRST in _where(d)}
+            shown = all(_is_bare_behind_the_stem(d) and number in layers for number, d in found)
+            return LAYERS if shown else None
         return None
 
     def _behind_the_model(self) -> str | None:
@@ -191,7 +220,8 @@ class _Causes:
         model = self.evidence.model
         shape = model.output_shape if model is not None else None
         if shape is None or shape[-1] != 10:
-            return None
+            asked = [d.finding.what for _, d in self._deviations_of("head")]
+            return "head" if rulings.CLASSES.what in asked else None
         named = [check for f in ANSWERS for check in self._structure[f] if check in self.failed]
         return next((check for check in named if check != "build-model"), None)
 
@@ -217,13 +247,14 @@ class _Causes:
         return name != FOREIGN and bool(mine) and mine <= foreign
 
     def _places(self, name: str) -> set[tuple[int, str]]:
-        return {
-            (number, place)
-            for number, network in enumerate(self._networks())
-            for d in network.deviations
-            if d.check == name and d.finding.severity == "deviation"
-            for place in (d.places or (d.finding.where,))
-        }
+        return {(number, place) for number, d in self._deviations_of(name) for place in _where(d)}
+
+    def _deviations_of(self, check: str) -> Iterator[tuple[int, Deviation]]:
+        """What fails a check, with the numbers of the networks that show it."""
+        for number, network in enumerate(self._networks()):
+            for item in network.deviations:
+                if item.check == check and item.finding.severity == "deviation":
+                    yield number, item
 
     def _networks(self) -> Iterator[Network]:
         for function in ANSWERS:
@@ -247,14 +278,48 @@ class _Causes:
         return CONTRACT if CONTRACT in self.failed else ANSWERS.get(self.evidence.stood_in)
 
 
+def _where(item: Deviation) -> tuple[str, ...]:
+    return item.places or (item.finding.where,)
+
+
+def _is_bare_behind_the_stem(item: Deviation) -> bool:
+    """Whether a ReLU alone stands behind the stem: it may be that of the layers that receive it."""
+    told = item.finding
+    return told.expected == rulings.BEHIND_THE_STEM.expected and told.received == "ReLU"
+
+
+def _name_in(text: str) -> str:
+    """The name that is not defined."""
+    return next(iter(re.findall(r"name '(\w+)'", text)), "")
+
+
 def _lines(result: CheckResult) -> set[tuple[int, str]]:
     """The lines of the student's that a comparison names; none where it names other places too."""
     places = {(f.line, f.code) for f in result.findings if f.severity == "deviation"}
     return set() if any(not line for line, _ in places) else places
 
 
+WITHOUT_A_RESULT = r"NoneType|\bGot '?None\b|Received: None\b"
+"""What Python and Keras say to None in place of a tensor."""
+MET = {
+    "None": rf"^it gives nothing|{WITHOUT_A_RESULT}",
+    "a tuple": r"^it gives a tuple|'tuple' object",
+    "a list": r"^it gives a list|'list' object",
+    "a layer": r"^Only input tensors may be passed as positional arguments",
+}
+"""What a function gave by mistake → what is said of it, there and wherever it is passed on."""
+
+
 def _key(failure: FailureRecord) -> tuple[str, str]:
-    """The same exception at the same place; its text may hold a layer's number."""
+    """The same exception at the same place; its text may hold a layer's number.
+
+    A name that is not defined, and a result that is none, are one mistake in all their places.
+    """
     if failure.type == Cause.STUDENT_TIMEOUT:  # a loop is interrupted in any of its lines
         return failure.type, failure.where.rpartition(", in ")[2]
+    if failure.type == "NameError":
+        return failure.type, failure.message.partition(". Did you mean")[0]
+    for thing, said in MET.items():
+        if re.search(said, failure.message):
+            return thing, ""
     return failure.type, failure.where or failure.message

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 
 from grader import paper
+from grader.checks.causes import WITHOUT_A_RESULT
 from grader.checks.check import Failure, NothingToJudge, Unanswered
 from grader.domain import Finding
 from grader.errors import Cause
@@ -25,6 +26,11 @@ RAW_TENSORFLOW = (
     "Raw tf.* functions do not take Keras tensors in Keras 3: use keras.ops, a layer, or put the "
     "call inside the call() of a layer of your own."
 )
+ARGUMENTS = {
+    "dense_block": ("x", "num_layers", "growth_rate", "bottleneck", "dropout_rate"),
+    "transition": ("x", "compression", "dropout_rate"),
+}
+"""What the template's build_densenet passes without names, in its order."""
 ONE_TENSOR = "Give back what the template's docstring says, and nothing beside it."
 NO_GPU = (
     "There is no GPU here, so the list of GPUs is empty: put `if gpus:` before what needs one, as "
@@ -56,6 +62,11 @@ LAYERS = (
     "ReLU", "Rescaling", "Softmax", "ZeroPadding2D",
 )  # fmt: skip
 """Names of keras.layers that a DenseNet is written with, and that are mistyped."""
+IMPORTS = {
+    "keras": "import keras", "layers": "from keras import layers", "ops": "from keras import ops",
+    "tf": "import tensorflow as tf", "np": "import numpy as np", "math": "import math",
+}  # fmt: skip
+"""What a DenseNet is written with, and how each comes into the file."""
 ENDLESS = "An endless loop? What ends it has to change inside it; and nothing may wait or train."
 SAME_CALL = "Make the same call yourself and see where it stops."
 OTHER_CALLS = (
@@ -119,6 +130,10 @@ OLDER_CODE = (
         r"|'KerasTensor' object has no attribute '(get_shape|_keras_shape)'",
         "The sizes of a Keras tensor are a plain tuple, x.shape: its maps are x.shape[-1].",
     ),
+    (
+        r"(?s)KerasTensor cannot be used as a boolean.*\n[^\n]*\b[A-Z]\w*\([a-z_]\w*[,)]",
+        "A layer is made first, then called: `layers.ReLU()(x)` in place of `layers.ReLU(x)`.",
+    ),
     (r"positional argument: 'pool_size'", "Keras 3 wants the window: AveragePooling2D(2)."),
     (r"positional argument: 'rate'", "Keras 3 has no p here: Dropout(0.2)."),
     (
@@ -133,10 +148,6 @@ OLDER_CODE = (
         r"|same shape except on the `axis` dim",
         "Only maps of one size can be concatenated, along the channels: stride 1 and "
         'padding="same". Conv2D(k, 3, 3) is a kernel of 3 with stride 3.',
-    ),
-    (
-        r"Only input tensors may be passed .* built=(True|False)>",
-        "A layer is passed on in place of what it gives: call it, `Conv2D(...)(x)`.",
     ),
     (
         r"Only input tensors may be passed as positional arguments",
@@ -175,6 +186,21 @@ OLDER_CODE = (
         r"is not a valid root scope name",
         "Keras 3 names a layer by its class: let no class of layers begin with an underscore.",
     ),
+    (
+        r"(?s)(incompatible shapes|annot broadcast shape).*\n[^\n]*([Aa]dd\(|\bsum\(|\+)[^\n]*$",
+        "DenseNet adds no maps, it joins them side by side: layers.Concatenate().",
+    ),
+    (r"^it gives nothing", "The last line of a function has to `return` what it has made."),
+    (
+        WITHOUT_A_RESULT,
+        "Something is None here: a function that you call may lack its `return`. "
+        "`list.append(x)` and the batch size, x.shape[0], are None as well.",
+    ),
+    (
+        r"'list' object has no attribute '(shape|dtype|ndim)'",
+        "A list stands where a tensor belongs. Concatenate takes a list of tensors, "
+        "`Concatenate()(maps)`; every other layer takes one tensor.",
+    ),
     (r"^it gives ", ONE_TENSOR),
     (r"^it takes \(", "Keep all arguments that the assignment names, in its order."),
 )
@@ -182,7 +208,7 @@ OLDER_CODE = (
 message or in the line where it stopped, and what to do about it."""
 
 
-def module_contract(evidence: Evidence) -> None:
+def module_contract(evidence: Evidence) -> list[Finding]:
     """densenet.py imports, and has the functions the assignment asks for."""
     if evidence.module is None:
         raise Failure(
@@ -202,6 +228,28 @@ def module_contract(evidence: Evidence) -> None:
             findings,
             share=1 - len(missing) / len(NEEDED),
         )
+    functions = evidence.module.functions
+    given = {name: [argument for argument, *_ in functions.get(name) or ()] for name in ARGUMENTS}
+    found = [_in_another_order(name, arguments) for name, arguments in given.items()]
+    return [remark for remark in found if remark is not None]
+
+
+def _in_another_order(name: str, given: Sequence[str]) -> Finding | None:
+    """A remark on arguments that have changed places."""
+    kept = [a for a in given if a in ARGUMENTS[name]]
+    wanted = [a for a in ARGUMENTS[name] if a in kept]
+    if kept == wanted:
+        return None
+    what, expected, received = f"the arguments of {name}", ", ".join(wanted), ", ".join(kept)
+    return Finding(
+        where="densenet.py",
+        message=f"{what}: expected {expected}, received {received}",
+        what=what,
+        expected=expected,
+        received=received,
+        help="No harm where they are passed by name; the template's build_densenet passes none so.",
+        severity="remark",
+    )
 
 
 def _missing_function(name: str, others: Sequence[str]) -> Finding:
@@ -259,6 +307,8 @@ def _told(failure: FailureRecord) -> str:
         return failure.message
     if OF_OURS.match(failure.message):
         return f"{failure.type}: a layer makes new weights in each call"
+    if re.match("it (gives|takes) ", failure.message):
+        return failure.message
     return f"{failure.type}: {failure.message}".removesuffix(": ")
 
 
@@ -273,15 +323,33 @@ def _known_help(failure: FailureRecord) -> str:
         return STUB
     if failure.type == Cause.STUDENT_TIMEOUT:
         return ENDLESS
+    if lacking := _not_imported(failure):
+        return lacking
     if meant := _meant(failure):
         return f"Did you mean {meant}?"
-    if known := older_code(failure):
+    if known := _passed_on(failure) or older_code(failure):
         return known
     if failure.type in FORBIDDEN_TYPES or failure.message.startswith("URL fetch failure"):
         return FORBIDDEN
     if failure.type == "MemoryError":
         return "It needs more memory than the grader gives; build the network, do not train it."
     return ""
+
+
+def _not_imported(failure: FailureRecord) -> str:
+    """What to write for a name that nothing in the file has defined; "" for another's name."""
+    said = re.match(r"name '(\w+)' is not defined", failure.message)
+    name = said[1] if said else ""
+    if name in LAYERS:
+        return f"Write layers.{name}: the layers of Keras stand in keras.layers."
+    return f"Write `{IMPORTS[name]}` at the top of the file." if name in IMPORTS else ""
+
+
+def _passed_on(failure: FailureRecord) -> str:
+    """Which layer was handed to another one in place of a tensor; "" where none was."""
+    said = re.search(r"Only input tensors may .*<(\w+) name=\w+, built=", failure.message, re.S)
+    called = f"call it, `{said[1]}(...)(x)`" if said else ""
+    return f"A layer is passed on in place of what it gives: {called}." if said else ""
 
 
 def _meant(failure: FailureRecord) -> str:

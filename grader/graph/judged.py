@@ -126,6 +126,8 @@ class _View:
             node = self.original.nodes[index]
             if others or node.kind not in ("add", "multiply") or len(node.inputs) < 2:
                 break
+            if node.height > 1:
+                break  # maps: what a block adds up is no answer of a classifier
             main = self._main_branch(node)
             if main is None:
                 break

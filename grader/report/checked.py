@@ -6,6 +6,7 @@ far, and the one thing to do next.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -37,11 +38,14 @@ from grader.report.causes import (
 from grader.report.text import safe_line, safe_text
 from grader.report.words import MAX_WIDTH, OUTCOMES, STATUS_STYLE, STATUS_WORDS, minus, share_style
 from grader.scoring import ACCURACY, open_points
+from grader.scoring.grade import points_of_checks
 
 OTHERS_SHOWN = 4
 """Causes after the first that have a line."""
 REMARKS_SHOWN = 3
 AGAIN = "then `grade check` again."
+COUNTED = {GradeStatus.GRADED, GradeStatus.REVIEW}
+"""Whose checks were made."""
 EVERYTHING = "Everything: grade check --all"
 
 
@@ -235,7 +239,7 @@ def closing(grade: Grade, only: str | None = None) -> Iterator[RenderableType]:
         only: The one check that was made.
     """
     again = AGAIN if only is None else f"then `grade check --only {only}` again."
-    if grade.status is not GradeStatus.GRADED:
+    if grade.status not in COUNTED:
         word = STATUS_WORDS[grade.status].upper()
         yield Text(word, STATUS_STYLE[grade.status]).append(f"  {_so_far(grade)}", "default")
         return
@@ -279,8 +283,9 @@ def _still_to_come(grade: Grade, still_open: float) -> Iterator[Text]:
 
 
 def _counts(grade: Grade) -> Text:
-    most = grade.max_score - open_points(grade)
-    line = Text(" CHECKED ", f"bold reverse {share_style(grade.score, most)}")
+    earned, most = _earned(grade)
+    badge = "CHECKED" if grade.status is GradeStatus.GRADED else STATUS_WORDS[grade.status].upper()
+    line = Text(f" {badge} ", f"bold reverse {share_style(earned, most)}")
     line.append(f"  {_so_far(grade)}", "bold not reverse default")
     counted = [c for c in grade.checks if c.name != ACCURACY]
     words = [
@@ -292,7 +297,15 @@ def _counts(grade: Grade) -> Text:
 
 
 def _so_far(grade: Grade) -> str:
-    if grade.status is not GradeStatus.GRADED:
+    if grade.status not in COUNTED:
         return "nothing could be checked"
-    most = grade.max_score - open_points(grade)
-    return f"{grade.score:g} of {most:g} points so far"
+    earned, most = _earned(grade)
+    return f"{earned:g} of {most:g} points so far"
+
+
+def _earned(grade: Grade) -> tuple[float, float]:
+    """Points, and the most that these checks give; of what a person looks at, both so far."""
+    if grade.status is GradeStatus.GRADED:
+        return grade.score, grade.max_score - open_points(grade)
+    most = math.fsum(check.max_score for check in grade.checks if check.name != ACCURACY)
+    return points_of_checks(grade), most

@@ -124,6 +124,142 @@ def test_exceptions_at_two_places_are_two_causes():
     assert causes(found) == ["block-shape", "network-shape"]
 
 
+PASSED_ON = {
+    "no result": (
+        raised("", "it gives nothing: `return` the tensor", "TypeError"),
+        raised("densenet.py, line 9, in transition", "'NoneType' object has no attribute 'shape'"),
+    ),
+    "two results": (
+        raised(
+            "", "it gives a tuple of 2 (KerasTensor, int): return one tensor alone", "TypeError"
+        ),
+        raised("densenet.py, line 9, in transition", "'tuple' object has no attribute 'shape'"),
+    ),
+    "a name that is not defined": (
+        raised("densenet.py, line 5, in a", "name 'layers' is not defined", "NameError"),
+        raised("densenet.py, line 9, in b", "name 'layers' is not defined", "NameError"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("block", "network"), PASSED_ON.values(), ids=PASSED_ON)
+def test_what_one_function_gives_by_mistake_is_one_cause_wherever_it_is_met(block, network):
+    assert causes(results(block=block, network=network)) == ["block-shape"]
+
+
+def test_a_function_that_is_missing_is_missed_by_those_that_call_it():
+    named = {"transition": [], "build_densenet": [], "build_model": [], "dense_block": None}
+    frames = {"module": json.dumps({"failure": None, "functions": named}).encode()}
+    lost = {
+        BLOCK.id: raised("", "module 'densenet' has no attribute 'dense_block'", "AttributeError"),
+        SQUEEZE.id: RIGHT["transition"],
+        NETWORK.id: raised("a.py, line 9, in f", "name 'dense_block' is not defined", "NameError"),
+    }
+    frames |= {f"probe:{name}": json.dumps(record).encode() for name, record in lost.items()}
+    evidence = assemble(frames, {}, [BLOCK, SQUEEZE, NETWORK])
+
+    assert causes({r.name: r for r in run_checks(CHECKS, evidence)}) == ["module-contract"]
+
+
+def test_two_names_that_are_not_defined_are_two_causes():
+    found = results(
+        block=raised("densenet.py, line 5, in a", "name 'layers' is not defined", "NameError"),
+        network=raised("densenet.py, line 9, in b", "name 'depht' is not defined", "NameError"),
+    )
+
+    assert causes(found) == ["block-shape", "network-shape"]
+
+
+def test_maps_that_a_transition_does_not_halve_are_no_mistake_of_the_blocks():
+    whole = changed(Transition(7), pool=None)
+    plan = changed(PLAN, transitions=tuple(changed(t, pool=None) for t in PLAN.transitions))
+    found = results(
+        transition=transition_record(Style(), whole, SIZE, 15),
+        network=network_record(Style(), plan, 16),
+    )
+
+    assert found["block-structure"].outcome is Outcome.FAILED
+    assert causes(found) == ["transition-layer"]
+
+
+def test_the_relu_that_all_layers_begin_with_is_not_one_of_the_stem():
+    turned = ("ReLU", "BN")
+    blocks = tuple(
+        changed(b, layers=tuple(changed(layer, before=turned) for layer in b.layers))
+        for b in dense_net(N, K, 0.5, True, 7).blocks
+    )
+    squeeze, plan = Transition(7, before=turned), dense_net(N, K, 0.5, True, 7)
+    transitions = tuple(changed(t, before=turned) for t in plan.transitions)
+    plan = changed(plan, blocks=blocks, transitions=transitions)
+    answers = (
+        (BLOCK, block_record(Style(), blocks[0], SIZE, CHANNELS)),
+        (SQUEEZE, transition_record(Style(), squeeze, SIZE, 15)),
+        (network_probe(16, K, 0.5, True, 7, 16), network_record(Style(), plan, 16)),
+    )
+    found = {r.name: r for r in run_checks(CHECKS, evidence_of(*answers))}
+
+    assert found["stem"].outcome is Outcome.FAILED
+    assert found["stem"].follows_from == "composite-function"
+
+
+class Fixed(Net):
+    """Normalises by the batch, always."""
+
+    def norm(self, x, name=None, kind="BN"):
+        self.training, mode = True, self.training
+        try:
+            return super().norm(x, name, kind)
+        finally:
+            self.training = mode
+
+
+def answer_of(net_of, write):
+    """The record of what is written in both modes."""
+    graphs = {}
+    for mode in ("inference", "training"):
+        net = net_of(Style(), training=mode == "training")
+        graphs[mode] = net.w.graph(write(net, net.entry(SIZE, CHANNELS)))
+    record = {"failure": None, "graphs": graphs, "variables": net.w.variables}
+    return record | {"input_shape": [BATCH, SIZE, SIZE, CHANNELS]}
+
+
+def found_in_block(net_of, write):
+    both = BLOCK.model_copy(update={"modes": ("inference", "training")})
+    others = ((SQUEEZE, RIGHT["transition"]), (NETWORK, RIGHT["network"]))
+    evidence = evidence_of((both, answer_of(net_of, write)), *others)
+    return {r.name: r for r in run_checks(CHECKS, evidence)}
+
+
+def test_statistics_that_are_not_kept_follow_from_the_mode_of_the_batch_norm():
+    found = found_in_block(Fixed, lambda net, x: write_block(net, x, dense(N, K, True)))
+
+    assert found["parameter-count-block"].outcome is Outcome.FAILED
+    assert causes(found) == ["training-behaviour"]
+
+
+def residual_block(net, x):
+    """Each layer is added to a 1×1 convolution of what it receives."""
+    for layer in dense(N, K, True).layers:
+        y = net.conv(net.activated(x, layer.before), layer.squeeze, 1)
+        y = net.conv(net.activated(y, layer.between), layer.width, 3)
+        x = net.w.binary("AddV2", net.conv(x, layer.width, 1), y)
+    return x
+
+
+def test_an_addition_in_place_of_the_concatenation_is_the_first_thing_said():
+    found = found_in_block(Net, residual_block)
+    told = found["dense-connectivity"].findings[0]
+
+    assert causes(found) == ["dense-connectivity"]
+    assert (told.expected, told.what) == (
+        "concatenated", "how its maps are joined to the earlier ones",
+    )  # fmt: skip
+
+
+def test_what_a_block_adds_up_is_no_second_classifier():
+    assert found_in_block(Net, residual_block)["head"].outcome is Outcome.PASSED
+
+
 def test_everything_follows_from_an_import_that_failed():
     failure = FailureRecord(type="SyntaxError", message="expected ':'", where="densenet.py, line 4")
     found = run_checks(CHECKS, Evidence(ModuleRecord(failure=failure, functions={}), (), None))

@@ -49,6 +49,30 @@ SLIPS = {
         "AttributeError", "module 'keras.layers' has no attribute 'Convolution2DTranspose'",
         "Keras 3 has no such name any more",
     ),
+    "a layer for a tensor": (
+        "ValueError",
+        "Only input tensors may be passed as positional arguments. The following argument value "
+        "should be passed as a keyword argument: <Concatenate name=concatenate_1, built=False>",
+        "call it, `Concatenate(...)(x)`",
+    ),
+    "None for a tensor": (
+        "TypeError", "'NoneType' object is not subscriptable", "may lack its `return`",
+    ),
+    "None for a tensor, said by Keras": (
+        "ValueError", "Inputs to a layer should be tensors. Got 'None' (of type ",
+        "may lack its `return`",
+    ),
+    "no return": ("TypeError", "it gives nothing: `return` the tensor", "has to `return`"),
+    "two results": ("TypeError", "it gives a tuple of 2 (KerasTensor, int)", "nothing beside it"),
+    "a list for a tensor": (
+        "AttributeError", "'list' object has no attribute 'shape'", "a list of tensors",
+    ),
+    "a module that is not imported": (
+        "NameError", "name 'layers' is not defined", "`from keras import layers`",
+    ),
+    "a layer that is not imported": (
+        "NameError", "name 'ReLU' is not defined", "Write layers.ReLU",
+    ),
     "the shape of a model": (
         "AttributeError", "'Functional' object has no attribute 'shape'", "`return x`",
     ),
@@ -60,6 +84,28 @@ def test_an_exception_is_answered_by_what_was_meant(type, message, told):
     failure = FailureRecord(type=type, message=message, where="densenet.py, line 9, in dense_block")
 
     assert told in failed_call("dense_block", failure).help
+
+
+@pytest.mark.parametrize("line", ["x = layers.Add()([x, y])", "x = x + y", "x = sum(maps)"])
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Inputs have incompatible shapes. Received shapes (8, 8, 17) and (8, 8, 5)",
+        "Cannot broadcast shape, the failure dim has value 17, which cannot be broadcasted to 5.",
+    ],
+)
+def test_maps_that_are_added_are_to_be_joined(line, message):
+    failure = FailureRecord(
+        type="ValueError", message=message, where="densenet.py, line 9, in f", line=line
+    )
+
+    assert "DenseNet adds no maps" in failed_call("dense_block", failure).help
+
+
+def test_what_a_function_gives_is_told_without_an_exception_of_ours():
+    failure = FailureRecord(type="TypeError", message="it gives nothing: `return` it", where="")
+
+    assert failed_call("dense_block", failure).received == "it gives nothing: `return` it"
 
 
 def test_a_layer_made_in_each_call_is_told_without_the_graders_own_function():
@@ -112,6 +158,30 @@ def test_a_function_of_nearly_the_name_is_said_to_be_there():
     assert contract(["conv", "bottleneck_layer"]).received == "nothing"
 
 
+def test_arguments_that_changed_places_are_remarked_on():
+    functions = {name: [] for name in ("transition", "build_densenet", "build_model")}
+    names = ("x", "growth_rate", "num_layers")
+    block = [[name, "POSITIONAL_OR_KEYWORD", False] for name in names]
+    module = {"failure": None, "functions": functions | {"dense_block": block}}
+    evidence = assemble({"module": json.dumps(module).encode()}, {}, [])
+    contract = run_checks(CHECKS, evidence)[0]
+
+    assert contract.outcome.value == "passed"
+    assert [f.message for f in contract.findings] == [
+        "the arguments of dense_block: expected x, num_layers, growth_rate, "
+        "received x, growth_rate, num_layers"
+    ]
+
+
+def test_a_class_that_is_given_the_tensor_is_told_to_be_made_first():
+    failure = FailureRecord(
+        type="TypeError", message="A symbolic KerasTensor cannot be used as a boolean.",
+        where="densenet.py, line 9, in f", line="x = layers.ReLU(x)",
+    )  # fmt: skip
+
+    assert "`layers.ReLU()(x)`" in failed_call("dense_block", failure).help
+
+
 def block_of(layers, **fields):
     right = dense(4, K, True)
     given = changed(right, layers=right.layers[:layers], output=(Link(0), Link(1)))
@@ -122,7 +192,7 @@ def test_one_layer_in_place_of_four_asks_for_the_return_inside_the_loop():
     evidence = evidence_of((block_probe(4, K, True, SIZE, CHANNELS), block_of(1)))
     found = {r.name: r for r in run_checks(CHECKS, evidence)}
 
-    assert found["block-structure"].findings[0].help.endswith("is `return` inside the loop?")
+    assert found["block-structure"].findings[0].help.endswith("or the concatenation behind it?")
     assert found["parameter-count-block"].findings[0].help.endswith("Mend that first.")
 
 

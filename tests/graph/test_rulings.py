@@ -9,6 +9,7 @@ from grader.checks import CHECKS
 from grader.graph import rules
 from grader.graph.rules import rulings
 from grader.graph.rules.deviation import deviation
+from grader.graph.rules.modes import without_consequences
 from grader.graph.rules.rulings import Ruling
 
 ROWS = {name: row for name, row in vars(rulings).items() if isinstance(row, Ruling)}
@@ -49,6 +50,14 @@ def test_a_row_becomes_a_sentence_with_its_place():
 
 def test_a_remark_costs_nothing():
     assert deviation(rulings.NO_BIAS, "head", "none").finding.severity == "remark"
+
+
+def test_dropout_has_no_place_where_the_order_of_a_layer_is_wrong():
+    dropout = deviation(rulings.DROPOUT_ELSEWHERE, "layer 2", "in another place")
+    order = deviation(rulings.NORMALISED_BEHIND, "layer 2", "conv → BN → ReLU", then="conv")
+
+    assert without_consequences([dropout, order]) == [order]
+    assert without_consequences([dropout]) == [dropout]
 
 
 def test_a_rule_that_knows_more_than_the_row_says_what_to_do():

@@ -7,14 +7,14 @@ import sys
 import pytest
 from rich.console import Console
 
-from grader.domain import Finding, MeasuredAccuracy, Outcome
+from grader.domain import Finding, GradeStatus, MeasuredAccuracy, Outcome
 from grader.report.causes import Pasted, causes_of, first_sentences, places_of
 from grader.report.terminal import one_line, render
 
 WIDTH, LINES = 80, 24
 
 
-def checked(examples, name: str, **how) -> list[str]:
+def checked(examples, name: str, status: GradeStatus | None = None, **how) -> list[str]:
     """The screen for one of the example grades, as the student's own check gives it."""
     grade = getattr(examples, name)()
     kept = [c for c in grade.checks if c.name != "accuracy"]
@@ -23,6 +23,7 @@ def checked(examples, name: str, **how) -> list[str]:
         [c.model_copy(update={"max_score": 1.0, "score": 0.0}) for c in kept],
         measured=MeasuredAccuracy(note="accuracy is measured when the submission is graded"),
     )
+    own = own if status is None else own.model_copy(update={"status": status})
     file = io.StringIO()
     console = Console(file=file, width=WIDTH)
     console.print(render(own, examples.ASSIGNMENT, checking=True, **how))
@@ -52,6 +53,14 @@ def test_the_first_cause_stands_first_and_the_next_step_last_on_one_small_screen
     assert lines[-1] == " Next: mend 1, then `grade check` again.  Everything: grade check --all"
     assert "CHECKED" in lines[-3]
     assert "of 82 points so far" in lines[-3]
+
+
+def test_what_a_person_has_to_look_at_has_its_points_and_its_next_step_all_the_same(examples):
+    lines = checked(examples, "deviating", GradeStatus.REVIEW)
+
+    assert lines[0].split()[-4:] == ["82", "points", "so", "far"]
+    assert lines[-3].startswith("  NEEDS REVIEW   55 of 82 points so far")
+    assert lines[-1] == " Next: mend 1, then `grade check` again.  Everything: grade check --all"
 
 
 def test_nothing_of_a_grading_stands_in_a_check(examples):

@@ -43,7 +43,9 @@ def compare_sources(
         received = _as_it_arrived(arrived, widths[node])
         ruling = rulings.LINK_PERMUTED if received == PERMUTED else rulings.LINK
         if received:
-            judge.say(ruling, where, received, cause, receiver=receiver, giver=giver)
+            twice = received.endswith(("times", "twice"))
+            help = rulings.CONCATENATED_TWICE if twice else ""
+            judge.say(ruling, where, received, cause, help, receiver=receiver, giver=giver)
     for index in strangers:
         of_the_image = judge.graph.nodes[index].kind == "input"
         place = f"stem and {where}" if of_the_image else where

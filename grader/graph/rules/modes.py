@@ -19,6 +19,8 @@ from grader.graph.steps import Word
 CHECK = "training-behaviour"
 NEVER_UPDATED = "never updated"
 MOVING_AVERAGES = "moving averages"
+ORDERED = {"composite-function", "transition-layer"}
+"""The checks of what stands before and behind a convolution."""
 
 
 # --- random numbers --------------------------------------------------------------------------
@@ -185,8 +187,10 @@ def _end(reading: Reading) -> str:
 
 
 def without_consequences(found: list[Deviation]) -> list[Deviation]:
-    """Less what one deviation explains: a frozen batch norm is one in inference mode, and one over
-    another axis has other averages."""
+    """Less what one deviation explains: a frozen batch norm is one in inference mode, one over
+    another axis has other averages, and where a layer's order is wrong dropout has no place."""
+    if any(d.check in ORDERED and d.finding.severity == "deviation" for d in found):
+        found = [d for d in found if d.finding.what != rulings.DROPOUT_ELSEWHERE.what]
     if any(ALONG in d.finding.received for d in found):
         found = [d for d in found if d.check != CHECK]
     frozen = {d.finding.where for d in found if d.finding.received == FROZEN}

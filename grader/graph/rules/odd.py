@@ -10,6 +10,9 @@ from grader.graph.rules import rulings
 from grader.graph.rules.judge import Judge, has_norm
 from grader.graph.steps import Word
 
+FIRST = -1
+"""Before what any node shows: with an addition, nothing behind it is what it seems."""
+
 
 def judge_odd(judge: Judge) -> None:
     """Operations that have no place in a DenseNet."""
@@ -17,6 +20,9 @@ def judge_odd(judge: Judge) -> None:
     for node in judge.reading.odd:
         where = judge.place_of_odd(node)
         if judge.expected.training and _only_augments(judge, node):
+            continue
+        if node.kind == "add" and "layer" in where:
+            judge.say(rulings.ADDED, where, f"added: {name_of(node)}", FIRST)
             continue
         ruling = rulings.ODD_ON_A_LINK if node.kind == "add" else rulings.ODD
         judge.say(ruling, where, name_of(node), node.index)

@@ -61,6 +61,7 @@ NO_HARM_NUMBERS = "No harm: the numbers differ by next to nothing."
 OWN_LAYER = "Create a new layer object for every place where the paper has a layer."
 STOPPED = "Take the stop_gradient away: what stands behind it is not trained."
 CONCATENATE = "Concatenate the block's input and all earlier layers' maps (eq. 2)."
+CONCATENATED_TWICE = "It stands in what is concatenated already: join each layer's maps on once."
 PLAIN_HEAD = "Leave it out: the head is BN, ReLU, global average pooling and one Dense layer."
 PLAIN_TRANSITION = "A transition is BN, 1×1 convolution, 2×2 average pooling."
 WITHOUT_AXIS = "Write BatchNormalization() without an axis: the channels stand last."
@@ -159,6 +160,11 @@ ORDER_ON_A_LINK = Ruling(
     "dense-connectivity", "the maps of {giver} before its {then}", "BN → ReLU", CONNECTIVITY,
     "Every layer receives the earlier maps as they were given, and applies its own BN and ReLU to "
     "all of them together.",
+)  # fmt: skip
+ADDED = Ruling(
+    "dense-connectivity", "how its maps are joined to the earlier ones", "concatenated",
+    CONNECTIVITY, "DenseNet adds no maps, it joins them side by side: layers.Concatenate().",
+    wrecks=True,
 )  # fmt: skip
 CHANGED_ON_A_LINK = Ruling(
     "dense-connectivity", "the maps of {giver} before its {then}", "{usual}", CONNECTIVITY,
@@ -305,7 +311,9 @@ LAYERS = Ruling(
 )  # fmt: skip
 LAYERS_OF_A_BLOCK = replace(LAYERS, help="dense_block makes num_layers layers.")
 ONE_LAYER = replace(
-    LAYERS, help="One layer, however many are asked for: is `return` inside the loop?"
+    LAYERS,
+    help="One layer, however many are asked for: does `return` stand inside the loop, or the "
+    "concatenation behind it?",
 )
 LAYERS_ALIKE = replace(LAYERS, help="All blocks have the same number of layers.")
 MAP_SIZE = Ruling(
