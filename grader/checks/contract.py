@@ -41,13 +41,10 @@ ONLY_HERE = (
     "move what needs it under `if __name__ == '__main__':`."
 )
 RUN_IT = "`python densenet.py` stops at the same place."
-OUT_OF_THE_WAY = (
-    "Nobody types anything in while it is graded, and the module must reach its end: move this "
-    "line under `if __name__ == '__main__':`."
-)
+OUT_OF_THE_WAY = "move this line under `if __name__ == '__main__':`."
 IMPORT_HELP = {
-    "EOFError": OUT_OF_THE_WAY,
-    "SystemExit": OUT_OF_THE_WAY,
+    "EOFError": f"Nobody types anything in while it is graded: {OUT_OF_THE_WAY}",
+    "SystemExit": f"It ends the program, and the module must reach its end: {OUT_OF_THE_WAY}",
     "TabError": "Indent with spaces only: let the editor change every tab to four spaces.",
 }
 RETURN_X = (
@@ -389,7 +386,9 @@ def failed_call(
     help = _known_help(failure)
     if not help and failure.type == "TypeError" and failure.message.startswith(f"{where}() "):
         help = "Keep the arguments' names and order as in the template."
-    help = help or (OTHER_CALLS if hidden else SAME_CALL)
+    if not help and not failure.where:  # a place is shown, and below it the call
+        help = SAME_CALL
+    help = OTHER_CALLS if hidden and help in ("", SAME_CALL) else help
     return Finding(
         where=where,
         message=f"{failure.where or where}: expected {wanted}, received {_told(failure)}",

@@ -15,6 +15,7 @@ from enum import StrEnum
 from itertools import islice
 from pathlib import Path
 
+from grader.assignment.units import SHEET_BESIDE_README
 from grader.domain import LAPTOP_RECIPE, RECIPE, WEIGHTS
 from grader.errors import SubmissionRejected
 from grader.intake.kinds import ARCHIVE, Fate, clutter, fate, is_weights
@@ -36,6 +37,7 @@ OURS = frozenset(
     {
         ARCHIVE,
         "README.md",
+        SHEET_BESIDE_README,
         LAPTOP_RECIPE,
         "recipe.paper.toml",
         "test_densenet.py",

@@ -110,9 +110,9 @@ class TrainingDisplay:
 
     def _start(self, event: Started) -> None:
         self.epochs, self.steps = event.recipe.epochs, event.steps_per_epoch
-        rule = event.recipe.optimizer
+        rule, epochs = event.recipe.optimizer, "epoch" if self.epochs == 1 else "epochs"
         self._print(
-            f"{event.parameters:,} weights, {self.epochs} epochs of {self.steps} steps, "
+            f"{event.parameters:,} weights, {self.epochs} {epochs} of {self.steps} steps, "
             f"batch {event.recipe.batch_size}, {rule.name} at {rule.learning_rate:g}, "
             f"{event.recipe.schedule.name}, {event.recipe.precision}"
         )

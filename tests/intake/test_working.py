@@ -158,6 +158,7 @@ def test_with_all_of_it_at_once_the_zip_is_the_one_without(work: Path, tmp_path:
 def test_what_the_tools_put_there_is_left_without_a_word(work: Path) -> None:
     for name in (
         "README.md",
+        "assignment.md",
         "test_densenet.py",
         "recipe.laptop.toml",
         "recipe.paper.toml",
