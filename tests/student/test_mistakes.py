@@ -33,7 +33,8 @@ FOLDER = Path(__file__).parent / "mistakes"
 CHECK_NAMES = [check.name for check in CHECKS]
 SAMPLE = {
     "missing-colon", "a-name-not-imported", "added-where-sizes-differ", "no-return-in-block",
-    "conv-bn-relu", "always-in-training",
+    "conv-bn-relu", "always-in-training", "added-over-a-shortcut", "pooling-of-stride-1",
+    "another-name-for-the-block", "a-hundred-classes",
 }  # fmt: skip
 """Of every kind of answer one; `make test-all` replays the rest."""
 TOLD = r"^(says|try|line|remark): (.*)$"
