@@ -121,7 +121,7 @@ def _as_attempts(files: Sequence[Parts]) -> list[Parts]:
     """The paths without the folders of attempts, and without one of the assignment above these."""
     bare = [(p[0], *(q for q in p[1:-1] if not attempt_of(Path(q))), p[-1]) for p in files if p[1:]]
     between = {p[1] for p in bare if len(p) > 2}
-    if len(between) == 1 and len(bare) == len(files) and {p[:-1] for p in bare} != {bare[0][:-1]}:
+    if len(between) == 1 and len({p[0] for p in bare}) > 1:
         bare = [(p[0], *p[2:]) if len(p) > 2 else p for p in bare]
     return [*bare, *(p for p in files if not p[1:])]
 

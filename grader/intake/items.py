@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 from pathlib import Path
@@ -19,6 +19,8 @@ UNLESS: dict[Platform, str] = {
     "google": " If they are of several people of that name, use --from files.",
 }
 """When several submissions with one student_id would not be one student's."""
+NAMED_STUDENTS = 5
+"""How many students with several submissions are told of one by one."""
 SOURCE_LENGTH = 200
 """Longest source that a record shows, characters."""
 
@@ -107,12 +109,13 @@ def told_apart(items: Iterable[Item]) -> tuple[tuple[Item, ...], tuple[str, ...]
     Returns:
         The items in their order, those of one student in the order in which they came: where no
         time tells which is the latest, the last one recorded is. And a notice for each id that
-        several had.
+        several had, one for all where they are many.
     """
     items = _with_sources_apart(tuple(items))
     counts = Counter(item.identity.student_id for item in items)
     taken = {id for id, count in counts.items() if count == 1}
     placed, notices = list(items), []
+    resubmitted: dict[str, tuple[int, str]] = {}
     for id in (id for id, count in counts.items() if count > 1):
         same = sorted((i for i in items if i.identity.student_id == id), key=_arrival)
         # Brightspace has no login in its names: two of one name may be two people.
@@ -123,8 +126,24 @@ def told_apart(items: Iterable[Item]) -> tuple[tuple[Item, ...], tuple[str, ...]
         places = [at for at, item in enumerate(items) if item.identity.student_id == id]
         for at, item in zip(places, named, strict=True):
             placed[at] = item
-        notices.append(_said(id, named, namesakes))
-    return tuple(placed), tuple(notices)
+        notice = _said(id, named, namesakes)
+        hint = UNLESS.get(named[0].identity.platform)
+        if namesakes or (hint and notice.endswith(hint)):
+            notices.append(notice)
+        else:
+            resubmitted[id] = (len(named), notice)
+    return tuple(placed), (*notices, *_of_resubmitted(resubmitted))
+
+
+def _of_resubmitted(several: Mapping[str, tuple[int, str]]) -> list[str]:
+    """A notice for each student with several submissions, or one for a class that hands in anew."""
+    if len(several) <= NAMED_STUDENTS:
+        return [notice for _, notice in several.values()]
+    first = [f"{id} ({count})" for id, (count, _) in several.items()][:NAMED_STUDENTS]
+    return [
+        f"{len(several)} students have several submissions. Each is graded, and one of each "
+        f"student's counts: {', '.join(first)} and {len(several) - len(first)} more."
+    ]
 
 
 def _with_sources_apart(items: tuple[Item, ...]) -> tuple[Item, ...]:

@@ -44,6 +44,15 @@ def test_the_attempts_of_a_student_are_one_students_and_the_highest_number_is_th
     assert "jdoe/settings.json" in found.notices[-1]
 
 
+def test_a_class_that_hands_in_anew_is_told_in_one_line(tmp_path: Path) -> None:
+    found = of(tmp_path, *(f"s{who:02}/{which}/a.zip" for who in range(40) for which in (1, 2)))
+
+    assert len(found.items) == 80
+    (notice,) = found.notices
+    assert notice.startswith("40 students have several submissions.")
+    assert "s00 (2), s01 (2), s02 (2), s03 (2), s04 (2) and 35 more." in notice
+
+
 @pytest.mark.parametrize(
     "names",
     [
@@ -177,6 +186,12 @@ def test_a_zip_of_them_is_a_class(tmp_path: Path, names: list[str]) -> None:
     three = [*names, *(name.replace("Max", "Tom") for name in names if "Max" in name)]
 
     assert holds_a_class(zipped(tmp_path / "download.zip", *three), DEFAULT)
+
+
+def test_a_file_beside_the_students_folders_makes_no_difference(tmp_path: Path) -> None:
+    names = [*WRAPPED["teams"], "Submitted files/readme.txt"]
+
+    assert holds_a_class(zipped(tmp_path / "download.zip", *names), DEFAULT)
 
 
 def test_the_one_student_of_a_class_keeps_their_folders(tmp_path: Path) -> None:
