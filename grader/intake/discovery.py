@@ -34,6 +34,7 @@ from grader.intake.names import (
     Identity,
     OwnPart,
     Platform,
+    are_of_google,
     collected_by_nbgrader,
     own_part,
     plain,
@@ -143,17 +144,41 @@ class _Search:
         if len(paths) > 1 and self._are_students(folders):
             kinds |= dict.fromkeys(folders, "student")
         entries = [path for path, kind in kinds.items() if kind in ("submission", "student")]
+        files = [path for path in entries if path.is_file()]
         platform = voted([path.parts for path in entries])
+        if platform is None and len(files) == len(entries) > 1:
+            platform = "google" if are_of_google([path.name for path in files]) else None
+        loose = self._named_together(files, self.platform or platform)
+        together = {file for group in loose.values() for _, file in group} - loose.keys()
         self.kept_apart = platform is None and self.look.keeps_attempts(entries)
         if platform is None and self.platform is None and self._are_named_alike(entries):
             platform = "folders"
         for path in paths:
+            if path in together:
+                continue
             if kinds[path] in ("submission", "student"):
-                self._named_entry(path, platform, len(entries))
+                self._named_entry(path, platform, len(entries), loose.get(path))
             elif kinds[path] == "nbgrader":
                 self._nbgrader(path)
             else:
                 self._class(path)
+
+    def _named_together(
+        self, files: Sequence[Path], platform: Platform | None
+    ) -> dict[Path, list[tuple[str, Path]]]:
+        """The loose files of each person among those that `class/*` names, by the first of code."""
+        if len(files) < 2 or self.platform in ("folders", "files"):
+            return {}
+        of_lms = platform if platform and _is_of_lms(platform) else None
+        found: dict[Path, list[tuple[str, Path]]] = {}
+        for folder in dict.fromkeys(file.parent for file in files):
+            own = {
+                file: own_part((file.name,), of_lms) if of_lms else None
+                for file in files
+                if file.parent == folder
+            }
+            found |= self._loose_groups(list(own), own)
+        return {code: group for code, group in found.items() if group[1:]}
 
     def _kind(self, path: Path) -> str:
         """What a named path is: "submission", "student" (their folder), "nbgrader" or "class"."""
@@ -196,13 +221,21 @@ class _Search:
         alike = [f for f in files if counts[f.name.casefold()] > 1 or is_everybodys(f.name)]
         return len(files) > 1 and len(alike) * 2 > len(files)
 
-    def _named_entry(self, path: Path, voted: Platform | None, count: int) -> None:
+    def _named_entry(
+        self,
+        path: Path,
+        voted: Platform | None,
+        count: int,
+        together: Sequence[tuple[str, Path]] | None = None,
+    ) -> None:
         own = named(path, self.zone, self.platform)
         if self.platform is None and count > 1 and own.identity.platform != voted:
             own = self._as_voted(own, path, voted)
         elif self.platform is None and count == 1 and _is_of_lms(own.identity.platform):
             self.notices.append(_read_as(path, own.identity.platform))
-        if path.is_dir():
+        if together:
+            self._loose(together, self._of_code(own.identity, path), own.source)
+        elif path.is_dir():
             below = "" if count == 1 else own.source
             self._student(path, own.identity, below, self.kept_apart)
         elif is_code(path.name):
@@ -215,7 +248,7 @@ class _Search:
     def _as_voted(self, own: Item, path: Path, voted: Platform | None) -> Item:
         """One name among several does not decide by itself how it is read."""
         plainly = not _is_of_lms(own.identity.platform)
-        if plainly and not (voted == "folders" and path.is_file()):
+        if plainly and voted != "google" and not (voted == "folders" and path.is_file()):
             return own
         part = own_part(path.parts, voted) if voted else None
         return replace(own, identity=told_by(part, self.zone) if part else plain(path, voted))

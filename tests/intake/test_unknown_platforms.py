@@ -90,6 +90,32 @@ def test_the_title_behind_a_name_in_google_classroom_is_no_part_of_it(
     assert holds_a_class(zipped(tmp_path / "drive.zip", *names), DEFAULT)
 
 
+NAMED_ONE_BY_ONE = {
+    "google": ["Jane Doe - densenet.py", "Jane Doe - densenet.weights.h5", "Max Roe - densenet.py"],
+    "canvas": ["doe_48213_991245_densenet.py", "doe_48213_991246_w.h5", "roe_48214_991247_a.zip"],
+    "none": ["jan_densenet.py", "jan_recipe.toml", "mia_densenet.py"],
+}
+
+
+@pytest.mark.parametrize("names", NAMED_ONE_BY_ONE.values(), ids=NAMED_ONE_BY_ONE)
+def test_the_files_that_a_shell_names_one_by_one_are_read_as_their_folder(
+    tmp_path: Path, names: list[str]
+) -> None:
+    whole = of(tmp_path, *names, roster=None)
+    found = discover(sorted((tmp_path / "class").iterdir()), zone=ZONE)
+
+    assert ids(found) == ids(whole)
+    assert [item.files for item in found.items] == [item.files for item in whole.items]
+
+
+def test_files_of_two_folders_are_not_put_together(tmp_path: Path) -> None:
+    tree(tmp_path, "a/jan_densenet.py", "b/jan_densenet.py", "b/jan_recipe.toml")
+
+    found = discover(sorted(tmp_path.glob("*/*")), zone=ZONE)
+
+    assert [len(item.files) for item in found.items] == [1, 2]
+
+
 def test_two_files_of_one_name_in_google_classroom_may_be_two_peoples_and_that_is_said(
     tmp_path: Path,
 ) -> None:
