@@ -40,6 +40,7 @@ ONLY_HERE = (
     "Only the standard library, NumPy, TensorFlow and Keras are installed: remove the import, or "
     "move what needs it under `if __name__ == '__main__':`."
 )
+ADDED = "DenseNet adds no maps, it joins them side by side: layers.Concatenate()."
 RUN_IT = "`python densenet.py` stops at the same place."
 OUT_OF_THE_WAY = "move this line under `if __name__ == '__main__':`."
 IMPORT_HELP = {
@@ -182,10 +183,6 @@ OLDER_CODE = (
     (
         r"is not a valid root scope name",
         "Keras 3 names a layer by its class: let no class of layers begin with an underscore.",
-    ),
-    (
-        r"(?s)(incompatible shapes|annot broadcast shape).*\n[^\n]*([Aa]dd\(|\bsum\(|\+)[^\n]*$",
-        "DenseNet adds no maps, it joins them side by side: layers.Concatenate().",
     ),
     (r"^it gives nothing", "The last line of a function has to `return` what it has made."),
     (
@@ -342,6 +339,12 @@ def _not_imported(failure: FailureRecord) -> str:
     return f"Write `{IMPORTS[name]}` at the top of the file." if name in IMPORTS else ""
 
 
+def _adds_maps(failure: FailureRecord) -> bool:
+    """Whether maps of two widths were to be added; in another network than a DenseNet they may."""
+    differ = re.search(r"incompatible shapes|annot broadcast shape", failure.message)
+    return bool(differ and re.search(r"[Aa]dd\(|\bsum\(|\+", failure.line))
+
+
 def _passed_on(failure: FailureRecord) -> str:
     """Which layer was handed to another one in place of a tensor; "" where none was."""
     said = re.search(r"Only input tensors may .*<(\w+) name=\w+, built=", failure.message, re.S)
@@ -383,7 +386,7 @@ def failed_call(
         hidden: Whether nobody may read the arguments.
         wanted: What it should have given.
     """
-    help = _known_help(failure)
+    help = ADDED if where in NEEDED and _adds_maps(failure) else _known_help(failure)
     if not help and failure.type == "TypeError" and failure.message.startswith(f"{where}() "):
         help = "Keep the arguments' names and order as in the template."
     if not help and not failure.where:  # a place is shown, and below it the call

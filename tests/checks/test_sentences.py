@@ -100,6 +100,7 @@ def test_maps_that_are_added_are_to_be_joined(line, message):
     )
 
     assert "DenseNet adds no maps" in failed_call("dense_block", failure).help
+    assert "DenseNet" not in failed_call("resnet.py:block", failure).help
 
 
 def test_what_a_function_gives_is_told_without_an_exception_of_ours():
