@@ -107,7 +107,11 @@ def _no_network(compared: Compared, answer: NetworkAnswer) -> Finding:
         finding = _not_there(compared.function, failure)
     elif failure.where.endswith(", in <module>") or failure.type.endswith("SyntaxError"):
         file = failure.where.partition(",")[0]
-        known = finding.help if finding.help != SAME_CALL else RUN_IT.replace("densenet.py", file)
+        known = (
+            finding.help
+            if finding.help not in ("", SAME_CALL)
+            else RUN_IT.replace("densenet.py", file)
+        )
         finding = finding.model_copy(update={"help": known})
     return finding.model_copy(update={"asked": answer.asked})
 
