@@ -14,7 +14,13 @@ import numpy as np
 
 from grader.engine.recipe import Recipe
 
-MEASURED: tuple[tuple[float, float], ...] = ((0.124, 0.7914), (0.360, 0.8501), (0.476, 0.8601))
+MEASURED: tuple[tuple[float, float], ...] = (
+    (0.124, 0.7914),
+    (0.360, 0.8501),
+    (0.457, 0.8607),
+    (0.476, 0.8601),
+    (0.476, 0.8570),
+)
 """Cost and accuracy of whole runs of DenseNets on CIFAR-10, benchmarks/results/recipes.md: the cost
 in runs of the reference solution, the accuracy on the test images."""
 DEVIATIONS = 2.0

@@ -222,7 +222,7 @@ def test_a_laptop_s_processor_is_told_how_long_the_laptops_recipe_takes():
     reading = doctor._training(rate=1e11)
 
     assert reading.status == "ok"
-    assert reading.found.startswith("about 23 min on the processor by recipe.laptop.toml")
+    assert reading.found.startswith("about 25 min on the processor by recipe.laptop.toml")
 
 
 def test_a_slow_processor_is_told_where_to_train():
