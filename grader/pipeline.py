@@ -57,6 +57,7 @@ from grader.run.reading import evidence_of
 from grader.run.request import traced
 from grader.run.writing import write_run, write_submission
 from grader.sandbox.contract import Sandbox
+from grader.sandbox.memory import give_memory_back
 from grader.scoring.accuracy import unanswered
 from grader.scoring.grade import NO_ACCURACY, ungraded
 
@@ -362,6 +363,7 @@ def grade_one(what: Item | Path, course: Course) -> Grade:
     """
     item = _item(what, course)
     grade = _graded(item, course)
+    give_memory_back()
     course.progress.finished(grade.status)
     return grade
 
