@@ -717,8 +717,8 @@ DEFENCES = (
     Defence(
         "files are whole or not there",
         "files.py",
-        "        os.replace(name, path)\n",
-        '        path.write_bytes(b"{")\n        os.replace(name, path)\n',
+        "        put_in_place(name, path)\n",
+        '        path.write_bytes(b"{")\n        put_in_place(name, path)\n',
         "test_killed_at_any_step_the_same_command_leaves_what_one_run_leaves[grades]",
         "tests/pipeline/test_killed.py",
     ),
