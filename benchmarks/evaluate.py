@@ -3,7 +3,7 @@
     python benchmarks/evaluate.py [--networks 40x12b reference] [--seconds 4] [--rounds 3]
     python benchmarks/evaluate.py --quick --networks paper
 
-A network is written L x k, with b for bottlenecks and compression; "reference" is the reference
+A network is written as for recipes.py, such as 40x12c1 or 100x12b; "reference" is the reference
 solution's, "paper" all that the paper trained on CIFAR. Each sees as many images as Keras predict
 answers in so many seconds. ONNX Runtime takes part where onnx and onnxruntime are installed, which
 the grader does not need.
@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import sys
 import time
 from collections.abc import Callable
@@ -35,6 +34,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "reference_solution"), str(ROOT / "tests" / "graph")]
 
 import numpy as np  # noqa: E402  the path comes first
+from recipes import network_of  # noqa: E402
 
 
 def ceilings() -> dict[str, float]:
@@ -94,20 +94,14 @@ def ways(build_model, quick: bool, xla: bool) -> tuple[dict, object]:
     return found, plan
 
 
-PAPER = ("40x12", "100x12", "100x24", "100x12b", "250x24b", "190x40b")
+PAPER = ("40x12c1", "100x12c1", "100x24c1", "100x12b", "250x24b", "190x40b")
 
 
 def built(text: str, densenet):
     """A network by its name."""
     if text == "reference":
         return densenet.build_model()
-    found = re.fullmatch(r"(\d+)x(\d+)(b?)", text)
-    if found is None:
-        raise SystemExit(f"{text}: expected a network such as 40x12, 100x12b or reference")
-    bottleneck = bool(found[3])
-    return densenet.build_densenet(
-        int(found[1]), int(found[2]), 0.5 if bottleneck else 1.0, bottleneck
-    )
+    return densenet.build_densenet(**network_of(text))
 
 
 @dataclass

@@ -14,6 +14,7 @@ from grader.errors import Cause
 from grader.graph.evidence import Evidence
 from grader.graph.network import Network
 from grader.graph.record import FailureRecord
+from grader.graph.rules import rulings
 
 NEEDED = ("dense_block", "transition", "build_densenet", "build_model")
 STUB = "Fill in the stub: it still raises NotImplementedError."
@@ -40,7 +41,6 @@ ONLY_HERE = (
     "Only the standard library, NumPy, TensorFlow and Keras are installed: remove the import, or "
     "move what needs it under `if __name__ == '__main__':`."
 )
-ADDED = "DenseNet adds no maps, it joins them side by side: layers.Concatenate()."
 RUN_IT = "`python densenet.py` stops at the same place."
 OUT_OF_THE_WAY = "move this line under `if __name__ == '__main__':`."
 IMPORT_HELP = {
@@ -386,7 +386,7 @@ def failed_call(
         hidden: Whether nobody may read the arguments.
         wanted: What it should have given.
     """
-    help = ADDED if where in NEEDED and _adds_maps(failure) else _known_help(failure)
+    help = rulings.ADDED.help if where in NEEDED and _adds_maps(failure) else _known_help(failure)
     if not help and failure.type == "TypeError" and failure.message.startswith(f"{where}() "):
         help = "Keep the arguments' names and order as in the template."
     if not help and not failure.where:  # a place is shown, and below it the call

@@ -11,7 +11,7 @@ are a student's own, and so is a folder with a time that one student alone has.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from pathlib import Path
@@ -95,9 +95,13 @@ def _late(student: Identity, name: str) -> Identity:
 def attempts_of(folders: Sequence[Path]) -> list[Attempt]:
     """The attempts that folders are; none where one of them is anything else."""
     names = {folder.name for folder in folders}
-    own = [f for f in folders if f.name.removesuffix(REPORTS) not in names - {f.name}]
+    own = [f for f in folders if not _is_report(f.name, names)]
     found = [attempt for folder in own if (attempt := attempt_of(folder)) is not None]
     return found if len(found) == len(own) else []
+
+
+def _is_report(name: str, beside: Collection[str]) -> bool:
+    return name.endswith(REPORTS) and name.removesuffix(REPORTS) in beside
 
 
 def attempt_of(folder: Path) -> Attempt | None:

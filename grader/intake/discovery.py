@@ -44,7 +44,7 @@ from grader.intake.names import (
 )
 from grader.intake.owners import in_roster
 from grader.intake.policy import DEFAULT, IntakePolicy
-from grader.intake.refusal import shown
+from grader.intake.refusal import listed, shown
 from grader.intake.roster import Roster
 from grader.intake.times import TIMESTAMP
 
@@ -99,7 +99,7 @@ def discover(
     search.look_at(given)
     if not search.found:
         names = ", ".join(shown(str(path)) for path in given) or "no path"
-        left = f" Not graded: {_named(search.left_out)}." if search.left_out else ""
+        left = f" Not graded: {listed(search.left_out, NAMED_FILES)}." if search.left_out else ""
         raise UsageError(
             f"expected a zip, a folder with {policy.asked}, or a folder of these. "
             f"Received: {names}, with nothing of the kind in it.{left}"
@@ -108,7 +108,7 @@ def discover(
     items, repeated = told_apart(known)
     notices = [*search.notices, *told, *repeated]
     if search.left_out:
-        notices.append(f"Not graded, as no submission: {_named(search.left_out)}.")
+        notices.append(f"Not graded, as no submission: {listed(search.left_out, NAMED_FILES)}.")
     return Discovery(items, tuple(notices), bool(search.classes))
 
 
@@ -279,7 +279,7 @@ class _Search:
         self._children_of_class(root, inside, len(candidates) == 1, export)
         there = {child.name for child in inside}
         if lost := [name for name in export.known if name not in there]:
-            self.notices.append(f"{METADATA} names what is not here: {_named(lost)}.")
+            self.notices.append(f"{METADATA} names what is not here: {listed(lost, NAMED_FILES)}.")
 
     def _children_of_class(
         self, root: Path, inside: Sequence[Path], alone: bool, export: Export
@@ -530,9 +530,3 @@ def _read_as(path: Path, platform: Platform) -> str:
 
 def _belongs(name: str) -> bool:
     return name == RECIPE or is_weights(name)
-
-
-def _named(files: Sequence[str]) -> str:
-    rest = len(files) - NAMED_FILES
-    listed = ", ".join(shown(name) for name in files[:NAMED_FILES])
-    return f"{listed} and {rest} more" if rest > 0 else listed

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from pathlib import Path
 
 from grader.intake.gradescope import METADATA, Submitted, read_metadata
@@ -121,18 +121,16 @@ class Export:
         if written is None:
             return identity
         when = sakai_time(written, self.zone)
-        if when is not None:
-            told = [
-                replace(each, received_at=when, received_from="lms")
-                for each in (identity, *identity.others)
-            ]
-        else:
-            remark = "Sakai's timestamp.txt cannot be read as a time."
-            told = [
-                replace(each, remarks=(remark,), doubt=f"{remark} {ASK_FOR_TIME}")
-                for each in (identity, *identity.others)
-            ]
-        return replace(told[0], others=tuple(told[1:]))
+        others = tuple(_by_timestamp(other, when) for other in identity.others)
+        return replace(_by_timestamp(identity, when), others=others)
+
+
+def _by_timestamp(identity: Identity, when: datetime | None) -> Identity:
+    """With the time of Sakai's timestamp.txt; a doubt where it cannot be read."""
+    if when is not None:
+        return replace(identity, received_at=when, received_from="lms")
+    remark = "Sakai's timestamp.txt cannot be read as a time."
+    return replace(identity, remarks=(remark,), doubt=f"{remark} {ASK_FOR_TIME}")
 
 
 def _member(base: Identity, person: Mapping[str, str], name: str) -> Identity:

@@ -12,15 +12,13 @@ from grader.domain import RECIPE
 from grader.intake.kinds import ARCHIVE, is_weights
 from grader.intake.names import ID_LENGTH, Identity, Platform, identify, original, safe_id
 from grader.intake.policy import IntakePolicy
-from grader.intake.refusal import shown
+from grader.intake.refusal import LISTED, listed, shown
 
 UNLESS: dict[Platform, str] = {
     "folders": " If that folder holds several students, name it by itself, or use --from files.",
     "google": " If they are of several people of that name, use --from files.",
 }
 """When several submissions with one student_id would not be one student's."""
-NAMED_STUDENTS = 5
-"""How many students with several submissions are told of one by one."""
 SOURCE_LENGTH = 200
 """Longest source that a record shows, characters."""
 
@@ -137,12 +135,12 @@ def told_apart(items: Iterable[Item]) -> tuple[tuple[Item, ...], tuple[str, ...]
 
 def _of_resubmitted(several: Mapping[str, tuple[int, str]]) -> list[str]:
     """A notice for each student with several submissions, or one for a class that hands in anew."""
-    if len(several) <= NAMED_STUDENTS:
+    if len(several) <= LISTED:
         return [notice for _, notice in several.values()]
-    first = [f"{id} ({count})" for id, (count, _) in several.items()][:NAMED_STUDENTS]
+    students = listed([f"{id} ({count})" for id, (count, _) in several.items()])
     return [
         f"{len(several)} students have several submissions. Each is graded, and one of each "
-        f"student's counts: {', '.join(first)} and {len(several) - len(first)} more."
+        f"student's counts: {students}."
     ]
 
 

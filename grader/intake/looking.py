@@ -102,19 +102,13 @@ class Looking:
 
     def holds_work(self, folder: Path) -> bool:
         """Whether something to grade lies in a folder, as it came or in an attempt."""
-        if self.has_module(folder) or self._holds_archive(folder):
+        places = (folder, _only_folder_in(folder))
+        if any(self.has_module(place) or self._holds_archive(place) for place in places):
             return True
-        inside = children(folder)
-        if len(inside) == 1 and inside[0].is_dir():
-            only = inside[0]
-            if self.has_module(only) or self._holds_archive(only):
-                return True
         return bool(self.attempts(folder))
 
     def _is_code_folder(self, folder: Path) -> bool:
-        inside = children(folder)
-        below = inside[0] if len(inside) == 1 and inside[0].is_dir() else folder
-        return self.has_module(folder) or self.has_module(below)
+        return self.has_module(folder) or self.has_module(_only_folder_in(folder))
 
     def _holds_archive(self, folder: Path) -> bool:
         return any(is_archive(child) for child in children(folder) if child.is_file())
@@ -163,6 +157,12 @@ class Looking:
         working = [child for child in inner if self.holds_work(child)]
         archived = [child for child in working if not self._is_code_folder(child)]
         return len(working) > 2 or len(archived) > 1 or (named and len(working) > 1)
+
+
+def _only_folder_in(folder: Path) -> Path:
+    """The one folder that is all that lies in a folder; else the folder itself."""
+    inside = children(folder)
+    return inside[0] if len(inside) == 1 and inside[0].is_dir() else folder
 
 
 def children(folder: Path) -> list[Path]:

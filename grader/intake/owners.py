@@ -9,12 +9,9 @@ from functools import cached_property
 
 from grader.intake.items import Item
 from grader.intake.names import Identity
-from grader.intake.refusal import shown
+from grader.intake.refusal import listed
 from grader.intake.roster import Roster, Student
 from grader.intake.words import shared
-
-NAMED = 5
-"""How many examples a notice has."""
 
 
 def in_roster(items: Iterable[Item], roster: Roster | None) -> tuple[list[Item], list[str]]:
@@ -49,7 +46,7 @@ def _not_used(students: Sequence[str]) -> list[str]:
     """A notice of those whose time of receipt may be of any of their submissions."""
     if not students:
         return []
-    names = _some(list(dict.fromkeys(students)))
+    names = listed(list(dict.fromkeys(students)))
     return [f"Several submissions, so the roster's time of receipt was not used: {names}."]
 
 
@@ -101,21 +98,15 @@ class _Owners:
         if self._within:
             told.append(
                 f"Names in which one student of the roster stands are that student's: "
-                f"{_some(list(self._within.values()))}."
+                f"{listed(list(self._within.values()))}."
             )
         if self._unclear:
             told.append(
                 f"Names in which several students of the roster stand were left as they are: "
-                f"{_some(list(self._unclear.values()))}. Add a column such as file_id to the "
+                f"{listed(list(self._unclear.values()))}. Add a column such as file_id to the "
                 "roster, with the whole name."
             )
         return told
-
-
-def _some(names: Sequence[str]) -> str:
-    more = len(names) - NAMED
-    listed = ", ".join(shown(name) for name in names[:NAMED])
-    return f"{listed} and {more} more" if more > 0 else listed
 
 
 def _names(identity: Identity) -> tuple[str, ...]:

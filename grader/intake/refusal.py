@@ -41,10 +41,10 @@ def _is_printable(character: str) -> bool:
     return character == " " or unicodedata.category(character)[0] not in "CZ"
 
 
-def listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str], most: int = LISTED) -> str:
     """The first few names, quoted by commas, and how many more there are."""
-    head = ", ".join(shown(name) for name in names[:LISTED])
-    rest = len(names) - LISTED
+    head = ", ".join(shown(name) for name in names[:most])
+    rest = len(names) - most
     return f"{head} and {rest} more" if rest > 0 else head
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 import re
 import stat
-import unicodedata
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from pathlib import Path
+
+from grader.intake.words import bare
 
 TIMESTAMP = "timestamp.txt"
 """nbgrader writes the time of receipt here, beside the files that it collected."""
@@ -72,8 +73,7 @@ def brightspace_time(written: str) -> datetime | None:
 
 def _month(name: str) -> int | None:
     """A month by how its name begins: the longest beginning decides, juin and juil. differ."""
-    plain = unicodedata.normalize("NFKD", name).casefold()
-    plain = "".join(c for c in plain if not unicodedata.combining(c))
+    plain = bare(name)
     found = [
         (len(start), number)
         for number, starts in enumerate(_MONTHS, start=1)

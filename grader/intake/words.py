@@ -23,11 +23,16 @@ SURE_DIGITS = 5
 """A number of fewer digits may be a year or that of an attempt."""
 
 
+def bare(text: str) -> str:
+    """A text without capitals and accents."""
+    plain = unicodedata.normalize("NFKD", text).casefold()
+    return "".join(c for c in plain if not "\u0300" <= c <= "\u036f")
+
+
 def words_of(text: str) -> Words:
     """The words of a name, without capitals, accents and apostrophes."""
-    plain = unicodedata.normalize("NFKD", text).casefold()
-    bare = "".join(c for c in plain if not "\u0300" <= c <= "\u036f" and c not in APOSTROPHES)
-    return tuple(re.findall(r"[^\W_]+", bare))
+    plain = "".join(c for c in bare(text) if c not in APOSTROPHES)
+    return tuple(re.findall(r"[^\W_]+", plain))
 
 
 def shared(names: Iterable[str]) -> frozenset[str]:

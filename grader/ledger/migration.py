@@ -11,13 +11,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import os
 import sqlite3
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from grader import files
 from grader.domain import Grade
 from grader.errors import InfrastructureError
 from grader.intake.results import BEFORE_SQLITE
@@ -106,7 +106,7 @@ def _put_aside(results_dir: Path) -> None:
         # The first of them last: as long as it stands there, this is done again.
         for name in reversed(OLD_FILES):
             if (results_dir / name).exists():
-                os.replace(results_dir / name, results_dir / ASIDE / name)
+                files.put_in_place(results_dir / name, results_dir / ASIDE / name)
     except OSError as error:
         raise disk_error(OLD, error) from error
 

@@ -31,6 +31,7 @@ from grader.errors import (
     InfrastructureError,
     SubmissionRejected,
 )
+from grader.intake.names import ASK_FOR_TIME
 from grader.scoring.accuracy import ACCURACY, accuracy_check, judged, starved, unanswered
 
 NO_ACCURACY = "the assignment asks for no accuracy"
@@ -294,8 +295,7 @@ def _late(deadline: DeadlineResult) -> dict[str, object] | None:
             "status": GradeStatus.REVIEW,
             "cause": Cause.SUBMISSION_LATE,
             "message": "Late by its file's time alone, which copying changes.",
-            "help": "Grade again with the true time of receipt: --submitted-at WHEN, or for a "
-            "class a column received_at in its --roster.",
+            "help": ASK_FOR_TIME,
         }
     return {
         "status": GradeStatus.REJECTED,

@@ -5,7 +5,6 @@ On a terminal the line moves; into a file or a pipe goes one plain row per epoch
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -30,6 +29,16 @@ from grader.engine.history import (
 from grader.engine.history import Progress as StepProgress
 from grader.report.words import percent, running_time, sparkline
 from grader.student.outlook import outlook
+
+MORE_EPOCHS = (
+    f"More epochs, or a larger network in build_model(), reach more; {LAPTOP_RECIPE} names a "
+    "network that is enough. Then grade train again."
+)
+FEWER_EPOCHS = (
+    "In this time fewer epochs reach more, as the learning rate then falls to its end; or give "
+    "more minutes."
+)
+"""What to do where the accuracy does not suffice: as a rule, and where the time ran out."""
 
 
 class TrainingDisplay:
@@ -236,23 +245,11 @@ def what_next(
         return ["Next: grade train goes on with it. grade pack takes the weights as they are now."]
     lines = []
     if threshold is not None and reached is not None:
+        more = FEWER_EPOCHS if stopped is StopReason.OUT_OF_TIME else MORE_EPOCHS
         asked = f"More than {percent(threshold)} on the test images is asked for"
-        lines.append(f"{asked}: reached." if reached > threshold else f"{asked}. {MORE[stopped]}")
+        lines.append(f"{asked}: reached." if reached > threshold else f"{asked}. {more}")
     lines.append("Next: grade check, where it has not passed yet; then grade pack.")
     return lines
-
-
-MORE = defaultdict(
-    lambda: (
-        f"More epochs, or a larger network in build_model(), reach more; {LAPTOP_RECIPE} names a "
-        "network that is enough. Then grade train again."
-    ),
-    {
-        StopReason.OUT_OF_TIME: "In this time fewer epochs reach more, as the learning rate then "
-        "falls to its end; or give more minutes.",
-    },
-)
-"""What to do where the accuracy does not suffice, by how the training ended."""
 
 
 def split(times: Times) -> str:

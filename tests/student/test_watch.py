@@ -541,21 +541,27 @@ BAD_ENDS = {
 """What stands at the end of the module → what is said of it."""
 
 
+RIGHT = (reference_dir() / "densenet.py").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def watched(terminal: Callable[..., Terminal], tmp_path: Path) -> Terminal:
+    """The watch of a right module, which it has checked once."""
+    (tmp_path / "densenet" / "densenet.py").write_text(RIGHT)
+    shell = terminal("-m", "grader.cli")
+    shell.until(b"82 of 82")
+    return shell
+
+
 @pytest.mark.exhaustive
 @pytest.mark.tensorflow
 @pytest.mark.skipif(sys.platform == "win32", reason="a terminal of Unix")
-def test_no_end_of_the_code_ends_the_watch(
-    terminal: Callable[..., Terminal], tmp_path: Path
-) -> None:
-    file = tmp_path / "densenet" / "densenet.py"
-    right = (reference_dir() / "densenet.py").read_text(encoding="utf-8")
-    file.write_text(right)
-    shell = terminal("-m", "grader.cli")
-    shell.until(b"82 of 82")
+def test_no_end_of_the_code_ends_the_watch(watched: Terminal, tmp_path: Path) -> None:
+    file, shell = tmp_path / "densenet" / "densenet.py", watched
     for line, expected in BAD_ENDS.values():
-        file.write_text(right + line)
+        file.write_text(RIGHT + line)
         shell.until(expected)
-        file.write_text(right)
+        file.write_text(RIGHT)
         shell.until(b"82 of 82")
 
     shell.press_ctrl_c()
@@ -567,15 +573,9 @@ def test_no_end_of_the_code_ends_the_watch(
 @pytest.mark.exhaustive
 @pytest.mark.tensorflow
 @pytest.mark.skipif(sys.platform == "win32", reason="a terminal of Unix")
-def test_what_editors_and_file_managers_do_is_followed(
-    terminal: Callable[..., Terminal], tmp_path: Path
-) -> None:
+def test_what_editors_and_file_managers_do_is_followed(watched: Terminal, tmp_path: Path) -> None:
     folder, away = tmp_path / "densenet", tmp_path / "elsewhere"
-    file = folder / "densenet.py"
-    right = (reference_dir() / "densenet.py").read_text(encoding="utf-8")
-    file.write_text(right)
-    shell = terminal("-m", "grader.cli")
-    shell.until(b"82 of 82")
+    file, shell = folder / "densenet.py", watched
 
     def atomic(text: str) -> None:
         (folder / ".densenet.py.new").write_text(text)
@@ -591,13 +591,13 @@ def test_what_editors_and_file_managers_do_is_followed(
 
     steps: list[tuple[Callable[[], object], bytes]] = [
         (file.unlink, b"no file in the folder"),
-        (lambda: atomic(right + "# 1"), b"82 of 82"),
-        (lambda: file.write_text(right[: len(right) // 2]), b"newly wrong"),
-        (lambda: with_backup(right + "# 2"), b"82 of 82"),
+        (lambda: atomic(RIGHT + "# 1"), b"82 of 82"),
+        (lambda: file.write_text(RIGHT[: len(RIGHT) // 2]), b"newly wrong"),
+        (lambda: with_backup(RIGHT + "# 2"), b"82 of 82"),
         (lambda: folder.rename(away), b"nothing of that name"),
         (lambda: away.rename(folder), b"82 of 82"),
         (lambda: shutil.rmtree(folder), b"nothing of that name"),
-        (lambda: (folder.mkdir(), with_a_part(right)), b"82 of 82"),
+        (lambda: (folder.mkdir(), with_a_part(RIGHT)), b"82 of 82"),
         (lambda: (folder / "parts.py").write_text("POOL = \n"), b"parts.py, line 1"),
     ]
     for do, expected in steps:
