@@ -13,7 +13,7 @@ named by GRADER_DATA.
 
 Otter-grader is installed apart, so that it cannot change what this grader runs with:
 
-    python -m venv FOLDER && FOLDER/bin/pip install otter-grader tensorflow-cpu
+    python -m venv FOLDER && FOLDER/bin/pip install otter-grader ipykernel tensorflow-cpu
 
 Processor seconds are
 those of the program and of all processes that came of it, as the kernel counts them for a control

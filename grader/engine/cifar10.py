@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from grader.engine.images import Images, ImageSet, Labels
+from grader.engine.images import Images, ImageSet, Labels, read_once
 from grader.errors import Cause, InfrastructureError
 
 BATCHES = "cifar-10-batches-py"
@@ -61,13 +61,13 @@ def read(place: Path) -> ImageSet | None:
         InfrastructureError: INFRA_DATA; it was found, and is damaged.
     """
     if place.is_file():
-        return read_archive(place)
+        return read_once(read_archive, place, [place])
     for folder in (place / BATCHES, place, place / f"{BATCHES}-target" / BATCHES):
         if (folder / TEST_FILE).is_file():
-            return read_folder(folder)
+            return read_once(read_folder, folder, [folder / name for name in _FILES])
     for name in ARCHIVE_NAMES:
         if (place / name).is_file():
-            return read_archive(place / name)
+            return read_once(read_archive, place / name, [place / name])
     return None
 
 

@@ -6,12 +6,13 @@ import gzip
 import hashlib
 import zipfile
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from grader.engine.images import ImageSet
+from grader.engine.images import ImageSet, read_once
 from grader.errors import Cause, InfrastructureError
 
 MNIST_FILE = "mnist.npz"
@@ -48,13 +49,15 @@ def read_mnist(place: Path) -> ImageSet | None:
         InfrastructureError: INFRA_DATA; it is damaged.
     """
     file = place if place.is_file() else place / MNIST_FILE
-    if not file.is_file():
-        return None
+    return read_once(_mnist, file, [file]) if file.is_file() else None
+
+
+def _mnist(file: Path) -> ImageSet:
     found = _image_set(file, _npz, "mnist", DIGITS)
     if found.test_images.shape != (10_000, 28, 28, 1):
         raise _damaged(file, f"expected 10000 images of 28×28, received {found.test_images.shape}")
     official = found.dataset.sha256 == MNIST_TEST_SHA256 or _sha256(file) == MNIST_SHA256
-    return _with(found, official)
+    return replace(found, official=official)
 
 
 def read_fashion(place: Path) -> ImageSet | None:
@@ -65,10 +68,14 @@ def read_fashion(place: Path) -> ImageSet | None:
     """
     for folder in (place / FASHION_FOLDER, place):
         if (folder / "t10k-images-idx3-ubyte.gz").is_file():
-            found = _image_set(folder, _idx_files, "fashion_mnist", CLOTHES)
-            official = all(_md5(folder / name) == md5 for name, md5 in FASHION_MD5.items())
-            return _with(found, official)
+            return read_once(_fashion, folder, [folder / name for name in FASHION_MD5])
     return None
+
+
+def _fashion(folder: Path) -> ImageSet:
+    found = _image_set(folder, _idx_files, "fashion_mnist", CLOTHES)
+    official = all(_md5(folder / name) == md5 for name, md5 in FASHION_MD5.items())
+    return replace(found, official=official)
 
 
 def read_own(file: Path, sha256: str, classes: tuple[str, ...]) -> ImageSet:
@@ -82,14 +89,14 @@ def read_own(file: Path, sha256: str, classes: tuple[str, ...]) -> ImageSet:
     Raises:
         InfrastructureError: INFRA_DATA; it is another file, or holds something else.
     """
+    return read_once(_own, file, [file], sha256, classes)
+
+
+def _own(file: Path, sha256: str, classes: tuple[str, ...]) -> ImageSet:
     found = _sha256(file)
     if found != sha256:
         raise _damaged(file, f"sha256: expected {sha256}, received {found}")
-    return _with(_image_set(file, _npz, file.name, classes), official=True)
-
-
-def _with(images: ImageSet, official: bool) -> ImageSet:
-    return ImageSet(**{**vars(images), "official": official})
+    return replace(_image_set(file, _npz, file.name, classes), official=True)
 
 
 def _image_set(

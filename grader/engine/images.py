@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +19,7 @@ Labels = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class ImageSet:
-    """A whole data set, checked, in memory."""
+    """A whole data set, checked, in memory; its arrays cannot be written to."""
 
     train_images: Images
     """(N, height, width, channels), uint8; three channels are RGB."""
@@ -35,6 +38,11 @@ class ImageSet:
     classes: tuple[str, ...] = tuple("0123456789")
     """The name of each label."""
 
+    def __post_init__(self) -> None:
+        """Protect the arrays: one set serves a whole class."""
+        for array in (self.train_images, self.train_labels, self.test_images, self.test_labels):
+            array.setflags(write=False)
+
     def held_back(self, share: float) -> tuple[ImageSet, tuple[Images, Labels] | None]:
         """The data without the last images of the training set, and these; None for too few."""
         kept = len(self.train_images) - round(share * len(self.train_images))
@@ -44,7 +52,7 @@ class ImageSet:
         images, labels = self.train_images[:kept], self.train_labels[:kept]
         return replace(self, train_images=images, train_labels=labels), rest
 
-    @property
+    @cached_property
     def dataset(self) -> Dataset:
         """What the grade says of the images that the accuracy was measured on."""
         digest = hashlib.sha256(self.test_images.tobytes())
@@ -63,3 +71,36 @@ class NoData:
 
     reason: str
     """One plain line: where they were looked for, and what to do."""
+
+
+def read_once(
+    read: Callable[..., ImageSet], place: Path, files: Iterable[Path], *more: Hashable
+) -> ImageSet:
+    """What was read last, for as long as its files stay as they are: a class has one image set.
+
+    Args:
+        read: Reads and checks the set, given `place` and `more`.
+        place: What it reads.
+        files: All files that it opens.
+        more: What else it is given.
+
+    Raises:
+        InfrastructureError: As `read` does.
+    """
+    return _read(read, place, tuple(map(_state, files)), *more)
+
+
+@lru_cache(maxsize=1)
+def _read(
+    read: Callable[..., ImageSet], place: Path, states: tuple[object, ...], *more: Hashable
+) -> ImageSet:
+    return read(place, *more)
+
+
+def _state(file: Path) -> tuple[int, ...]:
+    """Changes with the file; of one that is not there reading it says so."""
+    try:
+        found = file.stat()
+    except OSError:
+        return ()
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns

@@ -24,7 +24,8 @@ from grader.errors import UsageError
 from grader.export.csv import safe_cell
 from grader.export.files import write_out
 from grader.files import read_marked
-from grader.intake.roster import Roster
+from grader.intake.names import safe_id
+from grader.intake.roster import Roster, Student
 from grader.report.feedback import student_lines
 from grader.scoring import open_points
 
@@ -135,7 +136,8 @@ def write_canvas(
         row[at] = _number(grade.score, like=possible)
         return None
 
-    rows = Rows(sheet, CANVAS_IDS, _position(sheet, CANVAS_IDS[-1]), roster)
+    numbers = _position(sheet, CANVAS_IDS[-1])
+    rows = Rows(sheet, CANVAS_IDS, numbers, _position(sheet, CANVAS_FIXED[0]), roster)
     filled = _fill(grades, rows, fill, partial)
     write_out(Path(file), sheet.content())
     return filled
@@ -189,7 +191,8 @@ def write_moodle(
             row[comments] = _html_feedback(grade, after_due)
         return None
 
-    rows = Rows(sheet, MOODLE_IDS if known else sheet.header[:1], 0, roster)
+    names = MOODLE_IDS if known else sheet.header[:1]
+    rows = Rows(sheet, names, 0, _position(sheet, "Full name"), roster)
     filled = _fill(grades, rows, fill, partial)
     write_out(Path(file), sheet.content())
     return filled
@@ -206,10 +209,13 @@ def _fill(
 ) -> Filled:
     counts = Counter(grade.student_id for grade in grades)
     found = {student: rows.of(student) for student in counts}
+    claims = Counter(id(row) for row in found.values())
     filled, left = [], []
     for grade in {grade.student_id: grade for grade in grades}.values():
         row = found[grade.student_id]
         why = _not_final(grade, counts, partial) or (Why.NOT_IN_SHEET if row is None else None)
+        if row is not None and claims[id(row)] > 1:
+            why = Why.SEVERAL
         if row is not None and why is None:
             why = write(row, grade)
         if why is None:
@@ -236,6 +242,7 @@ class Rows:
         sheet: Sheet,
         names: Sequence[str],
         numbers: int | None,
+        person: int | None,
         roster: Roster | None = None,
     ) -> None:
         """Read the ids.
@@ -246,6 +253,7 @@ class Rows:
             numbers: The column with the platform's own number, the last word in it: Moodle writes
                 "Participant 123" there, in the site's language. Downloads are named by it, at the
                 end: doejane_12345.
+            person: The column with the students' names.
             roster: Further ids of the students.
 
         Raises:
@@ -254,7 +262,10 @@ class Rows:
         columns = [sheet.header.index(name) for name in names if name in sheet.header]
         if not columns:
             raise UsageError(f"{sheet.file}: expected one of the columns {', '.join(names)}.")
-        self.all, self._roster = sheet.rows, roster
+        self.all, self._roster, self._person = sheet.rows, roster, person
+        students = roster.students if roster is not None else ()
+        uses = Counter(id for s in students for id in {known.casefold() for known in s.ids})
+        self._shared = {id for id, count in uses.items() if count > 1}
         self._by_id = _unique((row[at].strip(), row) for row in self.all for at in columns)
         self._by_number: dict[str, list[str] | None] = {}
         if numbers is not None:
@@ -264,8 +275,16 @@ class Rows:
     def of(self, student: str) -> list[str] | None:
         """The row of a student; None where the sheet has none, or not one alone."""
         known = self._roster.recorded(student) if self._roster is not None else None
-        rows = (self._named(name) for name in (student, *(known.ids if known else ())))
-        return next((row for row in rows if row is not None), None)
+        names = dict.fromkeys((student, *(known.ids if known else ())))
+        rows = (self._named(name) for name in names if name.casefold() not in self._shared)
+        return next((r for r in rows if r is not None and not self._is_anothers(r, known)), None)
+
+    def _is_anothers(self, row: list[str], student: Student | None) -> bool:
+        """Whether the name in a row is another student's: one number may be two kinds of id."""
+        if student is None or self._roster is None or self._person is None:
+            return False
+        named = self._roster.find([safe_id(row[self._person])])
+        return named is not None and named is not student
 
     def _named(self, student: str) -> list[str] | None:
         if student in self._by_id:

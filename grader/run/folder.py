@@ -13,7 +13,7 @@ import hashlib
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
 
@@ -22,6 +22,9 @@ from grader.ledger.durable import store
 from grader.ledger.key import CourseKey
 from grader.run.record import EvaluationRecord, FrameFile, JudgedRecord, RunRecord
 from grader.run.seal import Seal, damaged, look, named_run, opened, sealed_bytes
+
+if TYPE_CHECKING:
+    from grader.graph.evidence import Evidence
 
 RUN_FILE = "run.json"
 SUBMISSION_FILE = "submission.json"
@@ -47,6 +50,8 @@ class RunFolder:
         self.name = name or named_run(_bytes_of(path / RUN_FILE)) or path.name
         self.handed_in: Submission | None = None
         """What was handed in just now: the same bytes may lie under two paths of one student."""
+        self.evidence: Evidence | None = None
+        """What its frames say, once they were read; see `grader.run.reading.evidence_of`."""
 
     @property
     def is_complete(self) -> bool:

@@ -27,11 +27,17 @@ from grader.run.seal import damaged
 
 
 def evidence_of(folder: RunFolder) -> Evidence:
-    """What the frames of a run say.
+    """What the frames of a run say; read once, for the accuracy and for the checks.
 
     Raises:
         InfrastructureError: A frame is no longer what was written.
     """
+    if folder.evidence is None:
+        folder.evidence = _evidence(folder)
+    return folder.evidence
+
+
+def _evidence(folder: RunFolder) -> Evidence:
     record = folder.record
     evidence = assemble(
         {f.name: folder.frame(f) for f in record.json_frames},

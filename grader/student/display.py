@@ -125,6 +125,8 @@ class TrainingDisplay:
             f"batch {event.recipe.batch_size}, {rule.name} at {rule.learning_rate:g}, "
             f"{event.recipe.schedule.name}, {event.recipe.precision}"
         )
+        if len(event.recipe.images.sizes) > 1:
+            self._print(rises_late(event.recipe.images.sizes))
         if event.abandoned is not None:
             self._print(given_up(event.abandoned))
         if event.step:
@@ -193,6 +195,16 @@ class TrainingDisplay:
 def _whole(console: Console, line: str) -> None:
     """A line, which a terminal breaks between words and a file has whole."""
     console.print(Text(line), soft_wrap=not console.is_terminal)
+
+
+def rises_late(sizes: Sequence[int]) -> str:
+    """Why the accuracy seems low for long, where training begins on small images."""
+    *small, full = sizes
+    first = ", then ".join(map(str, small))
+    return (
+        f"trains on images of {first} and at last {full} pixels; accuracy is measured at {full}, "
+        "so it stays low until then"
+    )
 
 
 def given_up(run: Abandoned) -> str:

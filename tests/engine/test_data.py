@@ -127,6 +127,27 @@ def test_a_folder_that_lacks_a_batch_is_refused_not_read_in_part(tmp_path: Path)
         find_images(tmp_path)
 
 
+def test_a_class_has_one_image_set_until_a_file_of_it_changes(tmp_path: Path) -> None:
+    folder = write_batches(tmp_path / BATCHES)
+
+    first = find_images(tmp_path)
+    again = find_images(tmp_path)
+    (folder / TEST_FILE).write_bytes((folder / "data_batch_1").read_bytes())
+    changed = find_images(tmp_path)
+
+    assert isinstance(first, ImageSet)
+    assert again is first
+    assert isinstance(changed, ImageSet)
+    assert (changed.test_images == first.train_images[:COUNT]).all()
+
+
+def test_nobody_writes_into_the_images_of_a_class(tmp_path: Path) -> None:
+    found = read_folder(write_batches(tmp_path / BATCHES))
+
+    with pytest.raises(ValueError, match="read-only"):
+        found.test_images[0] = 0
+
+
 @pytest.mark.parametrize("below", [BATCHES, f"{BATCHES}-target/{BATCHES}", "."])
 def test_data_is_found_in_each_layout(tmp_path: Path, below: str) -> None:
     write_batches(tmp_path / "data" / below)

@@ -18,6 +18,7 @@ from grader.export import (
 )
 from grader.export.csv import COLUMNS, safe_cell
 from grader.export.gradebook import Why
+from grader.intake.roster import load_roster
 
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
@@ -291,6 +292,50 @@ def test_a_download_of_canvas_fills_the_row_of_its_user_number(examples, tmp_pat
 
     assert filled.filled == ("doeal_12",)
     assert table(tmp_path / "out.csv")[3][5] == "100"
+
+
+NO_SIS = (
+    "Student,ID,Section,DenseNet (77)\r\n"
+    "    Points Possible,,,100\r\n"
+    '"Roe, Jo",12,A,\r\n'
+    '"Doe, Al",31,A,\r\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("roster", "roe", "doe"),
+    [
+        ("student_id,name\n12,Al Doe\n77,Jo Roe\n", "", ""),
+        ("student_id,name,canvas_id\n12,Al Doe,31\n77,Jo Roe,12\n", "", "100"),
+        ("student_id,canvas_id\n12,31\n77,12\n", "", "100"),
+        ("student_id,name\n12,Jo Roe\n77,Al Doe\n", "100", ""),
+    ],
+    ids=["another's name", "both ids and names", "both ids", "the student's own name"],
+)
+def test_a_course_s_id_that_is_another_s_number_on_canvas_fills_no_other_row(
+    examples, tmp_path, roster, roe, doe
+):
+    (tmp_path / "in.csv").write_text(NO_SIS, encoding="utf-8")
+    (tmp_path / "roster.csv").write_text(roster, encoding="utf-8")
+    known = load_roster(tmp_path / "roster.csv")
+    grade = examples.full_marks().model_copy(update={"student_id": "12"})
+
+    write_canvas([grade], tmp_path / "in.csv", "DenseNet", tmp_path / "out.csv", roster=known)
+
+    assert [row[3] for row in table(tmp_path / "out.csv")[2:]] == [roe, doe]
+
+
+def test_one_row_that_two_ids_mean_is_left_to_a_person(examples, tmp_path):
+    (tmp_path / "in.csv").write_text(CANVAS, encoding="utf-8")
+    grades = [
+        examples.full_marks().model_copy(update={"student_id": name})
+        for name in ("doeal_12", "s4567890")
+    ]
+
+    filled = write_canvas(grades, tmp_path / "in.csv", "DenseNet", tmp_path / "out.csv")
+
+    assert dict(filled.left) == dict.fromkeys(("doeal_12", "s4567890"), Why.SEVERAL)
+    assert table(tmp_path / "out.csv")[3][5] == "33"
 
 
 def test_who_is_excused_stays_excused(examples, tmp_path):

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.tensorflow
 @pytest.fixture
 def keeping(monkeypatch):
     """Puts back what the shortcuts change."""
-    from keras.src import backend
+    from keras.src import backend, initializers
     from keras.src.backend.tensorflow import core
     from keras.src.layers import layer
     from keras.src.ops import operation
@@ -23,7 +23,7 @@ def keeping(monkeypatch):
     for owner, name in (
         (layer.Layer, "__setattr__"), (layer, "inspect"), (operation, "inspect"),
         (core, "is_tensor"), (backend, "is_tensor"), (layer, "is_backend_tensor_or_symbolic"),
-        (building, "_kinds"), (building, "_plain_values"),
+        (initializers, "get"), (building, "_kinds"), (building, "_plain_values"),
     ):  # fmt: skip
         monkeypatch.setattr(owner, name, getattr(owner, name))
     monkeypatch.setattr(building, "_kinds", [])
@@ -155,6 +155,41 @@ def test_what_a_program_puts_in_place_of_keras_s_bookkeeping_is_called(
     layer.note = 3
 
     assert any(3 in values for values in seen)
+
+
+@pytest.mark.parametrize("empty", [[], {}], ids=["list", "dict"])
+def test_a_layer_that_is_put_into_a_collection_later_is_tracked(shortcuts, empty):
+    from keras import layers
+
+    outer, inner = layers.Layer(), layers.Dense(3)
+    outer.parts, outer.sizes = empty, [1, 2]
+    if isinstance(empty, dict):
+        outer.parts["inner"] = inner
+    else:
+        outer.parts.append(inner)
+
+    assert outer._flatten_layers(include_self=False) == [inner]
+    assert type(outer.sizes).__name__ == "TrackedList"
+    assert outer.sizes.tracker is outer._tracker
+    assert outer._tracked[-2:] == ["parts", "sizes"]
+
+
+def test_an_initialiser_is_made_by_the_name_that_it_is_registered_under(shortcuts):
+    import keras
+    from keras.src import initializers
+
+    class Own(keras.initializers.Zeros):
+        pass
+
+    with keras.saving.custom_object_scope({"zeros": Own}):
+        registered = initializers.get("zeros")
+
+    assert type(registered) is Own
+    assert type(initializers.get("zeros")) is keras.initializers.Zeros
+    assert initializers.get("he_normal").get_config() == keras.initializers.HeNormal().get_config()
+    assert initializers.get(registered) is registered
+    with pytest.raises(ValueError, match="nothing_known"):
+        initializers.get("nothing_known")
 
 
 def test_a_property_of_a_layer_is_set_and_what_it_has_already_is_left(shortcuts):

@@ -31,6 +31,7 @@ from grader.errors import UsageError
 from grader.ledger import Ledger
 from grader.pipeline import recorded, regrade
 from grader.resources import assignment_dir
+from grader.run import reading
 from grader.run.audit import verify_results
 from tests.grading import grade_paths
 from tests.pipeline.test_pipeline import Replay, replayed, submission_zip
@@ -324,6 +325,16 @@ def test_measuring_again_to_count_is_kept(bench):
 
     assert accuracy(bench.again()).score == 0
     assert verify_results(bench.results) == []
+
+
+def test_a_submission_is_read_once_for_its_accuracy_and_its_checks(bench, monkeypatch):
+    read, given = [], reading.assemble
+    monkeypatch.setattr(reading, "assemble", lambda *a: read.append(a) or given(*a))
+
+    bench.grade()
+
+    assert bench.measures == 2
+    assert len(read) == 2
 
 
 def test_a_run_that_lies_by_itself_cannot_be_recorded(bench):

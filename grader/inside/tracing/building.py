@@ -21,6 +21,8 @@ from typing import Any
 
 SIMPLE = (type(None), bool, int, float, str, types.FunctionType, types.MethodType)
 """Types of which no value is tracked, nor anything in it."""
+COLLECTIONS = {list, dict, set, tuple}
+"""Types that Keras looks into, and keeps in one of its own where they can change."""
 
 
 _kinds: list[type[Any]] = []
@@ -36,12 +38,13 @@ def with_less_bookkeeping() -> None:
     _assign_without_tracking()
     _keep_signatures()
     _know_tensors_by_type()
+    _make_initialisers_by_name()
     _plain_values.update(_of_ones_and_zeros())
     _kinds.append(_later())
 
 
 def _assign_without_tracking() -> None:
-    """Let a layer keep what is no variable, layer or collection without a look at its trackers."""
+    """Let a layer keep what is no variable, layer or metric without a look at its trackers."""
     import tensorflow as tf
     from keras.src import backend
     from keras.src.backend.tensorflow.trackable import KerasAutoTrackable
@@ -57,26 +60,64 @@ def _assign_without_tracking() -> None:
         tf.__internal__.tracking.Trackable, tuple, list, dict, set,
     )  # fmt: skip
     untracked = dict.fromkeys(SIMPLE, True)
+    collection = _collections()
 
     def assign(self: Any, name: str, value: Any) -> None:
-        kind = type(value)
+        kind, own = type(value), self.__dict__
         if kind not in untracked:
-            own = kind.__module__.startswith("keras.src.")
-            untracked[kind] = own and not issubclass(kind, tracked)
+            keras_own = kind.__module__.startswith("keras.src.")
+            untracked[kind] = keras_own and not issubclass(kind, tracked)
         usual = (
-            untracked[kind]
-            and name != "_tracker"
-            and "_tracker" in self.__dict__
+            name != "_tracker"
+            and "_tracker" in own
             and type(self)._setattr_hook is hook
             and Tracker.track is track
             and KerasAutoTrackable.__setattr__ is keep
         )
-        if not usual:
+        if usual and untracked[kind]:
+            if getattr(self, name, self) is not value:
+                put(self, name, value)
+            return
+        kept = collection(own, name, value) if usual and kind in COLLECTIONS else None
+        if kept is None:
             given(self, name, value)
-        elif getattr(self, name, self) is not value:
-            put(self, name, value)
+        else:
+            put(self, name, kept)
 
     Layer.__setattr__ = assign
+
+
+def _collections() -> Any:
+    """What a layer keeps of a collection in which nothing is tracked; None for any other."""
+    from keras.src.utils import tracking
+
+    wrapper: dict[type[Any], Any] = {
+        list: tracking.TrackedList, dict: tracking.TrackedDict, set: tracking.TrackedSet
+    }  # fmt: skip
+    simple = frozenset(SIMPLE)
+
+    def plain(values: Any) -> bool:
+        return all(
+            type(v) in simple or (type(v) is tuple and simple.issuperset(map(type, v)))
+            for v in values
+        )
+
+    def kept(own: dict[str, Any], name: str, value: Any) -> Any:
+        kind = type(value)
+        if not plain(value.values() if kind is dict else value):
+            return None
+        if kind is tuple:
+            return value
+        listed: Any = own.get("_tracked")
+        if type(listed) is not tracking.TrackedList or not tracking.is_tracking_enabled():
+            return None
+        wrapped = wrapper[kind](value)
+        wrapped.tracker = own["_tracker"]
+        if own.get("_self_setattr_tracking", True):
+            list.append(listed, name)
+        return wrapped
+
+    return kept
 
 
 def _keep_signatures() -> None:
@@ -136,6 +177,25 @@ def _know_tensors_by_type() -> None:
 
     core.is_tensor = backend.is_tensor = is_tensor
     layer.is_backend_tensor_or_symbolic = is_either
+
+
+def _make_initialisers_by_name() -> None:
+    """Make an initialiser from its name without writing a configuration and reading it again."""
+    from keras.src import initializers
+    from keras.src.backend.common import global_state
+    from keras.src.saving import object_registration
+
+    given, classes = initializers.get, dict(initializers.ALL_OBJECTS_DICT)
+
+    def get(identifier: Any) -> Any:
+        made = classes.get(identifier) if type(identifier) is str else None
+        own = object_registration.GLOBAL_CUSTOM_OBJECTS or global_state.get_global_attribute(
+            "custom_objects_scope_dict"
+        )
+        usual = made is not None and made is initializers.ALL_OBJECTS_DICT.get(identifier)
+        return made() if usual and inspect.isclass(made) and not own else given(identifier)
+
+    initializers.get = get
 
 
 def _later() -> type[Any]:

@@ -10,8 +10,8 @@ A network is copied whole or traced whole. It is traced wherever anything is out
 class that is not in `kinds.CLASSES` or has been changed, an attribute that is not known there,
 another type than float32, a nested model, another version than KERAS. `GRADER_TRACE=plain` switches
 it all off.
-In each submission one hidden network is both copied and traced: where they differ, the other side
-asks once more, for plain traces.
+In each submission one hidden network is both copied and, in training, traced: where they differ,
+the other side asks once more, for plain traces.
 
 Nothing here is a wall: student code can change this process as it likes, with this file or
 without. The sample of the trained network is what its record is held against.

@@ -33,15 +33,16 @@ def describe(
         build(model, shape, entry)
     variables.own(model)
     images, constants = tf.TensorSpec(shape, dtype), Constants()
-    copied = _copied(model, shape, modes, entry, images, variables, constants)
-    if copied is not None and not copies.compared(name):
-        graphs = copied
-    else:
+    graphs = _copied(model, shape, modes, entry, images, variables, constants)
+    if graphs is None:
         constants = Constants()
         graphs = _whole(model, modes, entry, images, variables, constants)
-        if copied is not None:
-            same = all(copies.alike(copied[mode], graphs[mode]) for mode in modes)
-            channel.send_json("copies", {"compared": name, "alike": same})
+    elif copies.compared(name):
+        # In training a network has every op that it has at inference, and more.
+        mode = modes[-1]
+        traced = _whole(model, [mode], entry, images, variables, Constants())
+        same = copies.alike(graphs[mode], traced[mode])
+        channel.send_json("copies", {"compared": name, "alike": same})
     table = variables.table()
     if constants.chunks:
         channel.send_binary("constants:" + name, b"".join(constants.chunks))
