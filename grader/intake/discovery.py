@@ -263,8 +263,8 @@ class _Search:
             self.left_out += found.beside
         if found.guessed and self.platform is None:
             self.notices.append(
-                f"{shown(root.name)}: each folder in it is read as one student's. If it is one "
-                "student's itself, use --from folders."
+                f"{shown(root.name)}: each folder or archive in it is read as one student's. "
+                "If it is one student's itself, use --from folders."
             )
         inside = children(root)
         for child in [c for c in inside if c.is_dir() and self.look.is_results(c)]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,12 +145,16 @@ class Looking:
         if folder.name.startswith("assignment_") and folder.name.endswith("_export"):
             return True
         inner = self.candidates(folder)
+        if {child.name.casefold() for child in inner} == {HANDED_IN, NOT_HANDED_IN}:
+            return True
         # Of one alone it could be a name that the student chose.
         return len(inner) > 1 and read_alike(folder, inner) is not None
 
     def _holds_students(self, folder: Path, named: bool) -> bool:
-        """Whether the folders in it are rather several students' than parts of one's work."""
+        """Whether what lies in it is rather several students' than parts of one's work."""
         inner = [child for child in self.candidates(folder) if child.is_dir()]
+        if not inner:
+            return self._holds_archives_of_students(folder, named)
         if attempts_of(inner):
             return False
         if named and len(inner) == 1:
@@ -157,6 +162,12 @@ class Looking:
         working = [child for child in inner if self.holds_work(child)]
         archived = [child for child in working if not self._is_code_folder(child)]
         return len(working) > 2 or len(archived) > 1 or (named and len(working) > 1)
+
+    def _holds_archives_of_students(self, folder: Path, named: bool) -> bool:
+        """Whether archives are several students': those of one bear one name, and a number."""
+        archives = [child for child in children(folder) if is_archive(child)]
+        different = {re.sub(r"[\W\d_]", "", each.name.casefold()) for each in archives}
+        return len(different) > 2 or (named and bool(archives))
 
 
 def _only_folder_in(folder: Path) -> Path:

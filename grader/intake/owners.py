@@ -11,7 +11,10 @@ from grader.intake.items import Item
 from grader.intake.names import Identity
 from grader.intake.refusal import listed
 from grader.intake.roster import Roster, Student
-from grader.intake.words import shared
+from grader.intake.words import shared, words_of
+
+TEAM = frozenset({"team", "group", "groupe", "gruppe", "grupo", "groep", "gruppo", "equipe"})
+"""Words that say, with the members' names, that several handed in; without accents."""
 
 
 def in_roster(items: Iterable[Item], roster: Roster | None) -> tuple[list[Item], list[str]]:
@@ -73,19 +76,21 @@ class _Owners:
         group = self.roster.members(names)
         if student is None or student in group:
             # Canvas writes a group's name and the number of one of its members.
-            return group or [student or self._named_within(item)]
+            return group or ([student] if student else self._named_within(item))
         return [student]
 
-    def _named_within(self, item: Item) -> Student | None:
+    def _named_within(self, item: Item) -> Sequence[Student | None]:
         name = item.identity.student_id
         students = self.roster.within(name, self._common)
+        if len(students) > 1 and TEAM & set(words_of(name)):
+            return students
         if len(students) > 1:
             ids = ", ".join(student.student_id for student in students)
             self._unclear[name] = f"{name} ({ids})"
         if len(students) != 1:
-            return None
+            return [None]
         self._within[name] = f"{name} is {students[0].student_id}'s"
-        return students[0]
+        return students
 
     @cached_property
     def _common(self) -> frozenset[str]:

@@ -167,7 +167,12 @@ WRAPPED = {
     "teams": [*TEAMS, "Submitted files/Max Roe/DenseNet/Version 1/a.zip"],
     "submitty": ["submissions/hw1/Jane Doe/1/a.zip", "submissions/hw1/Max Roe/1/a.zip"],
     "markus": [f"A1_repo/{who}/A1/densenet.py" for who in ("Jane Doe", "Max Roe", "T")],
+    "teams, packed": [
+        f"DenseNet/{name}" for name in (*TEAMS, "Submitted files/Max Roe/DenseNet/Version 1/a.zip")
+    ],
     "archives": ["HW 3/Jane Doe/a.zip", "HW 3/Max Roe/b.zip"],
+    "archives alone": ["HW 3/Jane Doe.zip", "HW 3/Max Roe.zip", "HW 3/T.zip"],
+    "named archives": ["dn-submissions/Jane Doe.zip", "dn-submissions/Max Roe.zip"],
     "repositories": ["dn-submissions/Jane Doe/densenet.py", "dn-submissions/Max Roe/densenet.py"],
 }
 
@@ -177,7 +182,7 @@ def test_the_folders_around_a_class_are_no_student(tmp_path: Path, names: list[s
     found = of(tmp_path, *names, f"{names[0].partition('/')[0]}/notes.txt")
 
     assert sources(found).keys() - {"T"} == {"Jane_Doe", "Max_Roe"}
-    assert "each folder in it is read as one student's" in found.notices[0]
+    assert "each folder or archive in it is read as one student's" in found.notices[0]
     assert "notes.txt" in "\n".join(found.notices)
 
 

@@ -67,6 +67,19 @@ def test_a_name_of_two_students_is_left_as_it_is_and_named(tmp_path: Path) -> No
     assert "Jane_Doe_and_Émile_Zola (1001, 1003)" in "\n".join(found.notices)
 
 
+def test_a_team_whose_members_names_stand_in_its_own_counts_for_each(tmp_path: Path) -> None:
+    roster = ROSTER.replace(",Team 1", ",").replace(",Team 2", ",")
+    found = of(
+        tmp_path,
+        "Team 7 (Doe, Jane - van der Roe, Max)/a.zip",
+        "Team 8 (Zola, Émile)/a.zip",
+        roster=roster,
+    )
+
+    assert sorted(ids(found)) == ["1001", "1002", "1003"]
+    assert "Handed in by a group: 1001, 1002." in found.items[0].identity.remarks
+
+
 def test_nobody_gets_the_work_of_a_stranger(tmp_path: Path) -> None:
     names = ["Jane Smith/densenet.py", "Doe, Max/densenet.py", "hw-77.zip", "2027-10-01.zip"]
 
