@@ -37,6 +37,7 @@ from grader.run.reference import REFERENCES, ReferenceTrace, trace_references
 from grader.run.request import RunRequest
 from grader.sandbox import Kind
 from grader.sandbox.contract import Sandbox
+from grader.sandbox.memory import seldom_collected
 from grader.scoring.accuracy import ACCURACY
 
 Engine = Literal["local", "ray"]
@@ -232,6 +233,7 @@ def open_course(
     if key is not None:
         assignment.require_key()
     with ExitStack() as stack:
+        stack.enter_context(seldom_collected())
         cluster = stack.enter_context(_cluster(options)) if options.engine == "ray" else None
         warm = runs + len(assignment.networks) + bool(assignment.functions) > 1
         given = cluster.sandbox if cluster else room

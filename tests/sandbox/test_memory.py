@@ -1,11 +1,13 @@
 """What the grader's own process holds of memory, after it has read something large."""
 
+import gc
 import subprocess
 import sys
+import weakref
 
 import pytest
 
-from grader.sandbox.memory import give_memory_back
+from grader.sandbox.memory import give_memory_back, seldom_collected
 
 READS_MUCH = """
 from pathlib import Path
@@ -39,3 +41,21 @@ def test_another_system_is_left_alone(monkeypatch, system):
     monkeypatch.setattr("grader.sandbox.memory.ctypes.CDLL", None)
 
     give_memory_back()
+
+
+def test_the_collector_is_as_it_was_behind_the_block_and_cycles_are_freed_in_it():
+    class Node:
+        pass
+
+    before = gc.get_threshold()
+
+    with seldom_collected():
+        assert gc.get_threshold()[0] > before[0]
+        node = Node()
+        node.itself = node
+        gone = weakref.ref(node)
+        del node
+        give_memory_back()
+        assert gone() is None
+
+    assert gc.get_threshold() == before
