@@ -15,6 +15,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from grader.syntax import expression_of
+
 MAX_LENGTH = 400
 """Characters: a formula stands on a line or two."""
 MAX_DEPTH = 60
@@ -103,7 +105,7 @@ def parse_formula(text: str, names: Collection[str] = ()) -> Formula:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            tree = ast.parse(plain, mode="eval").body
+            tree = expression_of(plain)
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         raise FormulaError(
             "it cannot be read. Write each multiplication with *, close each bracket"

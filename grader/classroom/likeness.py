@@ -17,6 +17,7 @@ from typing import Any
 
 from grader.domain import MODULE, WEIGHTS, Submission
 from grader.resources import reference_dir, template_dir
+from grader.syntax import module_of
 
 WRITTEN = ("dense_block", "transition")
 """What the assignment asks a student to write."""
@@ -115,7 +116,7 @@ def _reference_kernels() -> tuple[bytes, ...]:
 def _digest_of(file: Path) -> str | None:
     """Digest of what a student wrote in a file; None where it is not there, or no Python."""
     try:
-        tree = ast.parse(file.read_bytes())
+        tree = module_of(file.read_bytes())
         return digest_of_written(tree)
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return None

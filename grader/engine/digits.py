@@ -14,6 +14,7 @@ import numpy as np
 
 from grader.engine.images import ImageSet, read_once
 from grader.errors import Cause, InfrastructureError
+from grader.syntax import READING
 
 MNIST_FILE = "mnist.npz"
 MNIST_SHA256 = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
@@ -122,7 +123,7 @@ def _npz(file: Path) -> Mapping[str, Array]:
     with zipfile.ZipFile(file) as archive:
         if max(member.file_size for member in archive.infolist()) > MAX_ARRAY_BYTES:
             raise ValueError("an array is larger than 2 GiB")
-    with np.load(file, allow_pickle=False) as arrays:
+    with READING, np.load(file, allow_pickle=False) as arrays:
         return {name: arrays[name] for name in ARRAYS}
 
 

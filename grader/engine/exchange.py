@@ -23,6 +23,7 @@ from grader import files
 from grader.domain import Record
 from grader.engine.child import Ended, run_child, stay_with_parent
 from grader.errors import Cause, InfrastructureError
+from grader.syntax import READING
 
 JOB, RESULT, REFUSAL, CONFIDENCE = "job.json", "result.json", "refusal.json", "confidence.npy"
 NOT_A_NUMBER = -1
@@ -183,5 +184,6 @@ def _labels(name: str) -> str:
 
 
 def _array(file: Path) -> NDArray[Any]:
-    array: NDArray[Any] = np.load(file, allow_pickle=False)
+    with READING:
+        array: NDArray[Any] = np.load(file, allow_pickle=False)
     return array

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterator
 
 from grader.intake.kinds import KEPT_ENDINGS, is_weights
 from grader.intake.paths import Parts
+from grader.syntax import module_of
 
 ReadText = Callable[[Parts], str]
 """The text of a Python file; empty where it cannot be read."""
@@ -54,7 +55,7 @@ def _what_it_names(source: str) -> tuple[set[str], set[str]]:
 def _parsed(source: str) -> ast.AST:
     try:
         with warnings.catch_warnings(action="ignore"):  # an escape like "\d" is no matter here
-            return ast.parse(source)
+            return module_of(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ast.Module([], [])
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 
+from grader.syntax import module_of
+
 _NAMED = (ast.FunctionDef, ast.ClassDef)
 
 
@@ -12,7 +14,7 @@ def definitions(text: str) -> dict[str, str]:
     lines = text.splitlines()
     return {
         node.name: "\n".join(lines[_first_line(node) - 1 : node.end_lineno])
-        for node in ast.parse(text).body
+        for node in module_of(text).body
         if isinstance(node, _NAMED)
     }
 
@@ -21,12 +23,12 @@ def with_definitions(text: str, define: str) -> str:
     """Puts each top-level statement of `define` in place of its namesake, or after the imports."""
     if not define:
         return text
-    old_nodes = ast.parse(text).body
+    old_nodes = module_of(text).body
     places = {node.name: node for node in old_nodes if isinstance(node, _NAMED)}
     lines = text.splitlines()
     replaced: dict[int, tuple[int, list[str]]] = {}
     added: list[str] = []
-    for node in ast.parse(define).body:
+    for node in module_of(define).body:
         piece = define.splitlines()[_first_line(node) - 1 : node.end_lineno]
         place = places.get(node.name) if isinstance(node, _NAMED) else None
         if place is None:
@@ -37,7 +39,7 @@ def with_definitions(text: str, define: str) -> str:
         last, piece = replaced[first]
         lines[first - 1 : last] = piece
     imports = [
-        node for node in ast.parse(text).body if isinstance(node, ast.Import | ast.ImportFrom)
+        node for node in module_of(text).body if isinstance(node, ast.Import | ast.ImportFrom)
     ]
     after = imports[-1].end_lineno or 0
     lines[after:after] = added

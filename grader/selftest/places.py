@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from grader.selftest.definitions import definitions, with_definitions
+from grader.syntax import module_of
 
 CALLS = {
     "dense_layer": ("dense_block", "new = dense_layer(seen,"),
@@ -112,7 +113,7 @@ def _used_by(name: str, new: Mapping[str, str]) -> set[str]:
         one = waiting.pop()
         if one not in found and one in new:
             found.add(one)
-            nodes = ast.walk(ast.parse(new[one]))
+            nodes = ast.walk(module_of(new[one]))
             waiting += [node.id for node in nodes if isinstance(node, ast.Name)]
     return found
 

@@ -7,6 +7,8 @@ import itertools
 import json
 from typing import Any
 
+from grader.syntax import module_of
+
 TITLE = """\
 # {title}
 
@@ -49,7 +51,7 @@ def _parts(source: str) -> list[str]:
     kinds = (ast.FunctionDef, ast.ClassDef)
     starts = [
         min([node.lineno, *(d.lineno for d in node.decorator_list)]) - 1
-        for node in ast.parse(source).body
+        for node in module_of(source).body
         if isinstance(node, kinds)
     ]
     cuts = sorted({0, *starts, len(lines)})

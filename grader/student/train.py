@@ -37,6 +37,7 @@ from grader.intake.text import as_utf8
 from grader.resources import assignment_dir
 from grader.student.display import TrainingDisplay
 from grader.student.outlook import rate_in_words
+from grader.syntax import module_of
 
 PREVIOUS_WEIGHTS = "densenet.weights.previous.h5"
 HISTORY = "training.json"
@@ -401,7 +402,7 @@ def _fingerprint(folder: Path) -> str:
 
 def _said(source: bytes) -> bytes:
     try:
-        tree = ast.parse(source)
+        tree = module_of(source)
     except (SyntaxError, ValueError, RecursionError):
         return source
     return ast.dump(_Plain().visit(tree)).encode()

@@ -13,6 +13,7 @@ ORDER = (
     "inside",
     "errors",
     "files",
+    "syntax",
     "domain",
     "paper",
     "resources",
