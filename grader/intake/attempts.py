@@ -1,6 +1,7 @@
 """A student's attempts, where a platform keeps each in a folder of its own.
 
     Submitty, Web-CAT     jdoe/1/, jdoe/2/                         a number; .submit.timestamp
+                          jdoe/user_assignment_settings.json       which of them the student chose
     Teams, Schoology      Jane Doe/Version 2/, Revision 1 - Late/  a word in the site's language
     VPL                   Jane Doe 77 jdoe/2027-09-30-21-58-41/    a local time
 
@@ -10,6 +11,7 @@ are a student's own, and so is a folder with a time that one student alone has.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -30,6 +32,9 @@ WORDS = frozenset({
 """What platforms call an attempt, without accents."""
 REPORTS = ".ceg"
 """VPL writes what it found of an attempt into a folder beside it."""
+SETTINGS = "user_assignment_settings.json"
+"""Submitty writes here which version of a student is the active one, the one that is graded."""
+SETTINGS_BYTES = 2**20
 _NUMBERED = re.compile(
     r"(?:(?P<word>\D*?)[ _-]?)?(?P<number>\d{1,4})(?: - (?P<rest>.*))?", re.ASCII
 )
@@ -98,6 +103,19 @@ def attempts_of(folders: Sequence[Path]) -> list[Attempt]:
     own = [f for f in folders if not _is_report(f.name, names)]
     found = [attempt for folder in own if (attempt := attempt_of(folder)) is not None]
     return found if len(found) == len(own) else []
+
+
+def chosen_of(attempts: Sequence[Attempt]) -> list[Attempt]:
+    """The one that the student chose at Submitty; all where nothing tells, or none is chosen."""
+    file = attempts[0].folder.parent / SETTINGS
+    if file.is_symlink() or not file.is_file():
+        return list(attempts)
+    try:
+        with file.open("rb") as stream:
+            number = json.loads(stream.read(SETTINGS_BYTES))["active_version"]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return list(attempts)
+    return [each for each in attempts if each.number == number] or list(attempts)
 
 
 def _is_report(name: str, beside: Collection[str]) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from grader.domain import RECIPE
 from grader.errors import UsageError
-from grader.intake.attempts import marked_late
+from grader.intake.attempts import chosen_of, marked_late
 from grader.intake.exports import (
     SAKAI_FILES,
     SAKAI_OWN,
@@ -346,6 +346,7 @@ class _Search:
         if not attempts or (alone and not attempts[0].tells):
             self._folder(folder, identity, below)
             return
+        attempts = chosen_of(attempts)
         for attempt in attempts:
             place = attempt.folder.relative_to(folder).as_posix()
             own = attempt.of(identity, self.zone)

@@ -1,6 +1,7 @@
 """A student's attempts in folders of their own, and the folders that a platform puts around all."""
 
 import os
+import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -95,6 +96,46 @@ def test_submittys_timestamp_is_the_time_of_an_attempt(tmp_path: Path) -> None:
     there = [p.name for p in unpack(whole, tmp_path, DEFAULT, ZONE).folder.rglob("*")]
     assert ".submit.timestamp" in there
     assert ".hidden" not in there
+
+
+@pytest.mark.parametrize(
+    ("settings", "versions"),
+    [
+        ('{"active_version": 1, "history": [{"version": 2}]}', ["1"]),
+        ('{"active_version": 2}', ["2"]),
+        ('{"active_version": 0}', ["1", "2"]),
+        ('{"active_version": 9}', ["1", "2"]),
+        ('{"active_version": [1]}', ["1", "2"]),
+        ("[" * 100_000, ["1", "2"]),
+        ("[1]", ["1", "2"]),
+    ],
+)
+def test_the_version_that_a_student_chose_at_submitty_is_the_one(
+    tmp_path: Path, settings: str, versions: list[str]
+) -> None:
+    root = tree(
+        tmp_path / "class", "jdoe/1/densenet.py", "jdoe/2/densenet.py", "mroe/1/densenet.py"
+    )
+    (root / "jdoe/user_assignment_settings.json").write_text(settings)
+
+    found = discover([root], zone=ZONE)
+
+    assert [i.source for i in found.items] == [*(f"jdoe/{v}" for v in versions), "mroe"]
+    if len(versions) == 1:
+        (other,) = {"1", "2"} - set(versions)
+        assert f"jdoe/{other}" in "\n".join(found.notices)
+
+
+def test_the_choice_comes_along_in_a_zip_of_the_class(tmp_path: Path) -> None:
+    names = ["jdoe/1/densenet.py", "jdoe/2/densenet.py", "mroe/1/densenet.py", "tpoe/1/densenet.py"]
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        for name in names:
+            archive.writestr(f"hw1/{name}", "x = 1\n")
+        archive.writestr("hw1/jdoe/user_assignment_settings.json", '{"active_version": 1}')
+
+    folder = unpack(tmp_path / "all.zip", tmp_path / "out", DEFAULT, ZONE).folder
+
+    assert "jdoe/2" not in [item.source for item in discover([folder], zone=ZONE).items]
 
 
 def test_a_late_attempt_is_a_doubt(tmp_path: Path) -> None:
