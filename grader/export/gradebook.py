@@ -14,7 +14,7 @@ import csv
 import html
 import io
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -209,12 +209,12 @@ def _fill(
 ) -> Filled:
     counts = Counter(grade.student_id for grade in grades)
     found = {student: rows.of(student) for student in counts}
-    claims = Counter(id(row) for row in found.values())
     filled, left = [], []
+    several = _of_one_row(grades, found)
     for grade in {grade.student_id: grade for grade in grades}.values():
         row = found[grade.student_id]
         why = _not_final(grade, counts, partial) or (Why.NOT_IN_SHEET if row is None else None)
-        if row is not None and claims[id(row)] > 1:
+        if why is None and grade.student_id in several:
             why = Why.SEVERAL
         if row is not None and why is None:
             why = write(row, grade)
@@ -224,6 +224,15 @@ def _fill(
             left.append((grade.student_id, why))
     graded = {id(row) for row in found.values() if row is not None}
     return Filled(tuple(filled), tuple(left), sum(id(row) not in graded for row in rows.all))
+
+
+def _of_one_row(grades: Sequence[Grade], found: Mapping[str, list[str] | None]) -> set[str]:
+    """The ids that mean one row together, with different scores: nobody knows which counts."""
+    scores: dict[int, set[float]] = {}
+    for grade in grades:
+        if grade.status is GradeStatus.GRADED:
+            scores.setdefault(id(found[grade.student_id]), set()).add(grade.score)
+    return {student for student, row in found.items() if len(scores.get(id(row), ())) > 1}
 
 
 def _not_final(grade: Grade, counts: Counter[str], partial: bool) -> Why | None:
@@ -276,15 +285,18 @@ class Rows:
         """The row of a student; None where the sheet has none, or not one alone."""
         known = self._roster.recorded(student) if self._roster is not None else None
         names = dict.fromkeys((student, *(known.ids if known else ())))
-        rows = (self._named(name) for name in names if name.casefold() not in self._shared)
-        return next((r for r in rows if r is not None and not self._is_anothers(r, known)), None)
+        return next((row for name in names if (row := self._own(name, known)) is not None), None)
 
-    def _is_anothers(self, row: list[str], student: Student | None) -> bool:
-        """Whether the name in a row is another student's: one number may be two kinds of id."""
-        if student is None or self._roster is None or self._person is None:
-            return False
-        named = self._roster.find([safe_id(row[self._person])])
-        return named is not None and named is not student
+    def _own(self, name: str, student: Student | None) -> list[str] | None:
+        """The row that an id means, unless it is another's: one number may be two kinds of id."""
+        row = self._named(name)
+        if row is None or self._roster is None:
+            return row
+        written = "" if self._person is None else safe_id(row[self._person])
+        person = self._roster.find([written]) if written else None
+        if person is not None:
+            return row if person is student else None
+        return row if name.casefold() not in self._shared else None
 
     def _named(self, student: str) -> list[str] | None:
         if student in self._by_id:

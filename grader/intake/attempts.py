@@ -115,7 +115,8 @@ def chosen_of(attempts: Sequence[Attempt]) -> list[Attempt]:
             number = json.loads(stream.read(SETTINGS_BYTES))["active_version"]
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return list(attempts)
-    return [each for each in attempts if each.number == number] or list(attempts)
+    chosen = [each for each in attempts if type(number) is int and each.number == number]
+    return chosen or list(attempts)
 
 
 def _is_report(name: str, beside: Collection[str]) -> bool:

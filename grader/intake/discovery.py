@@ -10,7 +10,7 @@ from pathlib import Path
 
 from grader.domain import RECIPE
 from grader.errors import UsageError
-from grader.intake.attempts import chosen_of, marked_late
+from grader.intake.attempts import SETTINGS, chosen_of, marked_late
 from grader.intake.exports import (
     SAKAI_FILES,
     SAKAI_OWN,
@@ -107,6 +107,9 @@ def discover(
     known, told = in_roster(search.found.values(), roster)
     items, repeated = told_apart(known)
     notices = [*search.notices, *told, *repeated]
+    if search.not_chosen:
+        others = listed(search.not_chosen, NAMED_FILES)
+        notices.append(f"Not graded, as their students chose another version: {others}.")
     if search.left_out:
         notices.append(f"Not graded, as no submission: {listed(search.left_out, NAMED_FILES)}.")
     return Discovery(items, tuple(notices), bool(search.classes))
@@ -120,6 +123,7 @@ class _Search:
         found: Place and member of the group → item, in order.
         notices: What to tell the instructor.
         left_out: Files of class folders that belong to no submission.
+        not_chosen: Attempts beside the one that their student chose.
         classes: The class folders.
     """
 
@@ -129,6 +133,7 @@ class _Search:
     found: dict[tuple[Path, int], Item] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
+    not_chosen: list[str] = field(default_factory=list)
     classes: list[Path] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -346,14 +351,16 @@ class _Search:
         if not attempts or (alone and not attempts[0].tells):
             self._folder(folder, identity, below)
             return
-        attempts = chosen_of(attempts)
-        for attempt in attempts:
+        for attempt in chosen_of(attempts):
             place = attempt.folder.relative_to(folder).as_posix()
             own = attempt.of(identity, self.zone)
             self._folder(attempt.folder, own, f"{below}/{place}".lstrip("/"))
-        taken = {attempt.folder for attempt in attempts}
-        beside = [c for c in children(attempts[0].folder.parent) if c not in taken]
-        self.left_out += [f"{below or folder.name}/{each.name}" for each in beside]
+        around = below or folder.name
+        others = [each for each in attempts if each not in chosen_of(attempts)]
+        self.not_chosen += [f"{around}/{each.folder.name}" for each in others]
+        known = {SETTINGS, *(attempt.folder.name for attempt in attempts)}
+        beside = [c.name for c in children(attempts[0].folder.parent) if c.name not in known]
+        self.left_out += [f"{around}/{name}" for name in beside]
 
     def _folder(self, folder: Path, identity: Identity, below: str) -> None:
         """A submission's folder: the archives in it, or the folder itself."""

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from grader.errors import UsageError
-from grader.intake.attempts import Attempt, attempts_of
+from grader.intake.attempts import WORDS, Attempt, attempts_of
 from grader.intake.exports import read_alike
 from grader.intake.kinds import ARCHIVE_ENDINGS, clutter
 from grader.intake.names import own_part
 from grader.intake.policy import IntakePolicy
 from grader.intake.refusal import shown
 from grader.intake.results import is_results
-from grader.intake.words import words_of
+from grader.intake.words import SURE_DIGITS, words_of
 
 HANDED_IN, NOT_HANDED_IN = "submitted files", "working files"
 """The two folders of a class of Microsoft Teams; the second holds drafts."""
 OF_STUDENTS = frozenset({"submissions", "submitted", "abgaben", "entregas"})
 """Words in the name of a folder that holds the students' folders."""
+OF_WORK = frozenset({
+    "assignment", "code", "copy", "data", "draft", "final", "homework", "model",
+    "new", "notebook", "old", "report", "solution", "source", "src", "training", "weights", "zip",
+})  # fmt: skip
+"""Words that students call their own archives."""
 WRAPPERS = 3
 """Most folders around the students' own."""
 
@@ -124,7 +128,7 @@ class Looking:
             inner = self._only_folder(found.place)
             if inner is None or self.has_module(inner) or attempts_of([inner]):
                 break
-            named = named or bool(OF_STUDENTS & set(words_of(inner.name)))
+            named = named or _is_named_for_students(inner)
             by_platform = self._is_export(inner)
             if not by_platform and not self._holds_students(inner, named):
                 break
@@ -154,7 +158,7 @@ class Looking:
         """Whether what lies in it is rather several students' than parts of one's work."""
         inner = [child for child in self.candidates(folder) if child.is_dir()]
         if not inner:
-            return self._holds_archives_of_students(folder, named)
+            return self._holds_archives_of_students(folder)
         if attempts_of(inner):
             return False
         if named and len(inner) == 1:
@@ -163,11 +167,31 @@ class Looking:
         archived = [child for child in working if not self._is_code_folder(child)]
         return len(working) > 2 or len(archived) > 1 or (named and len(working) > 1)
 
-    def _holds_archives_of_students(self, folder: Path, named: bool) -> bool:
-        """Whether archives are several students': those of one bear one name, and a number."""
-        archives = [child for child in children(folder) if is_archive(child)]
-        different = {re.sub(r"[\W\d_]", "", each.name.casefold()) for each in archives}
-        return len(different) > 2 or (named and bool(archives))
+    def _holds_archives_of_students(self, folder: Path) -> bool:
+        """Whether archives are several students', and not parts or attempts of one's work."""
+        files = [child for child in children(folder) if child.is_file()]
+        archives = [words_of(_stem(each)) for each in files if is_archive(each)]
+        if _is_named_for_students(folder):
+            return bool(archives)
+        common = set.intersection(*map(set, archives)) if archives else set()
+        common |= set(words_of(" ".join(self.policy.named)))
+        own = {tuple(w for w in words if w not in common and _tells(w)) for words in archives}
+        return len(own) > 2 and all(own) and not any(is_code(each.name) for each in files)
+
+
+def _is_named_for_students(folder: Path) -> bool:
+    return bool(OF_STUDENTS & set(words_of(folder.name)))
+
+
+def _stem(archive: Path) -> str:
+    name = archive.name.casefold()
+    return next(name.removesuffix(end) for end in ARCHIVE_ENDINGS if name.endswith(end))
+
+
+def _tells(word: str) -> bool:
+    """Whether a word of an archive's name may tell whose it is: no attempt, no part of a work."""
+    number = word.isdecimal() and len(word) < SURE_DIGITS
+    return not number and word not in OF_WORK and word not in WORDS
 
 
 def _only_folder_in(folder: Path) -> Path:

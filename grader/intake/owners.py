@@ -68,6 +68,7 @@ class _Owners:
     def __post_init__(self) -> None:
         self._within: dict[str, str] = {}
         self._unclear: dict[str, str] = {}
+        self._teams: dict[str, str] = {}
 
     def of(self, item: Item) -> Sequence[Student | None]:
         """Everyone whose submission it is; None alone for somebody who is not in the roster."""
@@ -82,11 +83,13 @@ class _Owners:
     def _named_within(self, item: Item) -> Sequence[Student | None]:
         name = item.identity.student_id
         students = self.roster.within(name, self._common)
-        if len(students) > 1 and TEAM & set(words_of(name)):
-            return students
         if len(students) > 1:
             ids = ", ".join(student.student_id for student in students)
-            self._unclear[name] = f"{name} ({ids})"
+            team = self.roster.together(name) if TEAM & set(words_of(name)) else ()
+            told = self._teams if team == students else self._unclear
+            told[name] = f"{name} ({ids})"
+            if team == students:
+                return team
         if len(students) != 1:
             return [None]
         self._within[name] = f"{name} is {students[0].student_id}'s"
@@ -105,6 +108,8 @@ class _Owners:
                 f"Names in which one student of the roster stands are that student's: "
                 f"{listed(list(self._within.values()))}."
             )
+        if self._teams:
+            told.append(f"Teams, whose work counts for each: {listed(list(self._teams.values()))}.")
         if self._unclear:
             told.append(
                 f"Names in which several students of the roster stand were left as they are: "

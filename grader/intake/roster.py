@@ -137,6 +137,17 @@ class Roster:
         """
         return tuple(self._by_id[id] for id in sorted(self._keys.within(name, common)))
 
+    def together(self, name: str) -> tuple[Student, ...]:
+        """Those whose names or ids stand side by side in a team's name, such as Team 7 (Doe, Roe).
+
+        Args:
+            name: As a platform writes it.
+
+        Returns:
+            None where one of them could be somebody else.
+        """
+        return tuple(self._by_id[id] for id in sorted(self._keys.together(name)))
+
     def recorded(self, student_id: str) -> Student | None:
         """The student of a recorded id, also one that was recorded without the roster."""
         found = self.of(student_id)

@@ -85,6 +85,13 @@ class Keys:
         # A login tells which of two people of one name is meant.
         return frozenset().union(*(alone or [match.owners for match in told]))
 
+    def together(self, name: str) -> frozenset[str]:
+        """Those whose names stand side by side in a name; none where one could be another's."""
+        found = [match for match in self._longest(words_of(name)) if match.sure]
+        places = [at for match in found for at in range(match.start, match.end)]
+        clear = len(set(places)) == len(places) and all(len(m.owners) == 1 for m in found)
+        return frozenset().union(*(m.owners for m in found)) if clear else frozenset()
+
     def _longest(self, words: Words) -> list[_Match]:
         """The matches, without those that are a part of a longer one."""
         found: list[_Match] = []

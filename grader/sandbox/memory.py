@@ -52,7 +52,7 @@ def give_memory_back() -> None:
 
     After some networks glibc kept 200 MB, for ever (measured; trimmed, 321 MB became 105).
     """
-    gc.collect(1)  # all that one reading made is still among the younger ones
+    gc.collect(1)  # What a reading made is young still, unless another one ended meanwhile.
     if sys.platform == "linux":
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # musl has none, and keeps nothing
         if trim is not None:

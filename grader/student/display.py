@@ -125,7 +125,7 @@ class TrainingDisplay:
             f"batch {event.recipe.batch_size}, {rule.name} at {rule.learning_rate:g}, "
             f"{event.recipe.schedule.name}, {event.recipe.precision}"
         )
-        if len(event.recipe.images.sizes) > 1:
+        if len(event.recipe.images.sizes) > 1 and not event.epochs:
             self._print(rises_late(event.recipe.images.sizes))
         if event.abandoned is not None:
             self._print(given_up(event.abandoned))

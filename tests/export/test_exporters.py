@@ -309,8 +309,9 @@ NO_SIS = (
         ("student_id,name,canvas_id\n12,Al Doe,31\n77,Jo Roe,12\n", "", "100"),
         ("student_id,canvas_id\n12,31\n77,12\n", "", "100"),
         ("student_id,name\n12,Jo Roe\n77,Al Doe\n", "100", ""),
+        ("student_id,name,moodle_number\n12,Jo Roe,55\n77,Al Doe,12\n", "100", ""),
     ],
-    ids=["another's name", "both ids and names", "both ids", "the student's own name"],
+    ids=["another's name", "both ids and names", "both ids", "own name", "own name, shared id"],
 )
 def test_a_course_s_id_that_is_another_s_number_on_canvas_fills_no_other_row(
     examples, tmp_path, roster, roe, doe
@@ -325,17 +326,33 @@ def test_a_course_s_id_that_is_another_s_number_on_canvas_fills_no_other_row(
     assert [row[3] for row in table(tmp_path / "out.csv")[2:]] == [roe, doe]
 
 
-def test_one_row_that_two_ids_mean_is_left_to_a_person(examples, tmp_path):
+@pytest.mark.parametrize(("score", "cell"), [(100, "100"), (60, "33")])
+def test_one_row_that_two_ids_mean_is_left_to_a_person_where_their_scores_differ(
+    examples, tmp_path, score, cell
+):
     (tmp_path / "in.csv").write_text(CANVAS, encoding="utf-8")
-    grades = [
-        examples.full_marks().model_copy(update={"student_id": name})
-        for name in ("doeal_12", "s4567890")
-    ]
+    first = examples.full_marks().model_copy(update={"student_id": "doeal_12"})
+    second = first.model_copy(update={"student_id": "s4567890", "score": score})
 
-    filled = write_canvas(grades, tmp_path / "in.csv", "DenseNet", tmp_path / "out.csv")
+    filled = write_canvas([first, second], tmp_path / "in.csv", "DenseNet", tmp_path / "out.csv")
 
-    assert dict(filled.left) == dict.fromkeys(("doeal_12", "s4567890"), Why.SEVERAL)
-    assert table(tmp_path / "out.csv")[3][5] == "33"
+    assert table(tmp_path / "out.csv")[3][5] == cell
+    assert dict(filled.left) == ({} if cell == "100" else dict.fromkeys(
+        ("doeal_12", "s4567890"), Why.SEVERAL
+    ))  # fmt: skip
+
+
+def test_who_is_in_no_roster_gets_no_row_of_somebody_in_it(examples, tmp_path):
+    (tmp_path / "in.csv").write_text(CANVAS, encoding="utf-8")
+    (tmp_path / "roster.csv").write_text("student_id,name\nu2,Al Doe\n", encoding="utf-8")
+    grade = examples.full_marks().model_copy(update={"student_id": "12"})
+
+    filled = write_canvas(
+        [grade], tmp_path / "in.csv", "DenseNet", tmp_path / "out.csv",
+        roster=load_roster(tmp_path / "roster.csv"),
+    )  # fmt: skip
+
+    assert filled.left == (("12", Why.NOT_IN_SHEET),)
 
 
 def test_who_is_excused_stays_excused(examples, tmp_path):

@@ -174,6 +174,25 @@ def test_a_layer_that_is_put_into_a_collection_later_is_tracked(shortcuts, empty
     assert outer._tracked[-2:] == ["parts", "sizes"]
 
 
+def test_a_set_is_walked_in_keras_s_order(keeping):
+    from keras import layers
+
+    sets = [{3, 8, 64}, {103, 159}, {64, 12, 48, 32}, set()]
+
+    def walked():
+        layer = layers.Layer()
+        kept = []
+        for each in sets:
+            layer.widths = each
+            kept.append((type(layer.widths).__name__, list(layer.widths)))
+        return kept
+
+    given = walked()
+    building.with_less_bookkeeping()
+
+    assert walked() == given
+
+
 def test_an_initialiser_is_made_by_the_name_that_it_is_registered_under(shortcuts):
     import keras
     from keras.src import initializers

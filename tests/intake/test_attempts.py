@@ -123,7 +123,7 @@ def test_the_version_that_a_student_chose_at_submitty_is_the_one(
     assert [i.source for i in found.items] == [*(f"jdoe/{v}" for v in versions), "mroe"]
     if len(versions) == 1:
         (other,) = {"1", "2"} - set(versions)
-        assert f"jdoe/{other}" in "\n".join(found.notices)
+        assert f"as their students chose another version: jdoe/{other}." in found.notices[-1]
 
 
 def test_the_choice_comes_along_in_a_zip_of_the_class(tmp_path: Path) -> None:
@@ -238,6 +238,30 @@ def test_a_file_beside_the_students_folders_makes_no_difference(tmp_path: Path) 
     names = [*WRAPPED["teams"], "Submitted files/readme.txt"]
 
     assert holds_a_class(zipped(tmp_path / "download.zip", *names), DEFAULT)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["densenet.zip", "weights.zip", "report.zip"],
+        ["densenet.zip", "densenet (1).zip", "densenet-final.zip"],
+        ["try 1.zip", "try 2.zip", "version 3.zip"],
+        ["a.zip", "b.zip", "c.zip", "train.py"],
+        ["final.zip"],
+    ],
+)
+def test_archives_of_one_student_are_no_class(tmp_path: Path, names: list[str]) -> None:
+    inside = of(tmp_path / "one", *(f"Jane Doe/{name}" for name in names))
+    within = of(tmp_path / "two", *(f"submissions/Jane Doe/{name}" for name in names))
+
+    assert sources(inside).keys() == {"Jane_Doe"}
+    assert sources(within).keys() == {"Jane_Doe"}
+
+
+def test_archives_named_by_numbers_are_several_students(tmp_path: Path) -> None:
+    found = of(tmp_path, *(f"HW 3/s{number}.zip" for number in (1234567, 2345678, 3456789)))
+
+    assert len(sources(found)) == 3
 
 
 def test_the_one_student_of_a_class_keeps_their_folders(tmp_path: Path) -> None:

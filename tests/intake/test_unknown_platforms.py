@@ -78,6 +78,24 @@ def test_a_team_whose_members_names_stand_in_its_own_counts_for_each(tmp_path: P
 
     assert sorted(ids(found)) == ["1001", "1002", "1003"]
     assert "Handed in by a group: 1001, 1002." in found.items[0].identity.remarks
+    assert "Teams, whose work counts for each: Team" in "\n".join(found.notices)
+
+
+@pytest.mark.parametrize(
+    ("roster", "name"),
+    [
+        ("student_id,name\n1,Jane Doe\n2,Jane Doe\n3,Max Roe\n", "Team 7 (Jane Doe)"),
+        ("student_id,name\n1,Jane Doe\n2,Doe Roe\n3,Max Poe\n", "Team 3 Jane Doe Roe"),
+    ],
+    ids=["of one name", "overlapping"],
+)
+def test_a_team_in_which_one_could_be_somebody_else_is_left_as_it_is(
+    tmp_path: Path, roster: str, name: str
+) -> None:
+    found = of(tmp_path, f"{name}/a.zip", "Max Poe/a.zip", roster=roster)
+
+    assert not {"1", "2"} & set(ids(found))
+    assert "were left as they are" in "\n".join(found.notices)
 
 
 def test_nobody_gets_the_work_of_a_stranger(tmp_path: Path) -> None:

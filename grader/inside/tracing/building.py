@@ -91,9 +91,6 @@ def _collections() -> Any:
     """What a layer keeps of a collection in which nothing is tracked; None for any other."""
     from keras.src.utils import tracking
 
-    wrapper: dict[type[Any], Any] = {
-        list: tracking.TrackedList, dict: tracking.TrackedDict, set: tracking.TrackedSet
-    }  # fmt: skip
     simple = frozenset(SIMPLE)
 
     def plain(values: Any) -> bool:
@@ -111,8 +108,12 @@ def _collections() -> Any:
         listed: Any = own.get("_tracked")
         if type(listed) is not tracking.TrackedList or not tracking.is_tracking_enabled():
             return None
-        wrapped = wrapper[kind](value)
-        wrapped.tracker = own["_tracker"]
+        wrapped: Any
+        if kind is set:  # the way it is copied decides the order that it is walked in
+            wrapped = tracking.TrackedSet(value, own["_tracker"])
+        else:
+            wrapped = (tracking.TrackedList if kind is list else tracking.TrackedDict)(value)
+            wrapped.tracker = own["_tracker"]
         if own.get("_self_setattr_tracking", True):
             list.append(listed, name)
         return wrapped

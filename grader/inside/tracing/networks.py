@@ -38,7 +38,7 @@ def describe(
         constants = Constants()
         graphs = _whole(model, modes, entry, images, variables, constants)
     elif copies.compared(name):
-        # In training a network has every op that it has at inference, and more.
+        # In training a layer does what it does at inference, but for the modes of BN and dropout.
         mode = modes[-1]
         traced = _whole(model, [mode], entry, images, variables, Constants())
         same = copies.alike(graphs[mode], traced[mode])
