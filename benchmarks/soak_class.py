@@ -36,6 +36,8 @@ NOT_ASKED = {
     "input-size-free", "input-shape-ignored",  # right for images of 32x32 alone
     "only-network-link-doubled",  # in the third layer of a block
     "raises-without-bottleneck", "transition-floor-of-even-widths-only",  # of odd widths
+    "compression-off-in-basic",  # without bottlenecks
+    "build-model-densenet121", "network-keras-applications",  # larger than its output may be
 }  # fmt: skip
 """Their verdicts rest on what the real assignment asks for, and this small one does not."""
 ALIKE = "# Handed in by {name}.\n"
