@@ -107,13 +107,10 @@ def attempts_of(folders: Sequence[Path]) -> list[Attempt]:
 
 def chosen_of(attempts: Sequence[Attempt]) -> list[Attempt]:
     """The one that the student chose at Submitty; all where nothing tells, or none is chosen."""
-    file = attempts[0].folder.parent / SETTINGS
-    if file.is_symlink() or not file.is_file():
-        return list(attempts)
+    settings = read_timestamp(attempts[0].folder.parent, SETTINGS, SETTINGS_BYTES)
     try:
-        with file.open("rb") as stream:
-            number = json.loads(stream.read(SETTINGS_BYTES))["active_version"]
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        number = json.loads(settings or "null")["active_version"]
+    except (ValueError, LookupError, TypeError, RecursionError):
         return list(attempts)
     chosen = [each for each in attempts if type(number) is int and each.number == number]
     return chosen or list(attempts)

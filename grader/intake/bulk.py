@@ -22,7 +22,7 @@ from grader.intake.attempts import attempt_of
 from grader.intake.exports import SAKAI_FILES, voted
 from grader.intake.gradescope import METADATA
 from grader.intake.items import is_everybodys
-from grader.intake.kinds import ARCHIVE_ENDINGS, clutter
+from grader.intake.kinds import clutter, is_archive
 from grader.intake.looking import HANDED_IN, NOT_HANDED_IN
 from grader.intake.names import SUBMITTED, Platform, are_of_google, own_part
 from grader.intake.policy import IntakePolicy
@@ -109,10 +109,10 @@ def _is_plain_class(files: Sequence[Parts], at_top: set[str], policy: IntakePoli
     """Archives or modules side by side, or a folder for each student with one of these."""
     if policy.module and sum(name.endswith(policy.module) for name in at_top) > 2:
         return True  # jan_densenet.py, mia_densenet.py
-    if any(_could_be_submitted(name) and not _is_archive(name) for name in at_top):
+    if any(_could_be_submitted(name) and not is_archive(name) for name in at_top):
         return False
     found = _as_attempts(files)
-    archives = {p[0] for p in found if len(p) in (1, 2) and _is_archive(p[-1])}
+    archives = {p[0] for p in found if len(p) in (1, 2) and is_archive(p[-1])}
     modules = {p[0] for p in found if len(p) in (2, 3) and policy.is_module(p[-1])}
     return len(archives) >= 2 or len(modules | archives) >= 3
 
@@ -127,11 +127,7 @@ def _as_attempts(files: Sequence[Parts]) -> list[Parts]:
 
 
 def _could_be_submitted(name: str) -> bool:
-    return name.casefold().endswith((".py", ".ipynb", ".h5", ".keras", ".toml", *ARCHIVE_ENDINGS))
-
-
-def _is_archive(name: str) -> bool:
-    return name.casefold().endswith(ARCHIVE_ENDINGS)
+    return is_archive(name) or name.casefold().endswith((".py", ".ipynb", ".h5", ".keras", ".toml"))
 
 
 # --- unpacking ----------------------------------------------------------------------------

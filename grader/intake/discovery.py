@@ -26,8 +26,8 @@ from grader.intake.items import (
     of_loose_files,
     told_apart,
 )
-from grader.intake.kinds import is_weights
-from grader.intake.looking import Looking, children, is_archive, is_code
+from grader.intake.kinds import is_archive, is_weights
+from grader.intake.looking import Looking, children, is_code
 from grader.intake.names import (
     BY_NAME,
     SUBMITTED,
@@ -304,7 +304,7 @@ class _Search:
                     self._sakai(child, identity)
                 else:
                     self._student(child, identity, child.name, kept_apart)
-            elif is_archive(child):
+            elif is_archive(child.name):
                 self._add(Item(child, identity, child.name))
             elif child in groups:
                 self._loose(groups[child], self._of_code(identity, child), child.name)
@@ -351,12 +351,13 @@ class _Search:
         if not attempts or (alone and not attempts[0].tells):
             self._folder(folder, identity, below)
             return
-        for attempt in chosen_of(attempts):
+        chosen = chosen_of(attempts)
+        for attempt in chosen:
             place = attempt.folder.relative_to(folder).as_posix()
             own = attempt.of(identity, self.zone)
             self._folder(attempt.folder, own, f"{below}/{place}".lstrip("/"))
         around = below or folder.name
-        others = [each for each in attempts if each not in chosen_of(attempts)]
+        others = [each for each in attempts if each not in chosen]
         self.not_chosen += [f"{around}/{each.folder.name}" for each in others]
         known = {SETTINGS, *(attempt.folder.name for attempt in attempts)}
         beside = [c.name for c in children(attempts[0].folder.parent) if c.name not in known]
@@ -365,11 +366,11 @@ class _Search:
     def _folder(self, folder: Path, identity: Identity, below: str) -> None:
         """A submission's folder: the archives in it, or the folder itself."""
         inside = children(folder)
-        archives = [item for item in inside if item.is_file() and is_archive(item)]
+        archives = [item for item in inside if item.is_file() and is_archive(item.name)]
         others = [i for i in inside if i.is_dir() or i.suffix in (".py", ".ipynb")]
         if not archives and len(inside) == 1 and inside[0].is_dir():
             deeper = children(inside[0])
-            if deeper and all(item.is_file() and is_archive(item) for item in deeper):
+            if deeper and all(item.is_file() and is_archive(item.name) for item in deeper):
                 archives, others, below = deeper, [], f"{below}/{inside[0].name}"
         if not archives or others:
             self._add(Item(folder, identity, below or folder.resolve().name))
@@ -391,7 +392,7 @@ class _Search:
         than called missing.
         """
         groups: dict[tuple[str, ...], list[tuple[str, Path]]] = {}
-        loose = [c for c in inside if c.is_file() and not is_archive(c)]
+        loose = [c for c in inside if c.is_file() and not is_archive(c.name)]
         for file in loose:
             part = own[file]
             if part and not _is_typed(file, part) and file.name[part.end :] != ".txt":

@@ -151,7 +151,7 @@ def fate(parts: Parts) -> Fate:
     name = parts[-1].casefold()
     if dropped_because(parts):
         return Fate.DROPPED
-    if name.endswith(ARCHIVE_ENDINGS):
+    if is_archive(name):
         return Fate.NESTED
     if not all(portable(part) for part in parts):
         return Fate.IGNORED
@@ -171,6 +171,11 @@ def dropped_because(parts: Parts) -> str | None:
         if name.endswith(ending) or (ending == ".so" and ".so." in name):
             return why
     return None
+
+
+def is_archive(name: str) -> bool:
+    """Whether a file name is one of an archive."""
+    return name.casefold().endswith(ARCHIVE_ENDINGS)
 
 
 def is_weights(name: str) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from grader.errors import UsageError
 from grader.intake.attempts import WORDS, Attempt, attempts_of
 from grader.intake.exports import read_alike
-from grader.intake.kinds import ARCHIVE_ENDINGS, clutter
+from grader.intake.kinds import ARCHIVE_ENDINGS, clutter, is_archive
 from grader.intake.names import own_part
 from grader.intake.policy import IntakePolicy
 from grader.intake.refusal import shown
@@ -61,7 +61,7 @@ class Looking:
 
     def may_be_submitted(self, child: Path) -> bool:
         """Whether it is a folder, an archive or code that somebody handed in."""
-        if child.is_dir() or is_archive(child) or self.is_submitted_code(child.name):
+        if child.is_dir() or is_archive(child.name) or self.is_submitted_code(child.name):
             return True
         return is_code(child.name) and own_part((child.name,)) is not None
 
@@ -95,7 +95,7 @@ class Looking:
         for _ in range(2):  # Teams has a folder of the assignment between the student and them
             inside = children(folder)
             folders = [child for child in inside if child.is_dir()]
-            if any(is_archive(f) or is_code(f.name) for f in inside if f.is_file()):
+            if any(is_archive(f.name) or is_code(f.name) for f in inside if f.is_file()):
                 return []
             found = attempts_of(folders)
             if found and any(self.holds_work(each.folder) for each in found):
@@ -116,7 +116,7 @@ class Looking:
         return self.has_module(folder) or self.has_module(_only_folder_in(folder))
 
     def _holds_archive(self, folder: Path) -> bool:
-        return any(is_archive(child) for child in children(folder) if child.is_file())
+        return any(is_archive(child.name) for child in children(folder) if child.is_file())
 
     # --- the folders around a class ---
 
@@ -170,7 +170,7 @@ class Looking:
     def _holds_archives_of_students(self, folder: Path) -> bool:
         """Whether archives are several students', and not parts or attempts of one's work."""
         files = [child for child in children(folder) if child.is_file()]
-        archives = [words_of(_stem(each)) for each in files if is_archive(each)]
+        archives = [words_of(_stem(each)) for each in files if is_archive(each.name)]
         if _is_named_for_students(folder):
             return bool(archives)
         common = set.intersection(*map(set, archives)) if archives else set()
@@ -209,11 +209,6 @@ def children(folder: Path) -> list[Path]:
             f"{shown(str(folder))}: the folder cannot be read: {error.strerror}."
         ) from error
     return [folder / n for n in names if not n.startswith(".") and not clutter((n,))]
-
-
-def is_archive(file: Path) -> bool:
-    """Whether a file's name is one of an archive."""
-    return file.name.casefold().endswith(ARCHIVE_ENDINGS)
 
 
 def is_code(name: str) -> bool:

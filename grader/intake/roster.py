@@ -144,7 +144,7 @@ class Roster:
             name: As a platform writes it.
 
         Returns:
-            None where one of them could be somebody else.
+            In the order of their ids; nobody where one of them could be somebody else.
         """
         return tuple(self._by_id[id] for id in sorted(self._keys.together(name)))
 

@@ -83,12 +83,13 @@ def _month(name: str) -> int | None:
     return max(found)[1] if found else None
 
 
-def read_timestamp(folder: Path, name: str = TIMESTAMP) -> str | None:
+def read_timestamp(folder: Path, name: str = TIMESTAMP, most: int = TIMESTAMP_BYTES) -> str | None:
     """The text of nbgrader's timestamp.txt, or of another platform's file of that kind.
 
     Args:
         folder: `submitted/<student>/<assignment>`.
         name: Of the file.
+        most: Bytes that it may have.
 
     Returns:
         None where there is no such file; "" where it is not a short text file.
@@ -102,8 +103,8 @@ def read_timestamp(folder: Path, name: str = TIMESTAMP) -> str | None:
         return ""
     try:
         with place.open("rb") as file:
-            data = file.read(TIMESTAMP_BYTES + 1)
-        return data.decode("utf-8-sig").strip() if len(data) <= TIMESTAMP_BYTES else ""
+            data = file.read(most + 1)
+        return data.decode("utf-8-sig").strip() if len(data) <= most else ""
     except (OSError, UnicodeDecodeError):
         return ""
 
