@@ -17,8 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grader.graph import work
-from grader.graph.symbols import ASSIGNMENTS, Symbol, Unreadable, Values, digest, unreached
-from grader.graph.symbols import variable as fresh
+from grader.graph.symbols import (
+    ASSIGNMENTS,
+    Symbol,
+    Unreadable,
+    Values,
+    digest,
+    stand_in,
+    unreached,
+)
 
 if TYPE_CHECKING:
     from grader.graph.canonical import Statistic
@@ -129,12 +136,13 @@ class Affine:
         work.spend(self.channels * (2 + stop - start))
         factor = np.ones(self.channels)
         offset = np.zeros(self.channels)
-        for term in self.terms[start:stop]:
-            vector = term.symbol.value(assignment)
-            if term.operation == "multiply":
-                factor, offset = factor * vector, offset * vector
-            else:
-                offset = offset + vector
+        with np.errstate(all="ignore"):
+            for term in self.terms[start:stop]:
+                vector = term.symbol.known(assignment)
+                if term.operation == "multiply":
+                    factor, offset = factor * vector, offset * vector
+                else:
+                    offset = offset + vector
         return factor, offset
 
     @cached_property
@@ -203,11 +211,9 @@ class Affine:
     ) -> Part | None:
         if len(variables) < 2:
             return None
-        values = {
-            index: [fresh(index, (self.channels,)).value(k) for k in ASSIGNMENTS]
-            for index in variables
-        }
-        for mean, variance in itertools.permutations(sorted(variables), 2):
+        values = self._stand_ins(variables)
+        # Keras makes scale, offset, mean and variance in this order: that guess comes first.
+        for variance, mean in itertools.permutations(sorted(variables, reverse=True), 2):
             rest = sorted(variables - {mean, variance})
             for gamma, beta in _assignments(rest):
                 for variant in ("", OUTSIDE):
@@ -224,6 +230,9 @@ class Affine:
                         return Part("batch_norm", "moving", roles, epsilon, variant=variant)
         return None
 
+    def _stand_ins(self, variables: set[int]) -> dict[int, list[Array]]:
+        return {i: [stand_in(i, (self.channels,), k) for k in ASSIGNMENTS] for i in variables}
+
     def _batch_statistics(
         self,
         start: int,
@@ -232,26 +241,23 @@ class Affine:
         statistics: dict[str, Any],
         maps: list[tuple[Array, Array]],
     ) -> Part | None:
-        values = {
-            index: [fresh(index, (self.channels,)).value(k) for k in ASSIGNMENTS]
-            for index in variables
-        }
+        values = self._stand_ins(variables)
         shortest = min(statistics.values(), key=lambda s: s.steps)
         applied_to = {t.applied_to for t in self.terms[start:stop] if t.applied_to}
         if shortest.of not in applied_to:
             return None  # normalised by what another value has
         try:
-            samples = [shortest.sample(k) for k in ASSIGNMENTS]
+            moments = [shortest.moments(k) for k in ASSIGNMENTS]
         except Unreadable:
             return None
-        means = [s.mean(axis=0) for s in samples]
+        means = [mean for mean, _ in moments]
         for gamma, beta in _assignments(sorted(variables)):
             for variant in ("", *VARIANTS):
                 share = shortest.unbiased if variant == UNBIASED else 1.0
                 epsilon = _epsilon(
                     maps,
                     means,
-                    [s.var(axis=0) * share for s in samples],
+                    [variance * share for _, variance in moments],
                     None if gamma is None else values[gamma],
                     None if beta is None else values[beta],
                     variant,
@@ -322,16 +328,20 @@ def _epsilon(
         else:
             epsilon = (gamma / factor) ** 2 - variances[k]
         centre = float(epsilon[0])
-        if not -TOLERANCE <= centre <= LARGEST_EPSILON or not np.allclose(
-            epsilon, centre, atol=1e-7
-        ):
+        if not -TOLERANCE <= centre <= LARGEST_EPSILON or not are_close(epsilon, centre, 1e-7):
             return None
         if found is not None and not math.isclose(found, centre, rel_tol=1e-5, abs_tol=1e-7):
             return None
-        if not np.allclose(offset, beta - means[k] * factor, atol=TOLERANCE):
+        if not are_close(offset, beta - means[k] * factor, TOLERANCE):
             return None
         found = centre
     return found
+
+
+def are_close(a: Array, b: Array | float, atol: float) -> bool:
+    """As `np.allclose`, in a tenth of its time; what is not finite is close to nothing."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        return bool((np.abs(a - b) <= atol + 1e-5 * np.abs(b)).all())
 
 
 def _fold(pieces: list[Piece]) -> list[Piece]:

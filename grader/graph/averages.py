@@ -136,8 +136,7 @@ def moved(update: Symbol, index: int, role: str, measured: Statistic) -> tuple[f
     rows: list[Array] = []
     results: list[Array] = []
     for k in ASSIGNMENTS:
-        sample = measured.sample(k)
-        batch = sample.mean(axis=0) if role == "mean" else sample.var(axis=0)
+        batch = measured.moments(k)[0 if role == "mean" else 1]
         old = variable(index, update.shape).value(k).reshape(batch.shape)
         rows.append(np.stack([old, batch], axis=1))
         results.append(update.value(k).reshape(batch.shape))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 from collections import defaultdict
 from dataclasses import replace
 from typing import Any
@@ -42,7 +43,8 @@ class Beside:
 
     def __init__(self, graph: Graph, arrays: list[Array], batch: int, dtype: type) -> None:
         self.graph, self.batch, self.dtype = graph, batch, dtype
-        self.values = Values(arrays, self._positions)
+        me = weakref.proxy(self)  # no cycle: all of it is freed as soon as nobody needs it
+        self.values = Values(arrays, lambda statistic: me._positions(statistic))
         self.numbers = Numbers(self.values)
         self.maps: dict[int, Array] = {}
         self.strange: set[int] = set()

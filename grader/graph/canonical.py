@@ -199,6 +199,18 @@ class Statistic:
     of: str
     steps: int
     key: str
+    _moments: dict[int, tuple[Array, Array]] = field(default_factory=dict, compare=False)
+
+    def moments(self, assignment: int | Values) -> tuple[Array, Array]:
+        """Mean and variance of `sample`, one number a channel each."""
+        known: dict[Any, tuple[Array, Array]] = (
+            assignment.moments if isinstance(assignment, Values) else self._moments
+        )
+        place = assignment if known is self._moments else self.key
+        if place not in known:
+            sample = self.sample(assignment)
+            known[place] = sample.mean(axis=0), sample.var(axis=0)
+        return known[place]
 
     @property
     def unbiased(self) -> float:

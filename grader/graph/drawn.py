@@ -12,18 +12,25 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-MAX_KEPT = 2**13
-"""Elements of the largest array that is kept: 64 KB, and all of them together are 64 MB at most."""
+SMALL, LARGE = 2**9, 2**13
+"""Elements of an array that is kept among many, and of the largest that is kept at all: 4 KB and
+64 KB. All of either kind are 64 MB at most; one submission asks for some 1,400."""
 
 
 def uniform(seed: tuple[int, ...], shape: tuple[int, ...]) -> NDArray[np.float64]:
     """Numbers from 0.5 to 1.5, for reading only."""
-    return (_kept if math.prod(shape) <= MAX_KEPT else _drawn)("uniform", seed, shape)
+    return _numbers("uniform", seed, shape)
 
 
 def normal(seed: tuple[int, ...], shape: tuple[int, ...]) -> NDArray[np.float64]:
     """Numbers of mean 0 and variance 1, for reading only."""
-    return (_kept if math.prod(shape) <= MAX_KEPT else _drawn)("normal", seed, shape)
+    return _numbers("normal", seed, shape)
+
+
+def _numbers(kind: str, seed: tuple[int, ...], shape: tuple[int, ...]) -> NDArray[np.float64]:
+    size = math.prod(shape)
+    draw = _small if size <= SMALL else _large if size <= LARGE else _drawn
+    return draw(kind, seed, shape)
 
 
 def _drawn(kind: str, seed: tuple[int, ...], shape: tuple[int, ...]) -> NDArray[np.float64]:
@@ -36,4 +43,5 @@ def _drawn(kind: str, seed: tuple[int, ...], shape: tuple[int, ...]) -> NDArray[
     return array
 
 
-_kept = lru_cache(maxsize=1024)(_drawn)
+_small = lru_cache(maxsize=2**14)(_drawn)
+_large = lru_cache(maxsize=2**10)(_drawn)

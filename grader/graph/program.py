@@ -400,9 +400,7 @@ class Numbers:
         affine = instruction.affine
         assert affine is not None
         if affine.key not in self._maps:
-            with np.errstate(all="ignore"):
-                found = affine.coefficients(0, len(affine.terms), self.values)
-            self._maps[affine.key] = found
+            self._maps[affine.key] = affine.coefficients(0, len(affine.terms), self.values)
         part = slice(instruction.start, instruction.start + instruction.shape[2])
         factor, offset = self._maps[affine.key]
         return factor[part], offset[part]

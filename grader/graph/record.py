@@ -244,13 +244,13 @@ def check_graph(
     given = _Constants(constants)
     for position, (op, name, inputs, attributes, outputs) in enumerate(graph.nodes):
         for node, output in inputs:
-            _require(node < position, f"node {position} depends on a later one")
-            _require(output < len(ops[node].outputs), f"node {position} has no such input")
+            if node >= position:
+                raise _impossible(f"node {position} depends on a later one")
+            if output >= len(ops[node].outputs):
+                raise _impossible(f"node {position} has no such input")
         for _, shape in outputs:
-            _require(
-                shape is None or math.prod(max(n, 1) for n in shape) <= MAX_ELEMENTS,
-                f"node {position} claims an impossible shape",
-            )
+            if shape is not None and math.prod([max(n, 1) for n in shape]) > MAX_ELEMENTS:
+                raise _impossible(f"node {position} claims an impossible shape")
         resolved: dict[str, Any] = {
             key: given.array(value) if isinstance(value, ConstantRecord) else value
             for key, value in attributes.items()

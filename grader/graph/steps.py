@@ -35,7 +35,14 @@ class Word:
 
 
 def words(segment: Segment) -> tuple[Word, ...]:
-    """The steps of a segment, in order."""
+    """The steps of a segment, in order; worked out once, since every rule asks."""
+    known: dict[str, tuple[Word, ...]] = vars(segment)
+    if "words" not in known:
+        known["words"] = tuple(_words(segment))
+    return known["words"]
+
+
+def _words(segment: Segment) -> list[Word]:
     found: list[Word] = []
     work.spend_pieces(1 + len(segment.steps))
     for step in segment.steps:
@@ -53,7 +60,7 @@ def words(segment: Segment) -> tuple[Word, ...]:
         if step.kind == "odd" and found and found[-1].text == text:
             continue  # a factor and an offset of the same kind are told as one
         found.append(Word(kind, text, step.key, step))
-    return tuple(found)
+    return found
 
 
 def _part_key(part: Part, low: int, high: int) -> str:

@@ -43,6 +43,7 @@ class Values:
         sample: Gives the positions (positions, channels) of a value that batch statistics are
             taken of; None where there is no image to take them from.
         known: Values computed so far; symbols share parts, so each is computed once.
+        moments: The same of batch statistics, by their keys.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Values:
         self.arrays = arrays
         self.sample = sample
         self.known: dict[Symbol, Array] = {}
+        self.moments: dict[str, tuple[Array, Array]] = {}
 
 
 def digest(*parts: object) -> str:
@@ -94,6 +96,15 @@ class Symbol:
         Raises:
             Unreadable: It cannot be evaluated.
         """
+        with np.errstate(all="ignore"):
+            return self.known(assignment)
+
+    def known(self, assignment: int | Values) -> Array:
+        """The same, for a value that is computed from this one: NumPy is silent already.
+
+        Raises:
+            Unreadable: It cannot be evaluated.
+        """
         if self.constant is not None:
             return self.constant
         if isinstance(assignment, Values):
@@ -111,8 +122,7 @@ class Symbol:
         given = self.kind == "variable" and isinstance(assignment, Values)
         work.keep(0 if given else math.prod(self.shape))
         try:
-            with np.errstate(all="ignore"):
-                return self.compute(assignment)
+            return self.compute(assignment)
         except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError) as problem:
             raise Unreadable("a value that cannot be computed") from problem
 
@@ -170,7 +180,7 @@ def variable(index: int, shape: tuple[int, ...]) -> Symbol:
     def compute(assignment: int | Values) -> Array:
         if isinstance(assignment, Values):
             return assignment.arrays[index]
-        return drawn.uniform((7, index, assignment), shape)
+        return stand_in(index, shape, assignment)
 
     return Symbol(
         "variable",
@@ -180,6 +190,11 @@ def variable(index: int, shape: tuple[int, ...]) -> Symbol:
         compute=compute,
         bare=(index, ""),
     )
+
+
+def stand_in(index: int, shape: tuple[int, ...], assignment: int) -> Array:
+    """The random positive numbers that stand for a variable."""
+    return drawn.uniform((7, index, assignment), shape)
 
 
 def opaque(shape: tuple[int, ...], *parts: object) -> Symbol:
@@ -239,7 +254,7 @@ def expression(
         digest(name, shape, *[a.key for a in arguments]),
         variables,
         tuple(statistics.values()),
-        lambda k: compute(*[a.value(k) for a in arguments]),
+        lambda k: compute(*[a.known(k) for a in arguments]),
         bare,
         depth=depth,
         stopped=unreached(arguments),

@@ -47,9 +47,10 @@ class Work:
         Raises:
             StageFailed: STUDENT_BAD_OUTPUT; nothing is left.
         """
-        self.left -= max(numbers, 0)
-        if self.left < 0:
-            raise _too_much("takes more work to read")
+        if numbers > 0:
+            self.left -= numbers
+            if self.left < 0:
+                raise _too_much("takes more work to read")
 
     def keep(self, numbers: int) -> None:
         """Count numbers that are held until the end.

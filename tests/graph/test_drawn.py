@@ -7,7 +7,7 @@ from grader.graph import drawn
 
 
 @pytest.mark.parametrize("draw", [drawn.uniform, drawn.normal])
-@pytest.mark.parametrize("shape", [(), (5,), (drawn.MAX_KEPT + 1,)])
+@pytest.mark.parametrize("shape", [(), (5,), (drawn.SMALL + 1,), (drawn.LARGE + 1,)])
 def test_the_same_question_gets_the_same_numbers(draw, shape):
     first = draw((7, 3, 0), shape)
 
@@ -21,10 +21,17 @@ def test_nobody_can_change_what_the_next_one_gets():
         drawn.uniform((7, 3, 0), (4,))[:] = 0
 
 
-def test_only_small_arrays_are_kept():
-    drawn._kept.cache_clear()
+@pytest.mark.parametrize(
+    ("size", "kept"), [(drawn.SMALL, True), (drawn.LARGE, True), (drawn.LARGE + 1, False)]
+)
+def test_only_small_arrays_are_kept(size, kept):
+    first = drawn.normal((1,), (size,))
 
-    drawn.normal((1,), (drawn.MAX_KEPT + 1,))
-    drawn.normal((1,), (drawn.MAX_KEPT,))
+    assert (drawn.normal((1,), (size,)) is first) == kept
 
-    assert drawn._kept.cache_info().currsize == 1
+
+def test_a_whole_network_asks_for_fewer_small_arrays_than_are_kept():
+    asked = [drawn.uniform((7, index, 0), (1,)) for index in range(10_000)]
+
+    again = [drawn.uniform((7, index, 0), (1,)) for index in range(10_000)]
+    assert all(a is b for a, b in zip(asked, again, strict=True))

@@ -21,6 +21,7 @@ from grader.graph.read.values import (
     pointwise_step,
     strip_pointwise,
     with_step,
+    without_last_step,
     without_numbers,
 )
 from grader.graph.record import Op
@@ -111,7 +112,7 @@ def _with_noise(op: Op, a: Tensor, b: Tensor) -> Value:
 def _without_last_term(value: Value, affine: Affine) -> Value:
     """The value before the last term of the affine map that all its segments end in."""
     shorter = Affine(affine.terms[:-1], affine.channels)
-    trimmed = replace(value, segments=tuple(replace(s, steps=s.steps[:-1]) for s in value.segments))
+    trimmed = without_last_step(value)
     if not shorter.terms:
         return trimmed
     return with_step(trimmed, lambda at, _: Step("affine", affine=shorter, start=at))

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 from grader.graph.canonical import Atom, Axes, Value
 from grader.graph.symbols import Unreadable
 
 
+@lru_cache(maxsize=4096)
 def axis_of(role: str, size: int) -> tuple[Atom, ...]:
     """One axis that holds a whole role; an axis of one position holds nothing, but the batch."""
     return (Atom(role, 1, size),) if size > 1 or role == "N" else ()
 
 
+@lru_cache(maxsize=4096)
 def standard_axes(batch: int, height: int, width: int, channels: int) -> Axes:
     """(batch, height, width, channels)."""
     return (axis_of("N", batch), axis_of("H", height), axis_of("W", width), axis_of("C", channels))
@@ -39,14 +42,8 @@ def axes_of(shape: tuple[int, ...], batch: int, height: int, width: int, channel
 
 def is_laid_out(value: Value, layout: str = "NHWC") -> bool:
     """Whether the value's axes are those of `layout`, each whole and in order."""
-    standard = dict(
-        zip(
-            "NHWC",
-            standard_axes(value.batch, value.height, value.width, value.channels),
-            strict=True,
-        )
-    )
-    return value.axes == tuple(standard[letter] for letter in layout)
+    standard = standard_axes(value.batch, value.height, value.width, value.channels)
+    return value.axes == tuple(standard["NHWC".index(letter)] for letter in layout)
 
 
 def channel_axis(value: Value) -> int:

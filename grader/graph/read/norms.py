@@ -12,7 +12,7 @@ from grader.graph import work
 from grader.graph.canonical import Atom, Graph, Segment, Statistic, Tensor, Value
 from grader.graph.read.axes import channel_axis, is_laid_out, standard_axes
 from grader.graph.read.tensors import Read, Rule, symbol_of, value_of
-from grader.graph.read.values import affine_step
+from grader.graph.read.values import affine_steps
 from grader.graph.record import Op
 from grader.graph.symbols import MAX_DEPTH, Symbol, Unreadable, digest, expression, opaque
 
@@ -31,7 +31,7 @@ def batch_statistic(op: Op, value: Value, atoms: list[Atom]) -> Symbol:
     statistic = Statistic(value, value.key, steps, digest("statistic", value.key))
 
     def compute(assignment: int) -> Any:
-        return statistic.sample(assignment).mean(axis=0).reshape(shape) * count
+        return statistic.moments(assignment)[0].reshape(shape) * count
 
     variables: frozenset[int] = frozenset()
     return Symbol(
@@ -72,13 +72,13 @@ def fused_batch_norm(graph: Graph, op: Op, arguments: list[Tensor]) -> Read:
         statistic = Statistic(value, value.key, steps, digest("statistic", value.key))
         shape, depth = (value.channels,), depth_of(value)
 
-        def moment(name: str) -> Symbol:
+        def moment(place: int) -> Symbol:
             return Symbol(
                 "statistic",
                 shape,
-                digest("fused", name, value.key),
+                digest("fused", place, value.key),
                 statistics=(statistic,),
-                compute=lambda k: getattr(statistic.sample(k), name)(axis=0),
+                compute=lambda k: statistic.moments(k)[place],
                 depth=depth,
             )
 
@@ -90,7 +90,7 @@ def fused_batch_norm(graph: Graph, op: Op, arguments: list[Tensor]) -> Read:
             )
 
         olds = (mean, variance)
-        mean, variance = moment("mean"), moment("var")
+        mean, variance = moment(0), moment(1)
         count = value.batch * value.height * value.width
         of_sample = expression(
             f"variance of {count} as a sample",
@@ -113,7 +113,7 @@ def fused_batch_norm(graph: Graph, op: Op, arguments: list[Tensor]) -> Read:
         column = (value.channels, 1, 1)
         scale = expression("column", [scale], lambda v: v.reshape(column), column)
         shift = expression("column", [shift], lambda v: v.reshape(column), column)
-    result = affine_step(affine_step(value, "multiply", scale), "add", shift)
+    result = affine_steps(value, ("multiply", scale), ("add", shift))
     rest = [opaque(s or (), op.name, i) for i, (_, s) in enumerate(op.outputs[3:])]
     return [result, *averages, *rest]
 

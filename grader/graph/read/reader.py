@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -111,7 +112,7 @@ class _Reader:
             return [self._input(op)]
         if op.op in VARIABLES:
             self.resources[position] = op.attributes.get("variable")
-            return [opaque((), "resource", position)]
+            return [_resource(position)]
         if op.op in ("ReadVariableOp", "ResourceGather") and op.inputs and op.outputs:
             return [self._read_variable(op)]
         if op.op.startswith("Assign") and op.inputs:
@@ -301,6 +302,11 @@ class _Reader:
         checked = function
         result = expression(name, arguments, lambda *a: checked(op, *a), shape)
         return without_gradient(result) if op.op in FLAT else result
+
+
+@lru_cache(maxsize=4096)
+def _resource(position: int) -> Symbol:
+    return opaque((), "resource", position)
 
 
 def _settings(op: Op, arguments: list[Tensor]) -> tuple[str, str]:

@@ -31,7 +31,8 @@ def with_step(value: Value, step: Callable[[int, Segment], Step], **changes: Any
     for segment in value.segments:
         if len(segment.steps) >= MAX_STEPS:
             raise Unreadable("too many operations in a row")
-        segments.append(replace(segment, steps=(*segment.steps, step(at, segment))))
+        steps = (*segment.steps, step(at, segment))
+        segments.append(Segment(segment.node, segment.start, segment.stop, steps))
         at += segment.width
     return replace(value, segments=tuple(segments), **changes)
 
@@ -125,27 +126,41 @@ def _channel_vector(value: Value, symbol: Symbol) -> Symbol:
 
 def affine_step(value: Value, operation: str, symbol: Symbol) -> Value:
     """The value times, or plus, a per-channel symbol; composes with an affine map before it."""
+    return affine_steps(value, (operation, symbol))
+
+
+def affine_steps(value: Value, *given: tuple[str, Symbol]) -> Value:
+    """The value multiplied by, or plus, per-channel symbols, one after the other."""
+    found = [_term(value, operation, symbol) for operation, symbol in given]
+    terms = tuple(term for term in found if term is not None)
+    if not terms:
+        return value
+    last = common_affine(value)
+    if last is not None:
+        if len(last.terms) >= MAX_TERMS:
+            raise Unreadable("too many operations in a row")
+        terms = (*last.terms, *terms)
+        value = without_last_step(value)
+    whole = Affine(terms, value.channels)
+    return with_step(value, lambda at, _: Step("affine", affine=whole, start=at))
+
+
+def _term(value: Value, operation: str, symbol: Symbol) -> Term | None:
+    """One multiplication or addition; None where it changes nothing."""
     vector = _channel_vector(value, symbol)
     if vector.constant is not None:
         uniform = np.unique(vector.constant)
         if len(uniform) == 1:
             vector = constant(uniform[0].reshape(()).astype(np.float64))
-            if operation == "multiply" and uniform[0] == 1:
-                return value
-            if operation == "add" and uniform[0] == 0:
-                return value
-    term = Term(operation, vector, symbol, value.key if vector.statistics else "")
-    last = common_affine(value)
-    if last is not None and len(last.terms) >= MAX_TERMS:
-        raise Unreadable("too many operations in a row")
-    if last is not None:
-        whole = Affine((*last.terms, term), value.channels)
-        trimmed = replace(
-            value, segments=tuple(replace(s, steps=s.steps[:-1]) for s in value.segments)
-        )
-        return with_step(trimmed, lambda at, _: Step("affine", affine=whole, start=at))
-    whole = Affine((term,), value.channels)
-    return with_step(value, lambda at, _: Step("affine", affine=whole, start=at))
+            if uniform[0] == (1 if operation == "multiply" else 0):
+                return None
+    return Term(operation, vector, symbol, value.key if vector.statistics else "")
+
+
+def without_last_step(value: Value) -> Value:
+    """The value before the last step of each of its segments."""
+    before = tuple(Segment(s.node, s.start, s.stop, s.steps[:-1]) for s in value.segments)
+    return replace(value, segments=before)
 
 
 def common_affine(value: Value) -> Affine | None:
@@ -198,9 +213,7 @@ def strip_pointwise(value: Value) -> tuple[Value, Tree]:
         else:
             break
         tree = substitute(tree, inner)
-        value = replace(
-            value, segments=tuple(replace(s, steps=s.steps[:-1]) for s in value.segments)
-        )
+        value = without_last_step(value)
     return value, tree
 
 
@@ -220,7 +233,7 @@ def without_numbers(value: Value) -> tuple[Value, Tree]:
     if affine is None or tree == X:
         return value, X
     shorter = Affine(affine.terms[:kept], affine.channels)
-    bare = replace(value, segments=tuple(replace(s, steps=s.steps[:-1]) for s in value.segments))
+    bare = without_last_step(value)
     if not kept:
         return bare, tree
     return with_step(bare, lambda at, _: Step("affine", affine=shorter, start=at)), tree
@@ -238,8 +251,8 @@ def pointwise_step(graph: Graph, base: Value, tree: Tree) -> Value:
     if name == "affine":
         if numbers[0] == 0.0:
             return constant_value(graph, base, constant(np.array(numbers[1])))
-        value = affine_step(base, "multiply", constant(np.array(numbers[0])))
-        return affine_step(value, "add", constant(np.array(numbers[1])))
+        factor, offset = (constant(np.array(number)) for number in numbers)
+        return affine_steps(base, ("multiply", factor), ("add", offset))
     if name == "relu":
         tree = ("Relu", X)
     step = Step("pointwise", (name, tree, numbers))

@@ -13,7 +13,7 @@ from grader.graph.read.arithmetic import add_n
 from grader.graph.read.axes import is_laid_out, merged, normalised, standard_axes
 from grader.graph.read.norms import batch_statistic
 from grader.graph.read.tensors import Read, Rule, integers, value_of
-from grader.graph.read.values import affine_step, moved, subsampled
+from grader.graph.read.values import affine_step, moved, subsampled, without_last_step
 from grader.graph.record import Op
 from grader.graph.symbols import Symbol, Unreadable, constant
 
@@ -117,9 +117,7 @@ def _pooled(value: Value, step: Step, axes: Axes, height: int, width: int) -> Va
     ):
         total = (first.detail[1][0] * size[0], first.detail[1][1] * size[1])
         step = Step("pool", (mode, total, total, (0, 0, 0, 0)))
-        value = replace(
-            value, segments=tuple(replace(s, steps=s.steps[:-1]) for s in value.segments)
-        )
+        value = without_last_step(value)
     return moved(value, step, axes, height, width)
 
 
@@ -264,7 +262,7 @@ def _padding_before(value: Value, layout: str) -> tuple[Value, tuple[int, int, i
             value.batch,
             height,
             width,
-            tuple(replace(s, steps=s.steps[:-1]) for s in value.segments),
+            without_last_step(value).segments,
         ),
         (top, bottom, left, right),
     )
