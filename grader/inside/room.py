@@ -8,6 +8,7 @@ namespace, where the machine allows such. The program in it has no capability in
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 import sys
 from typing import Any
@@ -31,27 +32,34 @@ def make(folder: str, size: int, uid: int | None) -> bool:
     Returns:
         Whether this machine lets us. Where it does not, nothing has changed.
     """
-    if sys.platform != "linux" or not _may(folder, size, uid):
+    if not allowed():
         return False
     _make(folder, size, uid)
     return True
 
 
-def leave(folder: str) -> None:
-    """Take the file system away, with all that is in it."""
-    _checked(_libc().umount2(os.fsencode(folder), _DETACH), "umount")
+@functools.cache
+def allowed() -> bool:
+    """Whether this machine lets us make one: it is tried in a child, once.
 
-
-def _may(folder: str, size: int, uid: int | None) -> bool:
-    """Try it in a child: half of it done could not be undone here."""
+    Half of it done could not be undone here. What a process knows its forks know too, and one that
+    has imported TensorFlow is slow to fork: so it is asked for before.
+    """
+    if sys.platform != "linux":
+        return False
     child = os.fork()
     if child == 0:
         try:
-            _make(folder, size, uid)
+            _make(os.path.dirname(os.path.abspath(__file__)), 2**20, None)
             os._exit(0)
         finally:
             os._exit(1)
     return os.waitpid(child, 0)[1] == 0
+
+
+def leave(folder: str) -> None:
+    """Take the file system away, with all that is in it."""
+    _checked(_libc().umount2(os.fsencode(folder), _DETACH), "umount")
 
 
 def _make(folder: str, size: int, uid: int | None) -> None:

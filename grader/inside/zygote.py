@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 
-from . import kernel
+from . import kernel, room
 from .job import Job, load_stage
 from .lines import SocketLine, StreamLine
 from .supervisor import supervise
@@ -21,6 +21,7 @@ def serve(job: Job, grader: socket.socket) -> None:
 
     A message is one byte with four descriptors: request, output, log, the supervisor's socket.
     """
+    room.allowed()
     try:
         job.module = load_stage(job.stage, job.stages)
     except BaseException as error:
@@ -45,9 +46,15 @@ def serve(job: Job, grader: socket.socket) -> None:
 
 
 def _keep_pages_shared() -> None:
-    """Let the collector of a child leave alone what stands in this process."""
+    """Let a child leave alone what stands in this process: its collector, and the C library.
+
+    Free pieces of memory are joined by whoever asks for a large one next: here, not in each child.
+    """
     gc.collect()
     gc.freeze()
+    trim = getattr(kernel.libc(), "malloc_trim", None)  # musl has none
+    if trim is not None:
+        trim(0)
 
 
 def serve_container(job: Job, *, warm: bool) -> None:

@@ -117,7 +117,7 @@ def trace_request(
         "module": Path(module).stem if module else None,
         "call_s": whole / CALLS_IN_TIME if whole is not None else None,
         "plain": os.environ.get(TRACE_SETTING) == "plain",
-        "compared": next((p.id for p in probes if p.hidden and p.network and len(p.modes) > 1), ""),
+        "compared": _compared(probes),
         "probes": [
             *[p.request() for p in probes],
             *[probe for n in networks for probe in network_probes(n)],
@@ -133,11 +133,26 @@ def trace_request(
     }
 
 
+def _compared(probes: Sequence[Probe]) -> dict[str, str]:
+    """Which hidden answers are traced as well as copied, and in which mode.
+
+    A network at inference, for all its layers; a transition in training, where batch norm and
+    dropout do something else. A network in training would cost as much as all other answers.
+    """
+    hidden = [p for p in probes if p.hidden]
+    networks = [p.id for p in hidden if p.network][:1]
+    transitions = [p.id for p in hidden if p.transition and "training" in p.modes][:1]
+    return {
+        **dict.fromkeys(networks, "inference"),
+        **dict.fromkeys(transitions, "training"),
+    }
+
+
 def traced(sandbox: Sandbox, tree: Path, request: dict[str, Any], limits: Limits) -> StageResult:
     """What the program in the sandbox gives.
 
-    Most of it is copied there, layer by layer (`grader/inside/tracing/copies.py`), and one network
-    is traced as well. Where the two differ, a copy was wrong: all is asked for once more, traced.
+    Most of it is copied there, layer by layer (`grader/inside/tracing/copies.py`), and two answers
+    are traced as well. Where they differ, a copy was wrong: all is asked for once more, traced.
     The note of it stays among the frames.
     """
     stage = "call" if is_quick(request) else "trace"

@@ -257,8 +257,10 @@ class Channel:
 
 
 @pytest.mark.parametrize("wrong", [False, True])
-def test_one_network_is_both_copied_and_traced_and_a_difference_is_told(wrong):
-    copies.begin(compared="network-2")
+@pytest.mark.parametrize("mode", MODES)
+def test_a_network_is_both_copied_and_traced_and_a_difference_is_told(mode, wrong):
+    copies.begin(compared={"network-2": mode})
+    assert copies.noted() is None
     model, channel = network(kl().ReLU()), Channel()
     assert copied(model) is not None
     for example in copies._kept[0].examples.values():
@@ -266,7 +268,7 @@ def test_one_network_is_both_copied_and_traced_and_a_difference_is_told(wrong):
 
     record = networks.describe(model, SHAPE, MODES, "network-2", channel)
 
-    assert channel.json == {"copies": {"compared": "network-2", "alike": not wrong}}
+    assert copies.noted() == {"compared": {"network-2": not wrong}, "alike": not wrong}
     # The other side asks once more where they differ.
     assert record["graphs"]["training"]["nodes"][-1][0] == ("Relu6" if wrong else "Relu")
 

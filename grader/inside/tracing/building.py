@@ -14,6 +14,7 @@ Keras that `kinds.KERAS` names; `GRADER_TRACE=plain` switches them off.
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
 import types
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ from typing import Any
 
 SIMPLE = (type(None), bool, int, float, str, types.FunctionType, types.MethodType)
 """Types of which no value is tracked, nor anything in it."""
+UNTRACKED = (*SIMPLE, inspect.Signature)
+"""Types of which a layer keeps values, and tracks none."""
 COLLECTIONS = {list, dict, set, tuple}
 """Types that Keras looks into, and keeps in one of its own where they can change."""
 
@@ -36,7 +39,9 @@ def with_less_bookkeeping() -> None:
     if _kinds:
         return
     _assign_without_tracking()
+    _keep_one_configuration()
     _keep_signatures()
+    _keep_names()
     _know_tensors_by_type()
     _make_initialisers_by_name()
     _plain_values.update(_of_ones_and_zeros())
@@ -53,13 +58,13 @@ def _assign_without_tracking() -> None:
     from keras.src.utils.tracking import Tracker
     from tensorflow.python.trackable.data_structures import NoDependency
 
-    given, put = Layer.__setattr__, object.__setattr__
+    given, put, begin = Layer.__setattr__, object.__setattr__, Layer._initialize_tracker
     hook, track, keep = Layer._setattr_hook, Tracker.track, KerasAutoTrackable.__setattr__
     tracked = (
         backend.Variable, Metric, Layer, backend.random.SeedGenerator, NoDependency,
         tf.__internal__.tracking.Trackable, tuple, list, dict, set,
     )  # fmt: skip
-    untracked = dict.fromkeys(SIMPLE, True)
+    untracked = {**dict.fromkeys(UNTRACKED, True), Tracker: True}
     collection = _collections()
 
     def assign(self: Any, name: str, value: Any) -> None:
@@ -68,12 +73,13 @@ def _assign_without_tracking() -> None:
             keras_own = kind.__module__.startswith("keras.src.")
             untracked[kind] = keras_own and not issubclass(kind, tracked)
         usual = (
-            name != "_tracker"
-            and "_tracker" in own
-            and type(self)._setattr_hook is hook
+            type(self)._setattr_hook is hook
             and Tracker.track is track
             and KerasAutoTrackable.__setattr__ is keep
+            and type(self)._initialize_tracker is begin
         )
+        if usual and "_tracker" not in own and name != "_tracker":
+            begin(self)
         if usual and untracked[kind]:
             if getattr(self, name, self) is not value:
                 put(self, name, value)
@@ -101,12 +107,14 @@ def _collections() -> Any:
 
     def kept(own: dict[str, Any], name: str, value: Any) -> Any:
         kind = type(value)
+        if not tracking.is_tracking_enabled():
+            return None if own.get("_self_setattr_tracking", True) else value
         if not plain(value.values() if kind is dict else value):
             return None
         if kind is tuple:
             return value
         listed: Any = own.get("_tracked")
-        if type(listed) is not tracking.TrackedList or not tracking.is_tracking_enabled():
+        if type(listed) is not tracking.TrackedList:
             return None
         wrapped: Any
         if kind is set:  # the way it is copied decides the order that it is walked in
@@ -119,6 +127,33 @@ def _collections() -> Any:
         return wrapped
 
     return kept
+
+
+def _keep_one_configuration() -> None:
+    """Let a layer of Keras's own that says what it was made with keep no second list of it."""
+    from keras.src.ops.operation import Operation
+    from keras.src.utils import python_utils
+
+    given, says = Operation.__new__, {}
+
+    def new(kind: Any, *arguments: Any, **keywords: Any) -> Any:
+        if kind not in says:
+            own = kind.__module__.startswith("keras.src.layers.")
+            says[kind] = own and not python_utils.is_default(kind.get_config)
+        if not says[kind]:
+            return given(kind, *arguments, **keywords)
+        made = object.__new__(kind)
+        vars(made).update(_lock=True, _auto_config=None)
+        return made
+
+    Operation.__new__ = staticmethod(new)
+
+
+def _keep_names() -> None:
+    """Work out how the name of a class is written in snake case once."""
+    from keras.src.utils import naming
+
+    naming.to_snake_case = functools.cache(naming.to_snake_case)
 
 
 def _keep_signatures() -> None:
@@ -142,11 +177,16 @@ def _kept(work: Any) -> Any:
             return work(function)
         if not inner.__module__.startswith("keras.src."):
             return work(function)
-        now = (inner.__code__, inner.__defaults__, inner.__kwdefaults__)
         place = (inner, inner is function)
-        if place not in found or any(a is not b for a, b in zip(now, found[place], strict=False)):
-            found[place] = (*now, work(function))
-        return found[place][-1]
+        code, defaults, keywords, known = found.get(place, (None, None, None, None))
+        if (
+            code is not inner.__code__
+            or defaults is not inner.__defaults__
+            or keywords is not inner.__kwdefaults__
+        ):
+            known = work(function)
+            found[place] = (inner.__code__, inner.__defaults__, inner.__kwdefaults__, known)
+        return known
 
     return kept
 
@@ -203,9 +243,12 @@ def _later() -> type[Any]:
     """Make a class of variables that TensorFlow hears of when something is asked of them.
 
     A handle costs ten times what the rest of a variable does, and of a network that is copied
-    nobody asks for one. They all have one name: each new name and shape is a kernel of its own.
+    nobody asks for one. They all have one name, and TensorFlow's runtime is not told their shape:
+    each new name and shape is a kernel of its own to make, to assign and to read. Python's side,
+    from which graphs take shapes, is told.
     """
     import tensorflow as tf
+    from tensorflow.python.ops.handle_data_util import create_handle_data
     from tensorflow.python.ops.resource_variable_ops import UninitializedVariable
 
     class Later(UninitializedVariable):  # type: ignore[misc]
@@ -221,7 +264,10 @@ def _later() -> type[Any]:
             if "_later" not in self.__dict__:
                 raise AttributeError(name)
             first, given = self.__dict__.pop("_later")
-            super().__init__(**given)
+            shape, dtype = given["shape"], given["dtype"]
+            super().__init__(**{**given, "shape": None})
+            self._shape = tf.TensorShape(shape)
+            self.handle._handle_data = create_handle_data(self._shape, dtype)
             if first is not None:
                 with tf.init_scope():
                     tf.raw_ops.AssignVariableOp(resource=self.handle, value=first())

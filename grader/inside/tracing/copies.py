@@ -10,8 +10,8 @@ A network is copied whole or traced whole. It is traced wherever anything is out
 class that is not in `kinds.CLASSES` or has been changed, an attribute that is not known there,
 another type than float32, a nested model, another version than KERAS. `GRADER_TRACE=plain` switches
 it all off.
-In each submission one hidden network is both copied and, in training, traced: where they differ,
-the other side asks once more, for plain traces.
+In each submission two hidden answers are both copied and traced, one in each mode: where they
+differ, the other side asks once more, for plain traces.
 
 Nothing here is a wall: student code can change this process as it likes, with this file or
 without. The sample of the trained network is what its record is held against.
@@ -29,9 +29,14 @@ from .variables import Variables
 _kept: list[Kept] = []
 
 
-def begin(*, plain: bool = False, compared: str | None = None) -> None:
-    """Keep what the classes are now; from here on networks are copied, if not `plain`."""
-    _kept[:] = [Kept(plain=plain, compared=compared)]
+def begin(*, plain: bool = False, compared: dict[str, str] | None = None) -> None:
+    """Keep what the classes are now; from here on networks are copied, if not `plain`.
+
+    Args:
+        plain: Whether all is traced.
+        compared: Name of a network → the mode in which it is traced as well.
+    """
+    _kept[:] = [Kept(plain=plain, compared=compared or {})]
 
 
 def end() -> None:
@@ -44,9 +49,20 @@ def examples() -> int:
     return sum(len(kept.examples) for kept in _kept)
 
 
-def compared(name: str) -> bool:
-    """Whether the network of this name is to be traced as well as copied."""
-    return bool(_kept) and _kept[0].compared == name
+def compared(name: str) -> str | None:
+    """The mode in which the network of this name is to be traced as well as copied, if any."""
+    return _kept[0].compared.get(name) if _kept else None
+
+
+def note(name: str, same: bool) -> None:
+    """Keep whether a copied network was as it is traced."""
+    _kept[0].alike[name] = same
+
+
+def noted() -> dict[str, Any] | None:
+    """What was noted, for the other side; None where nothing was compared."""
+    alike = _kept[0].alike if _kept else {}
+    return {"compared": alike, "alike": all(alike.values())} if alike else None
 
 
 def copier(model: Any, shape: list[int]) -> Copier | None:

@@ -30,7 +30,10 @@ def import_libraries() -> None:
     with _without_collector(), _refusing(*UNNEEDED):
         import keras
         import tensorflow as tf
-        from tensorflow.python.framework import function_def_to_graph
+        from tensorflow.python.framework import function_def_to_graph, op_def_registry
+    # Asked for an op that it does not have, TensorFlow writes down all that it has, once, for a
+    # message: 10 ms in each child otherwise.
+    op_def_registry.get("")
     _ = (keras.layers.BatchNormalization, tf.function, function_def_to_graph)
     if importlib.util.find_spec("matplotlib") is not None:
         for name, (kept, library) in LATER.items():

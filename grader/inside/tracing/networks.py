@@ -37,12 +37,9 @@ def describe(
     if graphs is None:
         constants = Constants()
         graphs = _whole(model, modes, entry, images, variables, constants)
-    elif copies.compared(name):
-        # In training a layer does what it does at inference, but for the modes of BN and dropout.
-        mode = modes[-1]
+    elif (mode := copies.compared(name)) is not None and mode in modes:
         traced = _whole(model, [mode], entry, images, variables, Constants())
-        same = copies.alike(graphs[mode], traced[mode])
-        channel.send_json("copies", {"compared": name, "alike": same})
+        copies.note(name, copies.alike(graphs[mode], traced[mode]))
     table = variables.table()
     if constants.chunks:
         channel.send_binary("constants:" + name, b"".join(constants.chunks))
