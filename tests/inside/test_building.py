@@ -257,6 +257,40 @@ def test_a_signature_is_that_of_the_function_as_it_is_now(shortcuts, monkeypatch
     assert known(own) is not known(own)
 
 
+def test_the_signature_of_a_build_in_its_layer_s_wrapper_is_that_of_the_build(shortcuts):
+    from keras import layers
+    from keras.src.layers import layer
+
+    class Own(layers.Layer):
+        def build(self, shape, more=None):
+            pass
+
+    known = layer.inspect.signature
+    for made in (layers.Dense(3), layers.Conv2D(3, 3), layers.ReLU(), layers.Concatenate(), Own()):
+        assert known(made.build) == inspect.signature(made.build)
+        assert layer.inspect.getfullargspec(made.build) == inspect.getfullargspec(made.build)
+    assert known(layers.Dense(3).build) is known(layers.Dense(5).build)
+    assert list(known(Own().build).parameters) == ["shape", "more"]
+
+
+def test_a_layer_keeps_its_arguments_where_it_has_no_configuration_of_its_own(shortcuts):
+    from keras import layers
+
+    class Own(layers.Layer):
+        def __init__(self, factor, **rest):
+            super().__init__(**rest)
+
+    class Wider(layers.Dense):
+        def __init__(self, units, factor=2):
+            super().__init__(units * factor)
+
+    assert Own(3.0, name="own").get_config()["factor"] == 3.0
+    assert Wider(4).get_config()["units"] == 8
+    assert layers.Dense.from_config(layers.Dense(3).get_config()).units == 3
+    with pytest.raises(ValueError, match="wrong"):
+        layers.Dense(units=3, wrong=1)
+
+
 def test_what_is_a_tensor_is_told_as_keras_tells_it(keeping):
     import keras
     import tensorflow as tf
@@ -271,7 +305,7 @@ def test_what_is_a_tensor_is_told_as_keras_tells_it(keeping):
     values = [
         None, True, 3, 1.5, "text", [tf.zeros(3)], (), {}, tf.zeros(3), tf.Variable(1.0),
         keras.Variable(1.0), keras.Input((3,)), np.zeros(3), tf.ragged.constant([[1], [2, 3]]),
-        tf.sparse.from_dense([[1.0]]), len,
+        tf.sparse.from_dense([[1.0]]), len, keras.initializers.Zeros(),
     ]  # fmt: skip
 
     def answers():

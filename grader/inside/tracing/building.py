@@ -163,19 +163,28 @@ def _keep_signatures() -> None:
 
     once: Any = types.ModuleType(inspect.__name__)
     once.__dict__.update(vars(inspect))
-    once.signature, once.getfullargspec = _kept(inspect.signature), _kept(inspect.getfullargspec)
+    once.signature = _kept(inspect.signature, unwraps=True)
+    once.getfullargspec = _kept(inspect.getfullargspec, unwraps=False)
     layer.inspect = operation.inspect = once
 
 
-def _kept(work: Any) -> Any:
-    """The same work, done once for each plain function of Keras's that is as it was."""
+def _kept(work: Any, unwraps: bool) -> Any:
+    """The same work, done once for each plain function of Keras's that is as it was.
+
+    Args:
+        work: What is done.
+        unwraps: Whether it is done on what a function says that it wraps.
+    """
     found: dict[Any, tuple[Any, ...]] = {}
 
     def kept(function: Any) -> Any:
         inner = getattr(function, "__func__", function)
-        if type(inner) is not types.FunctionType or inner.__dict__:
+        if type(inner) is not types.FunctionType:
             return work(function)
-        if not inner.__module__.startswith("keras.src."):
+        own = inner.__dict__.keys() - {"_is_default"}
+        if unwraps and inner is function and own == {"__wrapped__"}:
+            return kept(inner.__wrapped__)  # a `build` in the wrapper that each layer has
+        if own or not inner.__module__.startswith(("keras.src.", __package__)):
             return work(function)
         place = (inner, inner is function)
         code, defaults, keywords, known = found.get(place, (None, None, None, None))
@@ -206,14 +215,16 @@ def _know_tensors_by_type() -> None:
 
     def is_tensor(value: Any) -> bool:
         kind = type(value)
+        if kind not in known and kind.__module__.startswith("keras.src.initializers."):
+            known[kind] = False
         return known[kind] if kind in known else bool(given(value))
 
     def is_either(value: Any, allow_none: bool = False) -> bool:
         kind = type(value)
         if kind is backend.KerasTensor:
             return True
-        if kind in known and value is not None:
-            return known[kind]
+        if kind in known:
+            return known[kind] or (value is None and allow_none)
         return bool(either(value, allow_none))
 
     core.is_tensor = backend.is_tensor = is_tensor
