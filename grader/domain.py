@@ -330,12 +330,12 @@ class Looks(Record):
     """All test images that were shown."""
     test_sample: float
     """A sample of them."""
-    test_mirrored: float
-    """The same sample, mirrored left to right."""
+    test_mirrored: float | None = None
+    """The same sample, mirrored left to right; None where that makes other images of them."""
     train_sample: float
     """A sample of the training images."""
-    train_mirrored: float
-    """The same sample, mirrored left to right."""
+    train_mirrored: float | None = None
+    """The same sample, mirrored left to right; None where nothing asked for it."""
     suspicions: tuple[str, ...] = ()
     """What no honest network shows, with its numbers."""
 

@@ -3,7 +3,8 @@
 Property protected: an honest student is not accused by chance, and a network that knows the test
 set is not graded in silence. The grader compares accuracy on test images, on training images, and
 on both mirrored left to right: a network that never saw the test images is no better on them than
-on those it was trained with, and hardly notices that they are mirrored.
+on those it was trained with, and hardly notices that they are mirrored. Mirrored training images
+tell how much was learnt by heart: they are shown where the others raise a suspicion.
 
 Measured on small networks (benchmarks/results/looks.json): of 12 honest ones of four kinds, trained
 briefly to far too long, none was shown to a person; of those that learnt a quarter or half of the
@@ -58,13 +59,16 @@ def draw(data: ImageSet, shown: int) -> Samples:
 
 
 def further_sets(data: ImageSet, samples: Samples) -> dict[str, NDArray[np.uint8]]:
-    """Image sets by name, for the child: those beyond the test images themselves."""
-    test, train = data.test_images[samples.test], data.train_images[samples.train]
-    return {
-        "test-mirrored": test[:, :, ::-1],
-        "train": train,
-        "train-mirrored": train[:, :, ::-1],
-    }
+    """Image sets by name, for the child: those that are always shown beside the test images."""
+    found = {"train": data.train_images[samples.train]}
+    if data.name == MEASURED_ON:
+        found["test-mirrored"] = data.test_images[samples.test][:, :, ::-1]
+    return found
+
+
+def on_suspicion(data: ImageSet, samples: Samples) -> dict[str, NDArray[np.uint8]]:
+    """What is shown where `judge_looks` found something without it."""
+    return {"train-mirrored": data.train_images[samples.train][:, :, ::-1]}
 
 
 def judge_looks(
@@ -73,41 +77,41 @@ def judge_looks(
     """Compare what the network said of the sets.
 
     Args:
-        labels: Its answers by set, "test" first.
+        labels: Its answers by set, "test" among them; see `further_sets` and `on_suspicion`.
         data: The true labels.
         samples: What `draw` gave.
 
     Returns:
         The accuracies and what is suspicious; None where not all images were answered.
     """
-    further = {
-        "test-mirrored": samples.test,
-        "train": samples.train,
-        "train-mirrored": samples.train,
-    }
     if len(labels["test"]) <= int(samples.test.max(initial=0)):
         return None
-    if any(len(labels[name]) < len(sample) for name, sample in further.items()):
+    test = labels["test"] == data.test_labels[: len(labels["test"])]
+    training = data.train_labels[samples.train]
+    true = {
+        "test-mirrored": data.test_labels[samples.test],
+        "train": training,
+        "train-mirrored": training,
+    }
+    shown = true.keys() & labels.keys()
+    if any(len(labels[name]) < len(true[name]) for name in shown):
         return None
-    test_right = labels["test"] == data.test_labels[: len(labels["test"])]
-    sample = test_right[samples.test]
-    mirrored = labels["test-mirrored"] == data.test_labels[samples.test]
-    train = labels["train"] == data.train_labels[samples.train]
-    train_mirrored = labels["train-mirrored"] == data.train_labels[samples.train]
-    looks = Looks(
-        test=_mean(test_right),
-        test_sample=_mean(sample),
-        test_mirrored=_mean(mirrored),
-        train_sample=_mean(train),
-        train_mirrored=_mean(train_mirrored),
-    )
-    found = [_above_training(test_right, train)]
+    right = {name: labels[name] == true[name] for name in shown}
+    found = [_above_training(test, right["train"])]
     if data.name == MEASURED_ON:  # a mirrored digit is none, and other sets have other records
-        found += [
-            _hurt_by_mirroring(sample, mirrored, looks.train_sample - looks.train_mirrored),
-            _above_everyone(test_right),
-        ]
-    return looks.model_copy(update={"suspicions": tuple(text for text in found if text)})
+        found += [_hurt_by_mirroring(test[samples.test], right), _above_everyone(test)]
+    return Looks(
+        test=_mean(test),
+        test_sample=_mean(test[samples.test]),
+        test_mirrored=_share(right, "test-mirrored"),
+        train_sample=_mean(right["train"]),
+        train_mirrored=_share(right, "train-mirrored"),
+        suspicions=tuple(text for text in found if text),
+    )
+
+
+def _share(right: Mapping[str, NDArray[Any]], name: str) -> float | None:
+    return _mean(right[name]) if name in right else None
 
 
 def _above_training(test: NDArray[Any], train: NDArray[Any]) -> str | None:
@@ -119,14 +123,13 @@ def _above_training(test: NDArray[Any], train: NDArray[Any]) -> str | None:
     return f"accuracy on test images is {a:.1%}, on training images only {b:.1%}"
 
 
-def _hurt_by_mirroring(
-    plain: NDArray[Any], mirrored: NDArray[Any], training_drop: float
-) -> str | None:
+def _hurt_by_mirroring(plain: NDArray[Any], right: Mapping[str, NDArray[Any]]) -> str | None:
     """Mirroring an image that was never seen hardly matters; one learnt by heart is lost.
 
     All training images were learnt, so what mirroring costs there tells what share of the test
     images was (measured: 21% and 48% where it was a quarter and a half).
     """
+    mirrored = right["test-mirrored"]
     lost, won = int((plain & ~mirrored).sum()), int((mirrored & ~plain).sum())
     drop = (lost - won) / max(len(plain), 1)
     # McNemar's test: of the images whose answer changed, half should have changed either way.
@@ -137,6 +140,9 @@ def _hurt_by_mirroring(
         f"accuracy on {len(plain)} test images is {_mean(plain):.1%}, "
         f"mirrored only {_mean(mirrored):.1%}"
     )
+    if "train-mirrored" not in right:
+        return text
+    training_drop = _mean(right["train"]) - _mean(right["train-mirrored"])
     if training_drop < drop:
         return text
     return f"{text}, as if {drop / training_drop:.0%} of them had been learnt by heart"

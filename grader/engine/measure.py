@@ -53,7 +53,9 @@ class Job(Record):
 
     runtime: Runtime
     batch: int
-    """Images in one call; for OpenVINO at most, since it is tried how many are fastest."""
+    """Images in one call; for OpenVINO at most, where it is tried how many are fastest."""
+    tried: bool = False
+    """Whether so many were fastest for such a network before: then no others are tried."""
     threads: int | None = None
     """None for as many as there are cores."""
     sets: tuple[str, ...] = ("test",)
@@ -102,9 +104,10 @@ def open_runner(plan: Plan, job: Job) -> Runner:
     """Compile the plan for the runtime that the job names."""
     plan = faster(plan)
     if job.runtime == "openvino":
-        from grader.engine.runner_openvino import fastest
+        from grader.engine.runner_openvino import OpenVinoRunner, fastest
 
-        return fastest(plan, job.batch, job.threads)
+        make = OpenVinoRunner if job.tried else fastest
+        return make(plan, job.batch, job.threads)
     from grader.engine.runner_keras import KerasRunner
 
     return KerasRunner(plan, job.batch, {"tensorflow": None, "xla": True}.get(job.runtime))

@@ -10,6 +10,7 @@ one offset a channel, or are part of a kernel.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -69,6 +70,12 @@ class Plan:
     def multiplications(self) -> int:
         """Multiply-adds of all convolutions for one image."""
         return sum(i.multiplications for i in self.instructions)
+
+    @property
+    def shape(self) -> str:
+        """Equal for networks that differ in the numbers of their weights alone."""
+        rows = [(i.kind, i.inputs, i.settings, i.shape) for i in self.instructions]
+        return hashlib.sha256(repr((self.images, rows)).encode()).hexdigest()
 
     def save(self, path: Path) -> None:
         """Write it as one .npz file: arrays, and JSON for the rest."""

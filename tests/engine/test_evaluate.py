@@ -256,7 +256,7 @@ def test_one_clock_runs_over_all_image_sets(monkeypatch, image_s, answered):
 def test_looks_that_a_busy_machine_left_no_time_for_are_the_machines_fault(plan, easy, monkeypatch):
     def child_gives(plan, sets, **options):
         labels = {name: np.zeros(len(images), np.int64) for name, images in sets.items()}
-        labels["train-mirrored"] = labels["train-mirrored"][:3]
+        labels["train"] = labels["train"][:3]
         return exchange.Answers(labels, np.zeros(len(labels["test"]), np.float32)), MEASURED
 
     monkeypatch.setattr(module, "predict_in_child", child_gives)
@@ -265,6 +265,61 @@ def test_looks_that_a_busy_machine_left_no_time_for_are_the_machines_fault(plan,
         evaluate_in_child(plan, easy, time_budget_s=10)
 
     assert caught.value.cause is Cause.INFRA_INTERRUPTED
+
+
+@pytest.mark.parametrize("suspicious", [False, True])
+def test_mirrored_training_images_are_shown_where_something_is_suspicious(
+    plan, easy, monkeypatch, suspicious
+):
+    asked = []
+
+    def child_gives(plan, sets, **options):
+        asked.append((list(sets), options.get("folder")))
+        labels = {name: np.full(len(images), -1) for name, images in sets.items()}
+        if suspicious and "test" in labels:
+            labels["test"] = easy.test_labels
+        return exchange.Answers(labels, np.zeros(len(easy.test_labels), np.float32)), MEASURED
+
+    monkeypatch.setattr(module, "predict_in_child", child_gives)
+
+    looks = evaluate_in_child(plan, easy, time_budget_s=1).details.looks
+
+    further = [(["train-mirrored"], None)] if suspicious else []
+    assert asked[1:] == further
+    assert bool(looks.suspicions) == suspicious
+    assert (looks.train_mirrored is not None) == suspicious
+
+
+def test_what_was_fastest_for_a_network_is_not_tried_again_for_other_weights(plan, monkeypatch):
+    jobs = []
+
+    def child_gives(place, job, gpu):
+        jobs.append(job)
+        return exchange.Answers({}, np.zeros(0, np.float32)), MEASURED.model_copy(
+            update={"batch": 4}
+        )
+
+    def with_arrays(change):
+        instructions = [
+            dataclasses.replace(i, arrays=tuple(map(change, i.arrays))) for i in plan.instructions
+        ]
+        return dataclasses.replace(plan, instructions=tuple(instructions))
+
+    monkeypatch.setattr(module, "_fastest", {})
+    monkeypatch.setattr(module, "_ask_child", child_gives)
+    other = with_arrays(lambda array: array + 1)
+    shorter = dataclasses.replace(plan, instructions=plan.instructions[:-1])
+    asked = [(plan, 1), (other, 1), (other, 2), (shorter, 1)]
+    for each, threads in asked:
+        images = {"test": np.zeros((1, 32, 32, 3), np.uint8)}
+        predict_in_child(each, images, stop_after_s=1, backend="openvino", threads=threads)
+
+    assert [(job.batch, job.tried) for job in jobs] == [
+        (8, False),
+        (4, True),
+        (8, False),
+        (8, False),
+    ]
 
 
 def test_a_network_that_used_up_its_processor_time_is_slow_and_no_other_runtime_is_tried(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from grader.engine.data import ImageSet
-from grader.engine.looks import IMAGES, draw, further_sets, judge_looks
+from grader.engine.looks import IMAGES, draw, further_sets, judge_looks, on_suspicion
 
 
 @pytest.fixture(scope="module")
@@ -106,8 +106,19 @@ def test_mirroring_turns_left_to_right_and_nothing_else(data):
 
     sets = further_sets(data, samples)
 
-    assert np.array_equal(sets["train-mirrored"][:, :, ::-1], sets["train"])
     assert np.array_equal(sets["train"], data.train_images[samples.train])
+    assert np.array_equal(sets["test-mirrored"][:, :, ::-1], data.test_images[samples.test])
+    (mirrored,) = on_suspicion(data, samples).values()
+    assert np.array_equal(mirrored[:, :, ::-1], sets["train"])
+
+
+def test_digits_are_not_shown_mirrored(data):
+    samples = draw(data, 2000)
+
+    assert list(further_sets(replace(data, name="mnist"), samples)) == ["train"]
+    answered = {"test": data.test_labels, "train": data.train_labels[samples.train]}
+    looks = judge_looks(answered, replace(data, name="mnist"), samples)
+    assert looks.test_mirrored is looks.train_mirrored is None
 
 
 def test_where_time_was_over_nothing_is_compared(data):
@@ -118,7 +129,8 @@ def test_where_time_was_over_nothing_is_compared(data):
 
 def test_without_all_further_images_there_is_nothing_to_compare(data):
     samples = draw(data, len(data.test_images))
-    whole = {name: np.zeros(len(images)) for name, images in further_sets(data, samples).items()}
+    sets = {**further_sets(data, samples), **on_suspicion(data, samples)}
+    whole = {name: np.zeros(len(images)) for name, images in sets.items()}
     labels = {"test": np.zeros(len(data.test_images)), **whole}
 
     assert judge_looks(labels, data, samples) is not None
