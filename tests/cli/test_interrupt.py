@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import zipfile
 from pathlib import Path
 
@@ -100,8 +101,12 @@ def answer_of(process: subprocess.Popen[str], times: int) -> tuple[int, str, str
             line = process.stderr.readline()
             assert line, f"ended without an answer: {said}"
             said += line
-    out, rest = process.communicate(timeout=100)
-    return process.returncode, out, said + rest
+    # Not by communicate(): it misses what came along with the line that was read above.
+    never = threading.Timer(100, process.kill)
+    never.start()
+    out, rest = process.stdout.read(), process.stderr.read()
+    never.cancel()
+    return process.wait(), out, said + rest
 
 
 def test_what_runs_is_told_to_stop_and_ends_in_order(folder: Path) -> None:
