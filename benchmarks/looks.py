@@ -48,7 +48,7 @@ def one(data, kind: str, epochs: int, share: float, seed: int, keep: Path | None
     import densenet
 
     from grader.engine.exchange import labels_of
-    from grader.engine.looks import draw, further_sets, judge_looks
+    from grader.engine.looks import draw, further_sets, judge_looks, on_suspicion
     from grader.engine.recipe import Augmentation, Optimizer, Recipe, Schedule
     from grader.engine.train import fit, prepare
 
@@ -71,7 +71,8 @@ def one(data, kind: str, epochs: int, share: float, seed: int, keep: Path | None
     model = densenet.build_densenet(10, 16, bottleneck=False, input_shape=(16, 16, 3))
     fit(model, recipe, trained_on, preprocess=half_size, evaluate_every=epochs)
     samples = draw(data, TEST)
-    sets = {"test": data.test_images, **further_sets(data, samples)}
+    further = {**further_sets(data, samples), **on_suspicion(data, samples)}
+    sets = {"test": data.test_images, **further}
     labels = {
         name: labels_of(np.asarray(model(half_size(images), training=False)))
         for name, images in sets.items()

@@ -11,6 +11,7 @@ import math
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -159,9 +160,11 @@ def evaluate_in_child(
     answers, measured = ask({"test": shown, **further_sets(data, samples)}, folder=folder)
     labels = answers.labels
     looks = judge_looks(labels, data, samples)
-    if looks is not None and looks.suspicions:
-        more, _ = ask(on_suspicion(data, samples))
-        looks = judge_looks({**labels, **more.labels}, data, samples) or looks
+    if looks is not None and looks.suspicions and (further := on_suspicion(data, samples)):
+        # It is shown to a person anyway; without these it is told by fewer numbers.
+        with suppress(InfrastructureError, StageFailed):
+            more, _ = ask(further)
+            looks = judge_looks({**labels, **more.labels}, data, samples) or looks
     if looks is None and measured.charged_s <= time_budget_s and len(labels["test"]) == len(shown):
         raise _starved(measured, "not all further images")
     found = counted(

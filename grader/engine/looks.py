@@ -68,6 +68,8 @@ def further_sets(data: ImageSet, samples: Samples) -> dict[str, NDArray[np.uint8
 
 def on_suspicion(data: ImageSet, samples: Samples) -> dict[str, NDArray[np.uint8]]:
     """What is shown where `judge_looks` found something without it."""
+    if data.name != MEASURED_ON:
+        return {}
     return {"train-mirrored": data.train_images[samples.train][:, :, ::-1]}
 
 

@@ -341,7 +341,8 @@ def _epsilon(
 def are_close(a: Array, b: Array | float, atol: float) -> bool:
     """As `np.allclose`, in a tenth of its time; what is not finite is close to nothing."""
     with np.errstate(invalid="ignore", over="ignore"):
-        return bool((np.abs(a - b) <= atol + 1e-5 * np.abs(b)).all())
+        difference = np.abs(a - b)
+        return bool(((difference <= atol + 1e-5 * np.abs(b)) & np.isfinite(difference)).all())
 
 
 def _fold(pieces: list[Piece]) -> list[Piece]:

@@ -199,7 +199,9 @@ class Statistic:
     of: str
     steps: int
     key: str
-    _moments: dict[int, tuple[Array, Array]] = field(default_factory=dict, compare=False)
+    _moments: dict[int, tuple[Array, Array]] = field(
+        init=False, default_factory=dict, compare=False
+    )
 
     def moments(self, assignment: int | Values) -> tuple[Array, Array]:
         """Mean and variance of `sample`, one number a channel each."""

@@ -8,7 +8,6 @@ namespace, where the machine allows such. The program in it has no capability in
 from __future__ import annotations
 
 import ctypes
-import functools
 import os
 import sys
 from typing import Any
@@ -30,23 +29,33 @@ def make(folder: str, size: int, uid: int | None) -> bool:
         uid: Whose it is; None for the user of this process.
 
     Returns:
-        Whether this machine lets us. Where it does not, nothing has changed.
+        Whether this machine lets us. Where it does not, the folder is as it was.
     """
     if not allowed():
         return False
-    _make(folder, size, uid)
+    try:
+        _make(folder, size, uid)
+    except OSError:  # no more of them fit on this machine just now
+        return False
     return True
 
 
-@functools.cache
-def allowed() -> bool:
-    """Whether this machine lets us make one: it is tried in a child, once.
+_tried: list[bool] = []
 
-    Half of it done could not be undone here. What a process knows its forks know too, and one that
-    has imported TensorFlow is slow to fork: so it is asked for before.
+
+def allowed() -> bool:
+    """Whether this machine lets us make one: tried in a child, until it has worked once.
+
+    What a process knows its forks know too, and one that has imported TensorFlow is slow to fork:
+    so it is asked for before.
     """
-    if sys.platform != "linux":
-        return False
+    if sys.platform == "linux" and not _tried and _works():
+        _tried.append(True)
+    return bool(_tried)
+
+
+def _works() -> bool:
+    """Try it on this module's folder, in a child: half of it done could not be undone here."""
     child = os.fork()
     if child == 0:
         try:

@@ -42,7 +42,7 @@ def run(request: dict[str, Any], tree: Path, channel: Any) -> None:
     Args:
         request: {"module": "densenet" or null, "probes": [...], "model": {...} or null}; "plain"
             where every network is to be traced whole, "compared" the ids of those that are in any
-            case, with the mode, "calls" what is called for its values.
+            case, with the modes, "calls" what is called for its values.
         tree: The rewritten submission.
         channel: Takes `send_json(name, object)` and `send_binary(name, bytes)`.
     """
@@ -74,8 +74,6 @@ def run(request: dict[str, Any], tree: Path, channel: Any) -> None:
         if patience.ran_out:
             late[called] = {"failure": answer["failure"]}
             patience.ran_out = False
-    if (note := copies.noted()) is not None:
-        channel.send_json("copies", note)
     call.answer(request.get("calls", []), tree, channel, patience, {name: (module, told)})
     if request.get("model") is not None and module is not None:
         wanted = request["model"]

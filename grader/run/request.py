@@ -133,18 +133,19 @@ def trace_request(
     }
 
 
-def _compared(probes: Sequence[Probe]) -> dict[str, str]:
-    """Which hidden answers are traced as well as copied, and in which mode.
+def _compared(probes: Sequence[Probe]) -> dict[str, list[str]]:
+    """Which hidden answers are traced as well as copied, and in which modes.
 
-    A network at inference, for all its layers; a transition in training, where batch norm and
-    dropout do something else. A network in training would cost as much as all other answers.
+    A network, in each mode in which it has a kind of layer that was not compared before. In
+    training that costs as much as all other answers, for its dropout: so a transition comes first,
+    which has in it what does something else in training.
     """
-    hidden = [p for p in probes if p.hidden]
+    hidden = [p for p in probes if p.hidden and "training" in p.modes]
     networks = [p.id for p in hidden if p.network][:1]
-    transitions = [p.id for p in hidden if p.transition and "training" in p.modes][:1]
+    transitions = [p.id for p in hidden if p.transition][:1]
     return {
-        **dict.fromkeys(networks, "inference"),
-        **dict.fromkeys(transitions, "training"),
+        **{name: ["training"] for name in transitions},
+        **{name: ["inference", "training"] for name in networks},
     }
 
 
@@ -153,15 +154,15 @@ def traced(sandbox: Sandbox, tree: Path, request: dict[str, Any], limits: Limits
 
     Most of it is copied there, layer by layer (`grader/inside/tracing/copies.py`), and two answers
     are traced as well. Where they differ, a copy was wrong: all is asked for once more, traced.
-    The note of it stays among the frames.
+    The notes of it stay among the frames.
     """
     stage = "call" if is_quick(request) else "trace"
     result = sandbox.run(Stage(stage, tree, request, limits))
-    note = result.json_frames.get("copies", b"")
-    if b'"alike":false' not in note:
+    notes = {name: b for name, b in result.json_frames.items() if name.startswith("copies:")}
+    if not any(b'"alike":false' in note for note in notes.values()):
         return result
     again = sandbox.run(Stage("trace", tree, {**request, "plain": True}, limits))
-    return replace(again, json_frames={**again.json_frames, "copies": note})
+    return replace(again, json_frames={**again.json_frames, **notes})
 
 
 def is_quick(request: Mapping[str, Any]) -> bool:

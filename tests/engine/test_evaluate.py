@@ -282,12 +282,30 @@ def test_mirrored_training_images_are_shown_where_something_is_suspicious(
 
     monkeypatch.setattr(module, "predict_in_child", child_gives)
 
-    looks = evaluate_in_child(plan, easy, time_budget_s=1).details.looks
+    data = dataclasses.replace(easy, name="cifar10")
+    looks = evaluate_in_child(plan, data, time_budget_s=1).details.looks
 
     further = [(["train-mirrored"], None)] if suspicious else []
     assert asked[1:] == further
     assert bool(looks.suspicions) == suspicious
     assert (looks.train_mirrored is not None) == suspicious
+
+
+def test_a_second_look_that_fails_takes_nothing_from_what_was_measured(plan, easy, monkeypatch):
+    def child_gives(plan, sets, **options):
+        if "test" not in sets:
+            raise InfrastructureError(Cause.INFRA_MEMORY, "no memory", "")
+        labels = {name: np.full(len(images), -1) for name, images in sets.items()}
+        labels["test"] = easy.test_labels
+        return exchange.Answers(labels, np.zeros(len(easy.test_labels), np.float32)), MEASURED
+
+    monkeypatch.setattr(module, "predict_in_child", child_gives)
+
+    found = evaluate_in_child(plan, dataclasses.replace(easy, name="cifar10"), time_budget_s=1)
+
+    assert found.correct == found.images
+    assert found.details.looks.suspicions
+    assert found.details.looks.train_mirrored is None
 
 
 def test_what_was_fastest_for_a_network_is_not_tried_again_for_other_weights(plan, monkeypatch):

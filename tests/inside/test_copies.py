@@ -40,7 +40,8 @@ def copied(model):
     variables = Variables()
     variables.own(model)
     images = tf.TensorSpec(SHAPE, tf.float32)
-    return networks._copied(model, SHAPE, MODES, None, images, variables, Constants())
+    copier = copies.copier(model, SHAPE)
+    return networks._copied(copier, MODES, None, images, variables, Constants())
 
 
 def whole(model):
@@ -259,8 +260,7 @@ class Channel:
 @pytest.mark.parametrize("wrong", [False, True])
 @pytest.mark.parametrize("mode", MODES)
 def test_a_network_is_both_copied_and_traced_and_a_difference_is_told(mode, wrong):
-    copies.begin(compared={"network-2": mode})
-    assert copies.noted() is None
+    copies.begin(compared={"network-2": [mode]})
     model, channel = network(kl().ReLU()), Channel()
     assert copied(model) is not None
     for example in copies._kept[0].examples.values():
@@ -268,9 +268,27 @@ def test_a_network_is_both_copied_and_traced_and_a_difference_is_told(mode, wron
 
     record = networks.describe(model, SHAPE, MODES, "network-2", channel)
 
-    assert copies.noted() == {"compared": {"network-2": not wrong}, "alike": not wrong}
+    assert channel.json == {f"copies:{mode}:network-2": {"alike": not wrong}}
     # The other side asks once more where they differ.
     assert record["graphs"]["training"]["nodes"][-1][0] == ("Relu6" if wrong else "Relu")
+
+
+def test_in_training_a_network_is_compared_for_what_was_not_compared_before():
+    both = ["inference", "training"]
+    copies.begin(compared={"transition": ["training"], "network": both, "other": both})
+    small, large = network(kl().BatchNormalization()), network(kl().BatchNormalization())
+    other = network(kl().BatchNormalization(), kl().Dropout(0.3))
+    channels = [Channel(), Channel(), Channel()]
+
+    named = zip(("transition", "network", "other"), (small, large, other), channels, strict=True)
+    for name, model, channel in named:
+        networks.describe(model, SHAPE, MODES, name, channel)
+
+    assert [list(channel.json) for channel in channels] == [
+        ["copies:training:transition"],
+        ["copies:inference:network"],
+        ["copies:inference:other", "copies:training:other"],
+    ]
 
 
 SAMPLE = ("reference", "dilation-2", "dropout-at-inference")

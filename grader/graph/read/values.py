@@ -137,7 +137,7 @@ def affine_steps(value: Value, *given: tuple[str, Symbol]) -> Value:
         return value
     last = common_affine(value)
     if last is not None:
-        if len(last.terms) >= MAX_TERMS:
+        if len(last.terms) + len(terms) > MAX_TERMS:
             raise Unreadable("too many operations in a row")
         terms = (*last.terms, *terms)
         value = without_last_step(value)

@@ -10,8 +10,8 @@ A network is copied whole or traced whole. It is traced wherever anything is out
 class that is not in `kinds.CLASSES` or has been changed, an attribute that is not known there,
 another type than float32, a nested model, another version than KERAS. `GRADER_TRACE=plain` switches
 it all off.
-In each submission two hidden answers are both copied and traced, one in each mode: where they
-differ, the other side asks once more, for plain traces.
+In each submission a hidden network is both copied and traced, in each mode in which a kind of its
+layers was not compared before: where they differ, the other side asks once more, for plain traces.
 
 Nothing here is a wall: student code can change this process as it likes, with this file or
 without. The sample of the trained network is what its record is held against.
@@ -29,12 +29,12 @@ from .variables import Variables
 _kept: list[Kept] = []
 
 
-def begin(*, plain: bool = False, compared: dict[str, str] | None = None) -> None:
+def begin(*, plain: bool = False, compared: dict[str, list[str]] | None = None) -> None:
     """Keep what the classes are now; from here on networks are copied, if not `plain`.
 
     Args:
         plain: Whether all is traced.
-        compared: Name of a network → the mode in which it is traced as well.
+        compared: Name of a network → the modes in which it is traced as well.
     """
     _kept[:] = [Kept(plain=plain, compared=compared or {})]
 
@@ -49,20 +49,9 @@ def examples() -> int:
     return sum(len(kept.examples) for kept in _kept)
 
 
-def compared(name: str) -> str | None:
-    """The mode in which the network of this name is to be traced as well as copied, if any."""
-    return _kept[0].compared.get(name) if _kept else None
-
-
-def note(name: str, same: bool) -> None:
-    """Keep whether a copied network was as it is traced."""
-    _kept[0].alike[name] = same
-
-
-def noted() -> dict[str, Any] | None:
-    """What was noted, for the other side; None where nothing was compared."""
-    alike = _kept[0].alike if _kept else {}
-    return {"compared": alike, "alike": all(alike.values())} if alike else None
+def compared(name: str) -> list[str]:
+    """The modes in which the network of this name is to be traced as well as copied."""
+    return _kept[0].compared.get(name, []) if _kept else []
 
 
 def copier(model: Any, shape: list[int]) -> Copier | None:
@@ -123,6 +112,13 @@ class Copier:
         if not usual:
             raise Unlike
 
+    def is_new(self, training: bool) -> bool:
+        """Whether a kind of its layers has not been compared in this mode; from here on it has."""
+        places = {_place(call, training) for call in self._calls}
+        new = not places <= self._kept.proved
+        self._kept.proved |= places
+        return new
+
     def record(
         self, training: bool, entry: Any, variables: Variables, constants: Constants
     ) -> dict[str, Any] | None:
@@ -146,10 +142,14 @@ class Copier:
             return None
 
 
+def _place(call: Call, training: bool) -> tuple[Any, bool | None]:
+    """What an example is kept under: the kind of a layer, and the mode where it has one."""
+    return call.kind, training if vars(call.layer)["_call_has_training_arg"] else None
+
+
 def _example(call: Call, kept: Kept, training: bool) -> Example:
     """The record of a layer of this kind, traced where there is none yet."""
-    mode = training if vars(call.layer)["_call_has_training_arg"] else None
-    place = (call.kind, mode)
+    place = _place(call, training)
     if place not in kept.examples:
         kept.examples[place] = None  # should it fail, it is not tried again
         kept.examples[place] = Example(call, kept, training)

@@ -51,17 +51,17 @@ class Kept:
 
     Attributes:
         on: Whether anything is copied.
-        compared: Id of a probe whose network is traced as well → the mode.
-        alike: Id of such a probe → whether its copy was as it is traced.
+        compared: Id of a probe whose network is traced as well → the modes.
+        proved: Kinds of layers, with the mode, of which a copy was held against a trace.
     """
 
-    def __init__(self, *, plain: bool, compared: dict[str, str]) -> None:
+    def __init__(self, *, plain: bool, compared: dict[str, list[str]]) -> None:
         import keras
         from keras.src.models import functional
 
         self.on = not plain and keras.__version__.startswith(KERAS)
         self.compared = compared
-        self.alike: dict[str, bool] = {}
+        self.proved: set[Any] = set()
         self.examples: dict[Any, Any] = {}
         self.classes = {getattr(keras.layers, name): name for name in CLASSES}
         self.functional = functional

@@ -33,13 +33,17 @@ def describe(
         build(model, shape, entry)
     variables.own(model)
     images, constants = tf.TensorSpec(shape, dtype), Constants()
-    graphs = _copied(model, shape, modes, entry, images, variables, constants)
-    if graphs is None:
+    copier = copies.copier(model, shape)
+    graphs = _copied(copier, modes, entry, images, variables, constants)
+    if copier is None or graphs is None:
         constants = Constants()
         graphs = _whole(model, modes, entry, images, variables, constants)
-    elif (mode := copies.compared(name)) is not None and mode in modes:
-        traced = _whole(model, [mode], entry, images, variables, Constants())
-        copies.note(name, copies.alike(graphs[mode], traced[mode]))
+    else:
+        for mode in copies.compared(name):
+            if mode in modes and copier.is_new(MODES[mode]["training"]):
+                traced = _whole(model, [mode], entry, images, variables, Constants())
+                same = copies.alike(graphs[mode], traced[mode])
+                channel.send_json(f"copies:{mode}:{name}", {"alike": same})
     table = variables.table()
     if constants.chunks:
         channel.send_binary("constants:" + name, b"".join(constants.chunks))
@@ -47,8 +51,7 @@ def describe(
 
 
 def _copied(
-    model: Any,
-    shape: list[int],
+    copier: copies.Copier | None,
     modes: list[str],
     entry: Any,
     images: Any,
@@ -56,7 +59,6 @@ def _copied(
     constants: Constants,
 ) -> dict[str, Any] | None:
     """The records of a network by mode, copied; None where it has to be traced."""
-    copier = copies.copier(model, shape)
     if copier is None:
         return None
     graphs: dict[str, Any] = {}
