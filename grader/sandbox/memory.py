@@ -12,7 +12,7 @@ from pathlib import Path
 
 _PAGE = 4096
 _ASK_S = 2.0
-_COLLECT_AFTER = 100_000
+_COLLECT_AFTER = 1_000_000
 """New objects after which Python looks for cycles among the youngest; its own number is 700."""
 
 

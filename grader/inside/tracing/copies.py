@@ -115,9 +115,15 @@ class Copier:
     def is_new(self, training: bool) -> bool:
         """Whether a kind of its layers has not been compared in this mode; from here on it has."""
         places = {_place(call, training) for call in self._calls}
-        new = not places <= self._kept.proved
+        new = {place for place in places - self._kept.proved if not self._is_as_proved(place)}
         self._kept.proved |= places
-        return new
+        return bool(new)
+
+    def _is_as_proved(self, place: tuple[Any, bool | None]) -> bool:
+        """Whether a kind has the same record in the other mode, in which it was compared."""
+        kind, mode = place
+        other, examples = (kind, not mode), self._kept.examples
+        return other in self._kept.proved and examples[place].is_like(examples[other])
 
     def record(
         self, training: bool, entry: Any, variables: Variables, constants: Constants

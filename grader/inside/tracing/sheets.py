@@ -52,6 +52,14 @@ class Example:
         self.attributes = dict(enumerate(named))
         self._check(constants)
 
+    def is_like(self, other: Example) -> bool:
+        """Whether another one is equal up to the names of its ops."""
+        mine, theirs = (
+            ([[op, *rest] for op, _, *rest in e.nodes], e.output, e.updates, e.attributes)
+            for e in (self, other)
+        )
+        return mine == theirs
+
     def _check(self, constants: Constants) -> None:
         """Refuse a record in which there is a size that cannot be told from another."""
         known = {n for shape in (*self.marks, self.made) for n in shape if n >= LEAST} | {MADE}
