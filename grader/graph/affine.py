@@ -328,17 +328,17 @@ def _epsilon(
         else:
             epsilon = (gamma / factor) ** 2 - variances[k]
         centre = float(epsilon[0])
-        if not -TOLERANCE <= centre <= LARGEST_EPSILON or not are_close(epsilon, centre, 1e-7):
+        if not -TOLERANCE <= centre <= LARGEST_EPSILON or not all_close(epsilon, centre, 1e-7):
             return None
         if found is not None and not math.isclose(found, centre, rel_tol=1e-5, abs_tol=1e-7):
             return None
-        if not are_close(offset, beta - means[k] * factor, TOLERANCE):
+        if not all_close(offset, beta - means[k] * factor, TOLERANCE):
             return None
         found = centre
     return found
 
 
-def are_close(a: Array, b: Array | float, atol: float) -> bool:
+def all_close(a: Array, b: Array | float, atol: float) -> bool:
     """As `np.allclose`, in a tenth of its time; what is not finite is close to nothing."""
     with np.errstate(invalid="ignore", over="ignore"):
         difference = np.abs(a - b)

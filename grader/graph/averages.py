@@ -14,7 +14,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from grader.graph.affine import Affine, Array, Part, are_close
+from grader.graph.affine import Affine, Array, Part, all_close
 from grader.graph.canonical import Graph, Node, Statistic
 from grader.graph.steps import words
 from grader.graph.symbols import ASSIGNMENTS, Symbol, Unreadable, variable
@@ -142,6 +142,6 @@ def moved(update: Symbol, index: int, role: str, measured: Statistic) -> tuple[f
         results.append(update.value(k).reshape(batch.shape))
     terms, new = np.concatenate(rows), np.concatenate(results)
     (kept, added), *_ = np.linalg.lstsq(terms, new, rcond=None)
-    if not are_close(terms @ np.array([kept, added]), new, TOLERANCE):
+    if not all_close(terms @ np.array([kept, added]), new, TOLERANCE):
         return None
     return float(kept), float(added)
