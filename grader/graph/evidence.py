@@ -14,11 +14,10 @@ from grader.calls.called import Called
 from grader.errors import Cause, StageFailed
 from grader.graph import proof, work
 from grader.graph.averages import Follows, answers
-from grader.graph.canonical import Graph
 from grader.graph.compare import Subject
+from grader.graph.known import Known, read_once, why_not_proved
 from grader.graph.network import MODEL_MODES, Forged, Network, network_of
 from grader.graph.probes import Probe
-from grader.graph.read.reader import canonicalise
 from grader.graph.record import (
     FailureRecord,
     ModuleRecord,
@@ -175,18 +174,18 @@ def _first_unproved(networks: Iterable[Network]) -> str:
     found = ""
     with proof.limited():
         for network in networks:
-            for mode, trace in network.traces.items():
-                graph = network.graphs[mode]
-                found = found or _unproved(network.name, mode, trace, graph)
-                graph.tensors.clear()  # nobody else asks what each op was read as
+            if network.known is not None:
+                found = found or _unproved(network.name, network.known)
+                network.known.forget()
             found = found or (_unread(network.name, network.unread) if network.unread else "")
     return found
 
 
-def _unproved(name: str, mode: str, trace: Trace, graph: Graph) -> str:
-    reason = proof.why_not_proved(trace, graph)
-    if reason is None:
+def _unproved(name: str, network: Known) -> str:
+    found = why_not_proved(network)
+    if found is None:
         return ""
+    mode, reason = found
     return (
         f"the grader is not sure that it read {name} in {mode} right: {reason}. That is a fault of"
         " the grader, not of the submission. A person has to grade this, and the authors would"
@@ -219,21 +218,22 @@ def read_subject(data: bytes, constants: bytes) -> Subject | FailureRecord:
                 mode: check_graph(graph, record.variables, constants)
                 for mode, graph in record.graphs.items()
             }
-            graphs: dict[str, Graph] = {mode: canonicalise(trace) for mode, trace in traces.items()}
+            known = read_once(traces)
         # What was asked for and did not come is no pass: both modes are compared.
         for mode in MODEL_MODES:
-            if mode not in graphs:
+            if mode not in known.graphs:
                 raise StageFailed(Cause.STUDENT_BAD_OUTPUT, f"the {mode} graph is missing")
     except StageFailed as problem:
         return FailureRecord(type=str(problem.cause), message=problem.message[:600], where="")
+    graphs = known.graphs
     with proof.limited():
-        found = [_unproved("the network", mode, traces[mode], graphs[mode]) for mode in graphs]
+        unproved = _unproved("the network", known)
         if Follows.UNREAD in answers(graphs["inference"], graphs["training"]).values():
-            found.append(_unread("the network", "one of its layers"))
+            unproved = unproved or _unread("the network", "one of its layers")
     return Subject(
         graphs,
         tuple(record.variables),
-        next(filter(None, found), ""),
+        unproved,
         _shape_of(traces["inference"]),
         None if record.beside is None else dict(record.beside),
         record.layers,

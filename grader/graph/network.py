@@ -13,8 +13,8 @@ from grader.graph.canonical import Graph
 from grader.graph.counts import Counted, count, used_variables
 from grader.graph.densenet import most_common, read_block, read_network, read_transition
 from grader.graph.judged import judged, without_augmentation
+from grader.graph.known import Known, read_once
 from grader.graph.probes import Probe
-from grader.graph.read.reader import canonicalise
 from grader.graph.reading import Reading
 from grader.graph.record import (
     FailureRecord,
@@ -41,7 +41,6 @@ class Network:
     Attributes:
         probe: What was asked; None for `build_model()`.
         failure: Why there is nothing to read.
-        traces: By mode.
         readings: By mode.
         deviations: Found in any mode, the first cause first.
         counted: Its parameters.
@@ -50,14 +49,13 @@ class Network:
         program: What `preprocess` does before it, where that is more than scaling.
         configuration: Of `build_model()`, as read off it.
         reached: False where the stage ended in an earlier call: this one was never made.
-        graphs: The canonical graphs by mode; the readings are of how they are judged.
+        known: Its traces and canonical graphs; the readings are of how those are judged.
         unread: The place of a batch norm whose moving averages move in a way that cannot be read,
             where points rest on it; "" where there is none.
     """
 
     probe: Probe | None
     failure: FailureRecord | None
-    traces: Mapping[str, Trace] = field(default_factory=dict)
     readings: Mapping[str, Reading] = field(default_factory=dict)
     deviations: tuple[Deviation, ...] = ()
     counted: Counted | None = None
@@ -66,13 +64,18 @@ class Network:
     configuration: paper.Configuration | None = None
     program: preprocess.Program | None = None
     reached: bool = True
-    graphs: Mapping[str, Graph] = field(default_factory=dict)
+    known: Known | None = None
     unread: str = ""
+
+    @property
+    def traces(self) -> Mapping[str, Trace]:
+        """By mode."""
+        return {} if self.known is None else self.known.traces
 
     @property
     def graph(self) -> Graph | None:
         """The canonical graph in inference."""
-        return self.graphs.get("inference")
+        return None if self.known is None else self.known.graphs.get("inference")
 
     @property
     def name(self) -> str:
@@ -147,7 +150,8 @@ def _refuse_another_question(asked: Sequence[int], traces: Mapping[str, Trace]) 
 
 
 def _read(probe: Probe | None, record: NetworkRecord, traces: dict[str, Trace]) -> Network:
-    canonical = {mode: canonicalise(traces[mode]) for mode in MODEL_MODES if mode in traces}
+    known = read_once({mode: traces[mode] for mode in MODEL_MODES if mode in traces})
+    canonical = known.graphs
     variables = traces["inference"].variables
     view, skipped = _as_judged(canonical, variables)
     inference, expected, configuration = _reading(probe, view["inference"], "inference", None)
@@ -165,10 +169,10 @@ def _read(probe: Probe | None, record: NetworkRecord, traces: dict[str, Trace]) 
     if any(d.check == CHECK and d.finding.severity == "deviation" for d in found):
         unread = ""  # no points rest on it
     return Network(
-        probe, None, traces, readings, tuple(found),
+        probe, None, readings, tuple(found),
         counted=_counted(inference, canonical, view, variables, bool(skipped)),
         output_shape=_output_shape(traces["inference"]),
-        record=record, configuration=configuration, graphs=canonical, unread=unread,
+        record=record, configuration=configuration, known=known, unread=unread,
     )  # fmt: skip
 
 

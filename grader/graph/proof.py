@@ -42,6 +42,7 @@ Array = NDArray[Any]
 PROOF_SHARE = 3
 """How much more than reading the proofs of one submission may cost at most. They read and make more
 numbers than the reader does, and take less time for each."""
+TOO_MUCH_WORK = "it takes too much work to be computed twice"
 SEED = 20160825
 CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative")
 WHOLE_NUMBERS = ("int", "uint")
@@ -71,7 +72,7 @@ def why_not_proved(trace: Trace, graph: Graph) -> str | None:
                 except (Disagreement, Unreadable, *IMPOSSIBLE) as problem:
                     reason = str(problem) or type(problem).__name__
     except StageFailed:
-        return "it takes too much work to be computed twice"
+        return TOO_MUCH_WORK
     return reason
 
 

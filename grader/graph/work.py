@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 
 from grader.errors import Cause, StageFailed
 
@@ -28,6 +29,27 @@ CHARACTER = 100
 """What one byte of a record costs, parsed and checked."""
 
 
+@dataclass(frozen=True)
+class Cost:
+    """What some work took.
+
+    Attributes:
+        numbers: Made or read.
+        kept: Of these held until the end.
+        pieces: Python objects held until the end.
+    """
+
+    numbers: int
+    kept: int
+    pieces: int
+
+    def __sub__(self, before: Cost) -> Cost:
+        """What came since then."""
+        return Cost(
+            self.numbers - before.numbers, self.kept - before.kept, self.pieces - before.pieces
+        )
+
+
 class Work:
     """A count that runs down.
 
@@ -40,6 +62,10 @@ class Work:
         self.left = limit
         self.kept = 0
         self.pieces = 0
+
+    def cost(self) -> Cost:
+        """What all until now took."""
+        return Cost(self.limit - self.left, self.kept, self.pieces)
 
     def spend(self, numbers: int) -> None:
         """Take away from what is left.
@@ -101,6 +127,17 @@ def limited(limit: int | None = None) -> Iterator[Work]:
         yield running
     finally:
         _RUNNING.reset(token)
+
+
+def charge(cost: Cost) -> None:
+    """Count once more what the same work took before.
+
+    Raises:
+        StageFailed: STUDENT_BAD_OUTPUT; as the work itself.
+    """
+    spend(cost.numbers)
+    keep(cost.kept)
+    keep_pieces(cost.pieces)
 
 
 def spend(numbers: int) -> None:
